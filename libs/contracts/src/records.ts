@@ -1,0 +1,227 @@
+import { z } from 'zod';
+import type { Envelope } from './envelope.js';
+
+const timestamp = z.iso.datetime({ offset: true });
+
+const envelope = z.object({
+  specversion: z.literal('1.0'),
+  id: z.string(),
+  tenant: z.string(),
+  type: z.string(),
+  source: z.string(),
+  time: timestamp,
+  acceptedtime: timestamp,
+  subject: z.string().optional(),
+  datacontenttype: z.string().optional(),
+  partitionkey: z.string().optional(),
+  traceparent: z.string().optional(),
+  headers: z.record(z.string(), z.string()).optional(),
+  context: z.unknown().optional(),
+}) satisfies z.ZodType<Envelope>;
+
+/** A framed record's data member, one or the other. */
+const data = { data: z.unknown().optional(), data_base64: z.base64().optional() };
+
+/** `events.accepted`: the envelope, framed with its data. */
+const accepted = envelope.extend(data);
+
+/** Why a delivery is being attempted. */
+export const trigger = z.enum(['first', 'retry', 'redeliver', 'replay', 'test']);
+export type Trigger = z.infer<typeof trigger>;
+
+/**
+ * `deliveries.requested` and `deliveries.delayed.<tier>`, framed with the event's data: attempt `number` of round `round` of the
+ * deliveries of this event to these subscriptions, all of one partition.
+ */
+const requested = z.object({
+  event: envelope,
+  subscriptions: z.array(z.string()).min(1),
+  /** Position in `registry.state` that the router matched at; the sender waits until it has read as far. */
+  position: z.number().int().nonnegative(),
+  round: z.number().int().nonnegative(),
+  number: z.number().int().positive(),
+  trigger,
+  /** Not before; absent means now. */
+  due_at: timestamp.optional(),
+  ...data,
+});
+
+/** `deliveries.routed`: which subscriptions matched an event, stated once per event, also when none did. */
+const routed = z.object({
+  event_id: z.string(),
+  tenant: z.string(),
+  event_type: z.string(),
+  subject: z.string().optional(),
+  accepted_at: timestamp,
+  position: z.number().int().nonnegative(),
+  subscriptions: z.array(z.string()),
+});
+
+/** Everything an attempt can fail of; a closed list. */
+export const attemptErrorCode = z.enum([
+  'timeout',
+  'connect_timeout',
+  'connection_refused',
+  'connection_reset',
+  'dns_failed',
+  'tls_failed',
+  'address_blocked',
+  'response_too_large',
+  'bad_status',
+  'redirect_refused',
+  'payload_failed',
+  'auth_failed',
+  'aborted',
+]);
+export type AttemptErrorCode = z.infer<typeof attemptErrorCode>;
+
+/** One HTTP request and what came of it. */
+const attempt = z.object({
+  started_at: timestamp,
+  duration_ms: z.number().nonnegative(),
+  request: z.object({ url: z.string(), headers: z.record(z.string(), z.string()) }),
+  response: z
+    .object({
+      status: z.number().int(),
+      headers: z.record(z.string(), z.string()),
+      /** The first 4 KiB, as UTF-8. */
+      body: z.string(),
+      truncated: z.boolean(),
+    })
+    .optional(),
+  error: z.object({ code: attemptErrorCode, message: z.string() }).optional(),
+});
+export type Attempt = z.infer<typeof attempt>;
+
+/** Where the delivery stands after this outcome. */
+export const outcomeStatus = z.enum(['delivered', 'retrying', 'failed', 'cancelled']);
+export type OutcomeStatus = z.infer<typeof outcomeStatus>;
+
+/** What became of attempt `number` of a delivery; without `attempt` when it ended before a request was made. */
+const outcome = z.object({
+  delivery_id: z.string(),
+  tenant: z.string(),
+  event_id: z.string(),
+  event_type: z.string(),
+  subject: z.string().optional(),
+  /** The event's `acceptedtime`: names the day of the audit rows. */
+  accepted_at: timestamp,
+  subscription_id: z.string(),
+  round: z.number().int().nonnegative(),
+  number: z.number().int().positive(),
+  trigger,
+  status: outcomeStatus,
+  at: timestamp,
+  next_attempt_at: timestamp.optional(),
+  attempt: attempt.optional(),
+  /** Why it was cancelled. */
+  reason: z.string().optional(),
+});
+export type Outcome = z.infer<typeof outcome>;
+
+/** `deliveries.attempted`: outcomes of subscriptions of one partition, packed. */
+const attempted = z.object({ outcomes: z.array(outcome).min(1) });
+
+/** Why an event was refused: a closed list, the same on every door. */
+export const rejectionCode = z.enum([
+  'malformed',
+  'invalid',
+  'too_large',
+  'too_deep',
+  'unknown_tenant',
+  'unsupported_media_type',
+]);
+export type RejectionCode = z.infer<typeof rejectionCode>;
+
+/** `events.rejected`: what was refused, why, and where it can be found again. */
+const rejected = z.object({
+  reason: z.object({
+    code: rejectionCode,
+    message: z.string(),
+    /** The member that is wrong, as in `events[3].type`, `ce_type` or `data`; absent when it is the whole. */
+    path: z.string().optional(),
+  }),
+  door: z.enum(['kafka', 'rest', 'grpc']),
+  tenant: z.string().optional(),
+  event_id: z.string().optional(),
+  rejected_at: timestamp,
+  /** Set on the Kafka door. */
+  record: z.object({ topic: z.string(), partition: z.number().int(), offset: z.string() }).optional(),
+  headers: z.record(z.string(), z.string()),
+  /** The refused value as UTF-8, at most its first 64 KiB. */
+  value: z.string(),
+  truncated: z.boolean(),
+});
+export type Rejection = z.infer<typeof rejected>;
+
+/** AES-256-GCM: which key of `POSTHORN_ENCRYPTION_KEYS`, and nonce, ciphertext and tag together in base64. */
+const encrypted = z.object({ key_id: z.string(), ciphertext: z.base64() });
+export type Encrypted = z.infer<typeof encrypted>;
+
+const tenantState = z.object({ kind: z.literal('tenant'), id: z.string(), name: z.string() });
+export type TenantState = z.infer<typeof tenantState>;
+
+export const disabledReason = z.enum(['by_user', 'gone', 'failing']);
+export type DisabledReason = z.infer<typeof disabledReason>;
+
+const subscriptionState = z.object({
+  kind: z.literal('subscription'),
+  id: z.string(),
+  tenant: z.string(),
+  name: z.string(),
+  description: z.string().optional(),
+  type: z.literal('rest'),
+  url: z.string(),
+  event_types: z.array(z.string()),
+  enabled: z.boolean(),
+  disabled_reason: disabledReason.optional(),
+  headers: z.record(z.string(), z.string()),
+  policy: z.object({
+    timeout_ms: z.number().int(),
+    max_concurrency: z.number().int(),
+    /** Waits before the second, third, … attempt; absent means the default schedule. */
+    retry_schedule_ms: z.array(z.number().int()).optional(),
+  }),
+  metadata: z.record(z.string(), z.string()),
+  /** Newest first; more than one during a rotation. */
+  signing_secrets: z.array(encrypted).min(1),
+  created_at: timestamp,
+  updated_at: timestamp,
+});
+export type SubscriptionState = z.infer<typeof subscriptionState>;
+
+export const aggregateState = z.discriminatedUnion('kind', [tenantState, subscriptionState]);
+export type AggregateState = z.infer<typeof aggregateState>;
+
+/**
+ * `registry.state`: an aggregate as it stands, folded up to `version`; a null value when it was deleted. `position` (also a
+ * header, so that a deletion carries one) is the event store's global position that this record brings a reader to.
+ */
+const registryState = z.object({
+  position: z.number().int().positive(),
+  version: z.number().int().positive(),
+  state: aggregateState,
+});
+export type RegistryState = z.infer<typeof registryState>;
+export const POSITION_HEADER = 'position';
+
+/** `registry.log`: one domain event, as stored. Secrets in `data` are encrypted. */
+const domainEvent = z.object({
+  stream: z.string(),
+  version: z.number().int().positive(),
+  position: z.number().int().positive(),
+  type: z.string(),
+  data: z.record(z.string(), z.unknown()),
+  /** Id of the key, or the service, that caused it. */
+  actor: z.string(),
+  at: timestamp,
+});
+
+export const recordSchemas = { accepted, requested, routed, attempted, rejected, registryState, domainEvent };
+export type RecordName = keyof typeof recordSchemas;
+
+/** The heads of framed records, as code handles them: the envelope keeps its declared type. */
+export type RequestedHead = Omit<z.infer<typeof requested>, 'event' | 'data' | 'data_base64'> & { readonly event: Envelope };
+export type Routed = z.infer<typeof routed>;
+export type Attempted = z.infer<typeof attempted>;
+export type DomainEventRecord = z.infer<typeof domainEvent>;
