@@ -1,0 +1,3 @@
+export * from './match.js';
+export * from './backoff.js';
+export * from './delivery.js';
