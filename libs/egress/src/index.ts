@@ -1,0 +1,17 @@
+export { checkUrl, isPermittedAddress, parseCidrs, MAX_URL_LENGTH } from './address-guard.js';
+export type { EgressPolicy, UrlRefusal, UrlRefusalCode, UrlVerdict } from './address-guard.js';
+export { makeAttempt } from './attempt.js';
+export type { AttemptRequest, AttemptResult } from './attempt.js';
+export { EgressError } from './errors.js';
+export type { EgressErrorCode } from './errors.js';
+export { HttpSender } from './http.js';
+export type { HttpFailure, HttpOutcome, HttpRequest, HttpResponse, HttpSenderOptions } from './http.js';
+export { classify, defaultSuccess } from './outcome.js';
+export type { SuccessRule, Verdict } from './outcome.js';
+export { standardPayload } from './payload.js';
+export type { Payload } from './payload.js';
+export type { Resolve } from './resolve.js';
+export { parseSecret, sign } from './signing.js';
+export type { SigningKey } from './signing.js';
+export { freshTraceparent } from './traceparent.js';
+export { userAgent } from './user-agent.js';
