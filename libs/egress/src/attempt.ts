@@ -1,6 +1,6 @@
 import type { Attempt } from '@posthorn/contracts';
 import { EgressError } from './errors.js';
-import type { HttpOutcome, HttpSender } from './http.js';
+import type { HttpFailure, HttpOutcome, HttpSender } from './http.js';
 import { classify, defaultSuccess, type SuccessRule, type Verdict } from './outcome.js';
 import type { Payload } from './payload.js';
 import { sign } from './signing.js';
@@ -34,45 +34,59 @@ const SECRET_HEADER = /auth|key|token|secret|cookie|password/i;
  * headers.
  */
 export const makeAttempt = async (sender: HttpSender, request: AttemptRequest, nowMs: () => number = Date.now): Promise<AttemptResult> => {
-  const { eventId, payload, subscription, signal } = request;
+  const { subscription } = request;
   const startedAtMs = nowMs();
+  const headers = requestHeaders(request, Math.floor(startedAtMs / 1000));
+  const outcome: HttpOutcome =
+    headers.failure === undefined
+      ? await sender.send({
+          url: subscription.url,
+          headers: headers.sent,
+          body: request.payload.body,
+          timeoutMs: subscription.timeoutMs,
+          signal: request.signal,
+        })
+      : { durationMs: 0, failure: headers.failure };
+  const verdict = classify(outcome, subscription.success ?? defaultSuccess, nowMs());
+  const attempt: Attempt = {
+    started_at: new Date(startedAtMs).toISOString(),
+    duration_ms: Math.round(outcome.durationMs * 10) / 10,
+    request: { url: subscription.url, headers: headers.recorded },
+  };
+  if (outcome.response !== undefined) attempt.response = outcome.response;
+  if (!verdict.success) attempt.error = verdict.error;
+  return { verdict, attempt };
+};
+
+type RequestHeaders = {
+  /** Names and values by turns. */
+  readonly sent: readonly string[];
+  readonly recorded: Record<string, string>;
+  readonly failure?: HttpFailure;
+};
+
+/** A secret that cannot sign is the subscription's fault and must not stop the sender: it is a failure of this attempt. */
+const requestHeaders = ({ eventId, payload, subscription }: AttemptRequest, timestampSeconds: number): RequestHeaders => {
   const recorded: Record<string, string> = {
     'content-type': payload.contentType,
     'user-agent': userAgent,
     'webhook-id': eventId,
+    'webhook-timestamp': String(timestampSeconds),
+    'webhook-signature': '',
+    traceparent: freshTraceparent(),
   };
-  const headers: string[] = ['content-type', payload.contentType, 'user-agent', userAgent, 'webhook-id', eventId];
-  const add = (name: string, value: string): void => {
-    headers.push(name, value);
-    recorded[name] = value;
-  };
-
-  let outcome: HttpOutcome;
   try {
-    const timestamp = Math.floor(startedAtMs / 1000);
-    add('webhook-timestamp', String(timestamp));
-    add('webhook-signature', sign(subscription.secrets, eventId, timestamp, payload.body));
-    add('traceparent', freshTraceparent());
-    for (const name in subscription.headers) {
-      const value = subscription.headers[name] ?? '';
-      headers.push(name, value);
-      recorded[name.toLowerCase()] = SECRET_HEADER.test(name) ? '***' : value;
-    }
-    outcome = await sender.send({ url: subscription.url, headers, body: payload.body, timeoutMs: subscription.timeoutMs, signal });
+    recorded['webhook-signature'] = sign(subscription.secrets, eventId, timestampSeconds, payload.body);
   } catch (error) {
     if (!(error instanceof EgressError)) throw error;
-    outcome = { durationMs: 0, failure: { code: 'auth_failed', message: `The request was not signed. ${error.message}` } };
+    return { sent: [], recorded: {}, failure: { code: 'auth_failed', message: `The request was not signed. ${error.message}` } };
   }
-
-  const verdict = classify(outcome, subscription.success ?? defaultSuccess, nowMs());
-  return {
-    verdict,
-    attempt: {
-      started_at: new Date(startedAtMs).toISOString(),
-      duration_ms: Math.round(outcome.durationMs * 10) / 10,
-      request: { url: subscription.url, headers: recorded },
-      ...(outcome.response && { response: outcome.response }),
-      ...(!verdict.success && { error: verdict.error }),
-    },
-  };
+  const sent: string[] = [];
+  for (const name in recorded) sent.push(name, recorded[name] ?? '');
+  for (const name in subscription.headers) {
+    const value = subscription.headers[name] ?? '';
+    sent.push(name, value);
+    recorded[name.toLowerCase()] = SECRET_HEADER.test(name) ? '***' : value;
+  }
+  return { sent, recorded };
 };
