@@ -1,0 +1,120 @@
+import { type Envelope, eventLimits, frame, SCHEMA_HEADER, SCHEMA_VERSION } from '@posthorn/contracts';
+import { attributeChecks, validTraceparent } from './attributes.js';
+import { about, type Draft, type Refusal, refuse } from './draft.js';
+
+/** An event that may enter, once its tenant is known to exist. */
+export type Accepted = {
+  readonly kind: 'accepted';
+  readonly envelope: Envelope;
+  readonly data: Buffer;
+  /** What the tenant is called in the event's form, for the refusal when there is none of that name. */
+  readonly tenantPath: string;
+};
+
+export type Verdict = Accepted | Refusal;
+
+/** What the door knows and the producer need not say. */
+export type Circumstances = {
+  /** Of the request's path; an event that names another is refused. Absent on Kafka, where the event says it. */
+  readonly tenant?: string | undefined;
+  /** Where Posthorn takes the event to have been accepted; the same whenever a record is read again. */
+  readonly acceptedMs: number;
+  /** For an event without one. */
+  readonly newId: () => string;
+  readonly source: string;
+  /** Of the record or request: the producer's span, and so nearer than the one in the event. */
+  readonly traceparent?: unknown;
+  readonly maxBytes: number;
+};
+
+/** Of a Kafka event that names none. */
+export const DEFAULT_TENANT = 'default';
+
+const given = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+
+const tooLarge = ({ data, bytes }: Draft, maxBytes: number): Refusal | undefined => {
+  if (bytes <= maxBytes) return undefined;
+  return data.length > maxBytes
+    ? refuse('too_large', `data has ${data.length} bytes; an event may have ${maxBytes}`, 'data')
+    : refuse('too_large', `the event has ${bytes} bytes; it may have ${maxBytes}`);
+};
+
+const tooDeep = ({ dataDepth, contextDepth, names }: Draft): Refusal | undefined => {
+  if (dataDepth > eventLimits.depth) return refuse('too_deep', `data is nested deeper than ${eventLimits.depth}`, 'data');
+  if (contextDepth > eventLimits.depth) {
+    return refuse('too_deep', `${names.context} is nested deeper than ${eventLimits.depth}`, names.context);
+  }
+  return undefined;
+};
+
+const wrongAttribute = ({ attributes, names }: Draft, tenant: string | undefined): Refusal | undefined => {
+  for (const [attribute, check] of attributeChecks) {
+    const value = attributes[attribute];
+    // A null is how many serialisers write "none", and CloudEvents says so too.
+    if (value === undefined || value === null) continue;
+    const problem = check(value);
+    if (problem !== undefined) return refuse('invalid', `${names[attribute]} ${problem}`, names[attribute]);
+  }
+  if (given(attributes.type) === undefined) return refuse('invalid', `${names.type} is required`, names.type);
+  if (tenant !== undefined && (given(attributes.tenant) ?? tenant) !== tenant) {
+    return refuse('invalid', `${names.tenant} must be ${tenant}, as in the path, or absent`, names.tenant);
+  }
+  return undefined;
+};
+
+const headersOf = (value: unknown): Record<string, string> | undefined =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? Object.fromEntries(Object.entries(value).map(([name, content]) => [name, String(content)]))
+    : undefined;
+
+const tenantOf = ({ attributes }: Draft, { tenant }: Circumstances): string =>
+  tenant ?? given(attributes.tenant) ?? DEFAULT_TENANT;
+
+/**
+ * Judges an event by itself, the same way whichever door it came through. Whether its tenant exists is asked afterwards, because
+ * the answer may take a moment.
+ */
+export const accept = (draft: Draft, circumstances: Circumstances): Verdict => {
+  const { attributes } = draft;
+  const refusal =
+    tooLarge(draft, circumstances.maxBytes) ?? tooDeep(draft) ?? wrongAttribute(draft, circumstances.tenant);
+  if (refusal) return { ...about({ tenant: tenantOf(draft, circumstances), id: attributes.id }), ...refusal };
+
+  const acceptedtime = new Date(circumstances.acceptedMs).toISOString();
+  return {
+    kind: 'accepted',
+    envelope: {
+      specversion: '1.0',
+      id: given(attributes.id) ?? circumstances.newId(),
+      tenant: tenantOf(draft, circumstances),
+      type: given(attributes.type) ?? '',
+      source: given(attributes.source) ?? circumstances.source,
+      time: given(attributes.time) ?? acceptedtime,
+      acceptedtime,
+      subject: given(attributes.subject),
+      datacontenttype: given(attributes.datacontenttype),
+      partitionkey: given(attributes.partitionkey),
+      traceparent: validTraceparent(circumstances.traceparent) ?? validTraceparent(attributes.traceparent),
+      headers: headersOf(attributes.headers),
+      context: attributes.context ?? undefined,
+    },
+    data: draft.data,
+    tenantPath: draft.names.tenant,
+  };
+};
+
+/** A record of `events.accepted`, without its topic. */
+export const acceptedRecord = ({ envelope, data }: Accepted) => ({
+  key: envelope.partitionkey ?? `${envelope.tenant}/${envelope.id}`,
+  value: frame(envelope, data, envelope.datacontenttype),
+  headers: {
+    [SCHEMA_HEADER]: SCHEMA_VERSION,
+    ...(envelope.traceparent !== undefined && { traceparent: envelope.traceparent }),
+  },
+});
+
+export const unknownTenant = ({ envelope, tenantPath }: Accepted): Refusal => ({
+  ...refuse('unknown_tenant', `there is no tenant ${envelope.tenant}`, tenantPath),
+  tenant: envelope.tenant,
+  eventId: envelope.id,
+});

@@ -1,0 +1,82 @@
+import { EVENT_TYPE_NAME, eventLimits, TENANT_ID } from '@posthorn/contracts';
+import type { Attribute } from './draft.js';
+
+/** Undefined when the value will do, else what it must be, worded to follow the attribute's name. */
+type Check = (value: unknown) => string | undefined;
+
+const CONTROL_CHARACTER_OR_HALF_SURROGATE = /[\p{Cc}\p{Cs}]/u;
+
+/** CloudEvents strings hold no control characters and no half surrogates; nor could PostgreSQL store all of them. */
+const text =
+  (maxCharacters: number): Check =>
+  (value) => {
+    if (typeof value !== 'string') return 'must be a string';
+    if (value.length === 0) return 'must not be empty';
+    if (value.length > maxCharacters) return `must have at most ${maxCharacters} characters`;
+    if (CONTROL_CHARACTER_OR_HALF_SURROGATE.test(value)) return 'must not contain control characters or half surrogates';
+    return undefined;
+  };
+
+const matching =
+  (check: Check, pattern: RegExp, expected: string): Check =>
+  (value) =>
+    check(value) ?? (typeof value === 'string' && pattern.test(value) ? undefined : expected);
+
+/** RFC 3986: the characters, not the grammar; what passes can be told apart and passed on. */
+const URI_REFERENCE = /^(?:[\w\-.~:/?#[\]@!$&'()*+,;=]|%[\dA-Fa-f]{2})+$/;
+
+const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
+const HEADER_NAME = new RegExp(`^${TOKEN}$`);
+const MEDIA_TYPE = new RegExp(`^${TOKEN}/${TOKEN}(?:\\s*;[\\x20-\\x7e]*)?$`);
+export const isMediaType = (value: unknown): value is string => typeof value === 'string' && MEDIA_TYPE.test(value);
+
+const HEADER_VALUE = /^[\t\x20-\x7e]*$/;
+
+/**
+ * RFC 3339, section 5.6, less what no calendar library takes: lower-case letters, leap seconds, the year 0000, offsets that no
+ * place on earth has (PostgreSQL stops at 15:59).
+ */
+const TIME =
+  /^(?!0000)\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-](?:0\d|1[0-5]):[0-5]\d)$/;
+const SAFE_DAY = 28;
+
+const time: Check = (value) => {
+  const expected = 'must be an RFC 3339 time, such as 2026-11-21T09:30:00Z';
+  if (typeof value !== 'string' || !TIME.test(value)) return expected;
+  const day = Number(value.slice(8, 10));
+  // `Date` takes 30 February for 2 March.
+  return day <= SAFE_DAY || new Date(`${value.slice(0, 10)}T00:00:00Z`).getUTCDate() === day ? undefined : expected;
+};
+
+const headers: Check = (value) => {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'must be an object of strings';
+  const entries = Object.entries(value);
+  if (entries.length > eventLimits.headers) return `must have at most ${eventLimits.headers} members`;
+  let bytes = 0;
+  for (const [name, content] of entries) {
+    if (!HEADER_NAME.test(name)) return 'must have header names as members';
+    if (typeof content !== 'string' || !HEADER_VALUE.test(content)) return 'must have printable ASCII strings as values';
+    bytes += name.length + content.length;
+  }
+  return bytes > eventLimits.headerBytes ? `must have at most ${eventLimits.headerBytes} bytes of names and values` : undefined;
+};
+
+/** In the order in which an event is told what is wrong with it. `traceparent` is not here: a bad one is ignored, not refused. */
+export const attributeChecks: readonly (readonly [Attribute, Check])[] = [
+  ['specversion', (value) => (value === '1.0' ? undefined : 'must be "1.0"')],
+  ['tenant', matching(text(63), TENANT_ID, 'must be lower-case letters, digits and hyphens')],
+  ['type', matching(text(eventLimits.type), EVENT_TYPE_NAME, 'must be dotted lower-case words, such as invoice.paid')],
+  ['id', text(eventLimits.id)],
+  ['source', matching(text(eventLimits.source), URI_REFERENCE, 'must be a URI reference, such as /orders or https://shop.example/orders')],
+  ['time', time],
+  ['subject', text(eventLimits.subject)],
+  ['partitionkey', text(eventLimits.key)],
+  ['datacontenttype', (value) => text(256)(value) ?? (isMediaType(value) ? undefined : 'must be a media type, such as application/json')],
+  ['headers', headers],
+];
+
+/** W3C Trace Context, version 00; an all-zero trace or span id is invalid. */
+const TRACEPARENT = /^00-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}$/;
+
+export const validTraceparent = (value: unknown): string | undefined =>
+  typeof value === 'string' && TRACEPARENT.test(value) ? value : undefined;

@@ -1,0 +1,189 @@
+import { isUtf8 } from 'node:buffer';
+import { isJsonMediaType } from '@posthorn/contracts';
+import { isMediaType } from './attributes.js';
+import { about, type Draft, type Names, type Refusal, refuse, shown } from './draft.js';
+import { membersOf, type Members, spanAt } from './json-members.js';
+
+const MESSAGE_CHARACTERS = 200;
+
+export type Parsed = { readonly kind: 'parsed'; readonly value: unknown };
+
+/** @param path what holds the text; absent when it is the whole */
+export const parseJson = (text: Buffer, path?: string): Parsed | Refusal => {
+  if (!isUtf8(text)) return refuse('malformed', 'not JSON: not UTF-8', path);
+  try {
+    return { kind: 'parsed', value: JSON.parse(text.toString('utf8')) };
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    return refuse('malformed', `not JSON: ${detail.slice(0, MESSAGE_CHARACTERS)}`, path);
+  }
+};
+
+type Data = { readonly kind: 'data'; readonly bytes: Buffer; readonly depth: number };
+
+const NULL = Buffer.from('null');
+
+/**
+ * Data that stands by itself, not inside a JSON text: JSON must be well-formed, because the records it goes into are; anything
+ * else is left alone. CloudEvents lets an event have no data, which JSON can only say as null.
+ */
+export const dataOfBytes = (bytes: Buffer, mediaType: string | undefined, path: string): Data | Refusal => {
+  if (!isJsonMediaType(mediaType)) return { kind: 'data', bytes, depth: 0 };
+  if (bytes.length === 0) return { kind: 'data', bytes: NULL, depth: 0 };
+  const parsed = parseJson(bytes, path);
+  return parsed.kind === 'refused' ? parsed : { kind: 'data', bytes, depth: spanAt(bytes).depth };
+};
+
+type JsonObject = Readonly<Record<string, unknown>>;
+
+const isObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** What is no media type is refused later, under its own name; until then it must not make the data look wrong. */
+const mediaTypeOf = (value: unknown): string | undefined => (isMediaType(value) ? value : undefined);
+
+/** A `data` member: its bytes where the media type is JSON, else the text that it holds as a string. */
+const dataOfMember = (text: Buffer, members: Members, object: JsonObject, mediaType: string | undefined): Data | undefined | Refusal => {
+  const span = members.spans.get('data');
+  if (span === undefined) return undefined;
+  if (isJsonMediaType(mediaType)) return { kind: 'data', bytes: text.subarray(span.start, span.end), depth: span.depth };
+  const { data } = object;
+  return typeof data === 'string'
+    ? { kind: 'data', bytes: Buffer.from(data), depth: 0 }
+    : refuse('invalid', `data must be a string, as its media type is ${mediaType}`, 'data');
+};
+
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
+const dataOfBase64 = (value: unknown, mediaType: string | undefined): Data | Refusal =>
+  typeof value === 'string' && BASE64.test(value)
+    ? dataOfBytes(Buffer.from(value, 'base64'), mediaType, 'data_base64')
+    : refuse('invalid', 'data_base64 must be base64 with padding', 'data_base64');
+
+/** @param value what `JSON.parse` makes of `text` */
+export type JsonForm = (value: unknown, text: Buffer) => Draft | Refusal;
+
+type JsonEvent = { readonly kind: 'event'; readonly object: JsonObject; readonly members: Members };
+
+/** Reads an event in a form that is a JSON text; one that is refused still says which it was. */
+export const jsonDraft = (value: unknown, text: Buffer, form: JsonForm): Draft | Refusal => {
+  const draft = form(value, text);
+  return draft.kind === 'refused' && isObject(value) ? { ...about(value), ...draft } : draft;
+};
+
+const readObject = (value: unknown, text: Buffer): JsonEvent | Refusal => {
+  if (!isObject(value)) return refuse('invalid', 'an event must be a JSON object');
+  const members = membersOf(text);
+  return members.duplicate === undefined
+    ? { kind: 'event', object: value, members }
+    : refuse('malformed', `${shown(members.duplicate)} occurs twice`, shown(members.duplicate));
+};
+
+const plainNames: Names = {
+  specversion: 'specversion',
+  tenant: 'tenant',
+  id: 'id',
+  type: 'type',
+  source: 'source',
+  time: 'time',
+  subject: 'subject',
+  datacontenttype: 'content_type',
+  partitionkey: 'key',
+  traceparent: 'traceparent',
+  headers: 'headers',
+  context: 'context',
+};
+
+const PLAIN_MEMBERS: ReadonlySet<string> = new Set([
+  'tenant',
+  'id',
+  'type',
+  'source',
+  'time',
+  'subject',
+  'content_type',
+  'key',
+  'headers',
+  'context',
+  'data',
+]);
+
+/**
+ * `{type, data, id?, …}`. Strict: a misspelt member is an error that names it.
+ */
+export const plainDraft: JsonForm = (value, text) => {
+  const event = readObject(value, text);
+  if (event.kind === 'refused') return event;
+  const { object, members } = event;
+  for (const name of members.spans.keys()) {
+    if (!PLAIN_MEMBERS.has(name)) {
+      return refuse('invalid', `${shown(name)} is not a member of an event`, shown(name));
+    }
+  }
+  const data = dataOfMember(text, members, object, mediaTypeOf(object['content_type']));
+  if (data === undefined) return refuse('invalid', 'data is required', 'data');
+  if (data.kind === 'refused') return data;
+  return {
+    kind: 'draft',
+    attributes: {
+      tenant: object['tenant'],
+      id: object['id'],
+      type: object['type'],
+      source: object['source'],
+      time: object['time'],
+      subject: object['subject'],
+      datacontenttype: object['content_type'],
+      partitionkey: object['key'],
+      headers: object['headers'],
+      context: object['context'],
+    },
+    names: plainNames,
+    data: data.bytes,
+    dataDepth: data.depth,
+    contextDepth: members.spans.get('context')?.depth ?? 0,
+    bytes: text.length,
+  };
+};
+
+const structuredNames: Names = { ...plainNames, datacontenttype: 'datacontenttype', partitionkey: 'partitionkey' };
+
+/**
+ * CloudEvents JSON format 1.0. Extension attributes that Posthorn has no use for are ignored, as the specification wants.
+ */
+export const structuredDraft: JsonForm = (value, text) => {
+  const event = readObject(value, text);
+  if (event.kind === 'refused') return event;
+  const { object, members } = event;
+  const mediaType = mediaTypeOf(object['datacontenttype']);
+  const inline = dataOfMember(text, members, object, mediaType);
+  if (inline !== undefined && members.spans.has('data_base64')) {
+    return refuse('invalid', 'data_base64 cannot stand beside data', 'data_base64');
+  }
+  const data =
+    inline ??
+    (members.spans.has('data_base64')
+      ? dataOfBase64(object['data_base64'], mediaType)
+      : dataOfBytes(Buffer.alloc(0), mediaType, 'data'));
+  if (data.kind === 'refused') return data;
+  return {
+    kind: 'draft',
+    attributes: {
+      specversion: object['specversion'],
+      tenant: object['tenant'],
+      id: object['id'],
+      type: object['type'],
+      source: object['source'],
+      time: object['time'],
+      subject: object['subject'],
+      datacontenttype: object['datacontenttype'],
+      partitionkey: object['partitionkey'],
+      traceparent: object['traceparent'],
+      context: object['context'],
+    },
+    names: structuredNames,
+    data: data.bytes,
+    dataDepth: data.depth,
+    contextDepth: members.spans.get('context')?.depth ?? 0,
+    bytes: text.length,
+  };
+};
