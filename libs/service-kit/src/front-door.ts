@@ -1,0 +1,143 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Registry } from 'prom-client';
+import type { Health } from './health.js';
+import { Problem, PROBLEM_MEDIA_TYPE } from './problem.js';
+
+export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** A request's head has to arrive within `headersTimeout`, the whole of it within `requestTimeout`: a slow client holds no socket for long. */
+const SERVER_OPTIONS = {
+  headersTimeout: 15_000,
+  requestTimeout: 60_000,
+  // Longer than a load balancer keeps idle connections (60 s as a rule), so that it is never we who close one it is about to use.
+  keepAliveTimeout: 65_000,
+  maxHeaderSize: 16 * 1024,
+  connectionsCheckingInterval: 5_000,
+} as const;
+
+/** How long requests under way may take once the door closes. */
+const CLOSE_MS = 10_000;
+
+type Answer = { readonly status: number; readonly type: string; readonly body: string; readonly headers?: Readonly<Record<string, string>> };
+
+const json = (status: number, body: object): Answer => ({ status, type: 'application/json', body: JSON.stringify(body) });
+
+const problem = (refused: Problem): Answer => ({
+  status: refused.status,
+  type: PROBLEM_MEDIA_TYPE,
+  body: JSON.stringify(refused.body),
+  headers: refused.headers,
+});
+
+export type FrontDoorOptions = {
+  readonly service: string;
+  readonly version: string;
+  readonly health: Health;
+  readonly metrics: Registry;
+};
+
+/**
+ * The server in front of the application. It listens before the application exists and answers for the process itself, so that a
+ * service which migrates its tables or reads its topics for a minute is seen to be alive meanwhile, and a port that is taken is found
+ * out at once. Everything else goes to the application as soon as it is admitted.
+ */
+export class FrontDoor {
+  readonly server: Server;
+  readonly #options: FrontDoorOptions;
+  #application: Handler | undefined;
+  #closing = false;
+
+  constructor(options: FrontDoorOptions) {
+    this.#options = options;
+    this.server = createServer(SERVER_OPTIONS, (request, response) => this.#answer(request, response));
+  }
+
+  /** Listens; on every address of the machine when no host is given. Resolves to the port. */
+  async open(port: number, host?: string): Promise<number> {
+    try {
+      await this.#listen(port, host ?? '::');
+    } catch (error) {
+      if (host !== undefined || !lacksIpv6(error)) throw error;
+      await this.#listen(port, '0.0.0.0');
+    }
+    return (this.server.address() as AddressInfo).port; // a string only for pipes
+  }
+
+  admit(application: Handler): void {
+    this.#application = application;
+  }
+
+  /** Takes no new connections, lets requests under way finish. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    if (!this.server.listening) return;
+    const timer = setTimeout(() => this.server.closeAllConnections(), CLOSE_MS);
+    await new Promise((resolve) => this.server.close(resolve));
+    clearTimeout(timer);
+  }
+
+  async #listen(port: number, host: string): Promise<void> {
+    this.server.listen({ port, host });
+    await once(this.server, 'listening');
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    // A connection kept alive would hold the server open until its client thinks of closing it.
+    if (this.#closing) response.setHeader('connection', 'close');
+    const own = this.#own(request.url ?? '');
+    if (own !== undefined) {
+      void this.#send(request, response, own);
+    } else if (this.#application === undefined) {
+      void this.#send(request, response, () => problem(new Problem('unavailable', 'The service is starting.')));
+    } else {
+      this.#application(request, response);
+    }
+  }
+
+  #own(url: string): (() => Answer | Promise<Answer>) | undefined {
+    // Every request comes by here: one look at its second character sends nearly all of them on.
+    if (url.charCodeAt(1) !== H && url.charCodeAt(1) !== R && url.charCodeAt(1) !== M) return undefined;
+    switch (url.split('?', 1)[0]) {
+      case '/healthz':
+        return () => this.#alive();
+      case '/readyz':
+        return () => this.#ready();
+      case '/metrics':
+        return () => this.#metrics();
+      default:
+        return undefined;
+    }
+  }
+
+  #alive(): Answer {
+    const { service, version } = this.#options;
+    return json(200, { status: 'ok', service, version, uptime_seconds: Math.round(process.uptime()) });
+  }
+
+  async #ready(): Promise<Answer> {
+    const readiness = await this.#options.health.readiness();
+    return json(readiness.status === 'ready' ? 200 : 503, readiness);
+  }
+
+  async #metrics(): Promise<Answer> {
+    const { metrics } = this.#options;
+    return { status: 200, type: metrics.contentType, body: await metrics.metrics() };
+  }
+
+  async #send(request: IncomingMessage, response: ServerResponse, answer: () => Answer | Promise<Answer>): Promise<void> {
+    const reading = request.method === 'GET' || request.method === 'HEAD';
+    const { status, type, body, headers } =
+      reading || this.#own(request.url ?? '') === undefined
+        ? await answer()
+        : problem(new Problem('method_not_allowed', `There is no ${request.method} here.`, { headers: { allow: 'GET, HEAD' } }));
+    response.writeHead(status, { ...headers, 'content-type': type, 'content-length': Buffer.byteLength(body), 'cache-control': 'no-store' });
+    response.end(request.method === 'HEAD' ? undefined : body);
+  }
+}
+
+const [H, R, M] = ['h', 'r', 'm'].map((letter) => letter.charCodeAt(0));
+
+const lacksIpv6 = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && (error.code === 'EAFNOSUPPORT' || error.code === 'EADDRNOTAVAIL');

@@ -1,0 +1,114 @@
+import 'reflect-metadata';
+import { readFileSync } from 'node:fs';
+import type { DynamicModule } from '@nestjs/common';
+import type { Kafka } from '@posthorn/kafka';
+import type { FastifyInstance } from 'fastify';
+import type { Registry } from 'prom-client';
+import { z } from 'zod';
+import { adminKeyOnly } from './auth.js';
+import { ConfigError, kafkaSettings, readConfig, type CommonConfig, type ProcessConfig } from './config.js';
+import { FrontDoor, type Handler } from './front-door.js';
+import { Health } from './health.js';
+import { createHttpApp } from './http-app.js';
+import { LifeCycle } from './life-cycle.js';
+import { createLog, type Log } from './log.js';
+import { createMetrics, requestDuration } from './metrics.js';
+
+export type ServiceName = 'subscription-registry' | 'event-ingestion' | 'dispatcher' | 'delivery-audit' | 'gateway';
+
+/** The version of all of Posthorn: its parts are released together. */
+export const VERSION = z
+  .object({ version: z.string() })
+  .parse(JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))).version;
+
+export type KitWithoutKafka = {
+  readonly log: Log;
+  readonly metrics: Registry;
+  readonly health: Health;
+  /** What to do at the end, last added first. The HTTP door is closed by then. */
+  readonly onShutdown: (what: string, close: () => Promise<void>) => void;
+};
+
+export type Kit = KitWithoutKafka & { readonly kafka: Kafka };
+
+export type Service<C extends ProcessConfig> = {
+  readonly name: ServiceName;
+  /** `z.object({...commonConfig, …})`, or of `processConfig` for a service that does without Kafka. */
+  readonly config: z.ZodObject & z.ZodType<C>;
+  readonly defaultPort: number;
+  /** Builds the parts and the Nest module around them; called once, before anything but the process's health is served. */
+  readonly module: (config: C, kit: C extends CommonConfig ? Kit : KitWithoutKafka) => DynamicModule | Promise<DynamicModule>;
+  readonly bodyLimitBytes?: number;
+  readonly fastify?: (instance: FastifyInstance) => void | Promise<void>;
+};
+
+/** Runs a service until a signal. Never throws: whatever goes wrong is logged, and the process ends with 1. */
+export const runService = async <C extends ProcessConfig>(service: Service<C>): Promise<void> => {
+  const config = configOrExit(service);
+  const log = createLog(service.name, config.LOG_LEVEL);
+  const lifeCycle = new LifeCycle(log);
+  lifeCycle.watch(config.POSTHORN_EXIT_WITH_PARENT);
+  try {
+    await start(service, config, log, lifeCycle);
+  } catch (err) {
+    log.fatal({ err }, 'could not start');
+    await lifeCycle.stop('could not start', 1);
+  }
+};
+
+const configOrExit = <C extends ProcessConfig>({ name, config }: Service<C>): C => {
+  try {
+    return readConfig(config) as C; // what Service ties together, z.output<> loses
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${name}: ${error.message}\n`);
+    process.exit(1);
+  }
+};
+
+const start = async <C extends ProcessConfig>(service: Service<C>, config: C, log: Log, lifeCycle: LifeCycle): Promise<void> => {
+  const metrics = createMetrics(service.name);
+  const health = new Health();
+  let started = false;
+  health.addReadiness('process', () => (lifeCycle.stopping ? 'shutting down' : started ? undefined : 'starting'));
+
+  const door = new FrontDoor({ service: service.name, version: VERSION, health, metrics });
+  const port = await door.open(config.PORT ?? service.defaultPort, config.HOST);
+
+  const base: KitWithoutKafka = { log, metrics, health, onShutdown: (what, close) => lifeCycle.onShutdown(what, close) };
+  const kit = usesKafka(config) ? { ...base, kafka: await connectKafka(config, service.name, base) } : base;
+  const module = await service.module(config, kit as Parameters<Service<C>['module']>[1]); // the very condition of that type
+
+  let handler: Handler | undefined;
+  const app = await createHttpApp({
+    module,
+    log,
+    authenticate: adminKeyOnly(config.POSTHORN_ADMIN_API_KEY),
+    observe: requestDuration(metrics),
+    bodyLimitBytes: service.bodyLimitBytes,
+    fastify: service.fastify,
+    serverFactory: (handle) => {
+      handler = handle as Handler;
+      return door.server;
+    },
+  });
+  lifeCycle.onShutdown('application', () => app.close());
+  lifeCycle.onShutdown('http', () => door.close());
+  if (handler !== undefined) door.admit(handler);
+  started = true;
+  log.info({ port, version: VERSION, startup_ms: Math.round(process.uptime() * 1_000) }, 'listening');
+};
+
+const usesKafka = (config: ProcessConfig): config is CommonConfig => 'POSTHORN_KAFKA_BROKERS' in config;
+
+/** Loaded only where it is used: the gateway does without the client. */
+const connectKafka = async (config: CommonConfig, clientId: string, kit: KitWithoutKafka): Promise<Kafka> => {
+  const { Kafka } = await import('@posthorn/kafka');
+  const kafka = new Kafka(kafkaSettings(config, clientId), kit.log);
+  kit.onShutdown('kafka', () => kafka.close());
+  kit.health.addReadiness('kafka', async () => {
+    await kafka.ping();
+    return undefined;
+  });
+  return kafka;
+};
