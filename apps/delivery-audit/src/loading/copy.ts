@@ -1,0 +1,50 @@
+import type { AttemptRow, DeliveryRow, EventRow } from './rows.js';
+
+export type Cell = string | number | Buffer | null;
+
+/** The columns of each table in the order in which they are copied. */
+export const columns = {
+  events: [
+    'day', 'tenant', 'id', 'type', 'source', 'subject', 'time', 'accepted_at',
+    'key', 'content_type', 'traceparent', 'headers', 'context', 'data',
+  ] satisfies (keyof EventRow)[],
+  deliveries: [
+    'day', 'id', 'tenant', 'event_id', 'event_type', 'subject', 'subscription_id', 'created_at', 'round', 'number',
+    'status', 'updated_at', 'next_attempt_at', 'last_status_code', 'last_error', 'finished_at',
+  ] satisfies (keyof DeliveryRow)[],
+  attempts: [
+    'day', 'delivery_id', 'round', 'number', 'tenant', 'subscription_id', 'trigger', 'status',
+    'started_at', 'duration_ms', 'status_code', 'error_code', 'request', 'response', 'error',
+  ] satisfies (keyof AttemptRow)[],
+} as const;
+
+const REPLACEMENT = '\u{FFFD}';
+
+/** PostgreSQL's text holds no U+0000: it is kept as U+FFFD, here and in whatever is compared with a stored text. */
+export const storable = (text: string): string => (text.includes('\0') ? text.replaceAll('\0', REPLACEMENT) : text);
+
+// oxlint-disable-next-line no-control-regex -- U+0000 is one of the four that must not pass
+const SPECIAL = /[\\\n\r\t\0]/;
+// oxlint-disable-next-line no-control-regex
+const EACH_SPECIAL = /[\\\n\r\t\0]/g;
+const ESCAPED: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t', '\0': REPLACEMENT };
+
+const escape = (text: string): string =>
+  SPECIAL.test(text) ? text.replace(EACH_SPECIAL, (character) => ESCAPED[character] ?? character) : text;
+
+const encode = (cell: Cell): string => {
+  if (cell === null) return '\\N';
+  if (typeof cell === 'string') return escape(cell);
+  return typeof cell === 'number' ? String(cell) : `\\\\x${cell.toString('hex')}`;
+};
+
+/**
+ * Rows in COPY's text format (PostgreSQL, "COPY", "File Formats"). A lone surrogate becomes U+FFFD as the text becomes UTF-8;
+ * within JSON it is an escape already and stays.
+ * @throws {TypeError} when a row lacks a column
+ */
+export const copyText = <Column extends string>(names: readonly Column[], rows: readonly Readonly<Record<Column, Cell>>[]): Buffer => {
+  let text = '';
+  for (const row of rows) text += `${names.map((name) => encode(row[name])).join('\t')}\n`;
+  return Buffer.from(text);
+};

@@ -1,0 +1,52 @@
+import type { DeliveryStatus } from '@posthorn/contracts';
+import type { AttemptRow, DeliveryRow, EventRow, Rows } from './rows.js';
+
+/** As the enum `audit.delivery_status` declares them; the SQL of `merge.ts` compares by that order. */
+const STRENGTH: Readonly<Record<DeliveryStatus, number>> = { pending: 0, retrying: 1, cancelled: 2, failed: 3, delivered: 4 };
+
+const differs = (...differences: readonly number[]): number => differences.find((difference) => difference !== 0) ?? 0;
+const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/**
+ * The later outcome decides, by round and number, however late it is read. Of two outcomes with the same number (the process died
+ * after a request, and the request was repeated) the stronger holds, then the more recent: an end that was reached is never
+ * taken back by a repetition, whichever was read first.
+ */
+const outranks = (a: DeliveryRow, b: DeliveryRow): boolean =>
+  differs(a.round - b.round, a.number - b.number, STRENGTH[a.status] - STRENGTH[b.status], compareText(a.updated_at, b.updated_at)) > 0;
+
+const stronger = (a: AttemptRow, b: AttemptRow): AttemptRow =>
+  differs(STRENGTH[a.status] - STRENGTH[b.status], compareText(a.started_at, b.started_at)) < 0 ? b : a;
+
+/** An id published twice is one event: what was accepted first. */
+const earlier = (a: EventRow, b: EventRow): EventRow => (b.accepted_at < a.accepted_at ? b : a);
+
+const later = (a: DeliveryRow, b: DeliveryRow): DeliveryRow => {
+  const latest = outranks(b, a) ? b : a;
+  const created_at = a.created_at < b.created_at ? a.created_at : b.created_at;
+  return latest.created_at === created_at ? latest : { ...latest, created_at };
+};
+
+const put = <Row>(rows: Map<string, Row>, key: string, row: Row, merge: (known: Row, row: Row) => Row): void => {
+  const known = rows.get(key);
+  rows.set(key, known === undefined ? row : merge(known, row));
+};
+
+/**
+ * The rows of several records, each key once. The same rules hold here, within a batch, and in `merge.ts`, between a batch and the
+ * tables: together they make the tables independent of the order, the repetition and the batching of the records.
+ */
+export const foldRows = (all: Iterable<Rows>): Rows => {
+  const events = new Map<string, EventRow>();
+  const deliveries = new Map<string, DeliveryRow>();
+  const attempts = new Map<string, AttemptRow>();
+  for (const rows of all) {
+    for (const row of rows.events) put(events, `${row.day} ${row.tenant} ${row.id}`, row, earlier);
+    for (const row of rows.deliveries) put(deliveries, `${row.day} ${row.id}`, row, later);
+    for (const row of rows.attempts) put(attempts, `${row.day} ${row.round} ${row.number} ${row.delivery_id}`, row, stronger);
+  }
+  return { events: [...events.values()], deliveries: [...deliveries.values()], attempts: [...attempts.values()] };
+};
+
+export const daysOf = ({ events, deliveries, attempts }: Rows): ReadonlySet<string> =>
+  new Set([events, deliveries, attempts].flatMap((rows) => rows.map((row) => row.day)));

@@ -1,0 +1,169 @@
+import { SCHEMA_HEADER, SCHEMA_VERSION } from '@posthorn/contracts';
+import type { IncomingRecord, Logger } from '@posthorn/kafka';
+import { Batch, type BatchLimits } from './batch.js';
+import { foldRows } from './fold.js';
+import type { Written } from './loader.js';
+import type { Rows } from './rows.js';
+
+/** The audit cannot go on past this record: it is not what it should be, or PostgreSQL refuses its rows. */
+export class UnfoldableRecord extends Error {
+  override readonly name = 'UnfoldableRecord';
+
+  constructor({ topic, partition, offset }: Pick<IncomingRecord, 'topic' | 'partition' | 'offset'>, cause: unknown) {
+    super(`${topic}[${partition}]@${offset}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** SQLSTATE classes that blame the data, whichever way it is sent: data exception, integrity constraint, program limit exceeded. */
+const REFUSAL_CLASSES: ReadonlySet<string> = new Set(['22', '23', '54']);
+/** A row without a partition counts as a check violation: the loader makes the partition on the next try. */
+const CHECK_VIOLATION = '23514';
+
+const isRefusal = (error: unknown): boolean =>
+  error instanceof Error &&
+  'code' in error &&
+  typeof error.code === 'string' &&
+  error.code !== CHECK_VIOLATION &&
+  error.code.length === 5 &&
+  REFUSAL_CLASSES.has(error.code.slice(0, 2));
+
+const FIRST_RETRY_MS = 100;
+const LONGEST_RETRY_MS = 5_000;
+
+type Folded = { readonly record: IncomingRecord; readonly content: Rows; readonly rows: number; readonly bytes: number };
+
+export type IntakeOptions = {
+  /** By topic (its name on the broker): a record's value → rows. */
+  readonly folds: ReadonlyMap<string, (value: Buffer) => Rows>;
+  readonly load: (rows: Rows) => Promise<Written>;
+  readonly limits?: BatchLimits;
+  readonly log: Logger;
+  readonly onWritten?: (written: Written, seconds: number) => void;
+  /**
+   * Called once, when a record cannot be folded; nothing is written after it. Skipping the record would leave a hole in the history that
+   * nobody sees, so the process is expected to end. The record stays in Kafka.
+   */
+  readonly onUnfoldable: (error: UnfoldableRecord) => void;
+};
+
+/**
+ * Records in, commits out: one transaction at a time, the records that arrive meanwhile go with the next. A record is done once
+ * its rows are committed. While PostgreSQL is away the batch is tried again and again; the consumer's window bounds what waits.
+ */
+export class Intake {
+  readonly #options: IntakeOptions;
+  readonly #batch: Batch<Folded>;
+  #timer: NodeJS.Timeout | undefined;
+  #isWriting = false;
+  #isStopped = false;
+  #trouble: string | undefined;
+  /** Ends the wait between two tries when the intake is closed. */
+  readonly #stop = Promise.withResolvers<void>();
+
+  constructor(options: IntakeOptions) {
+    this.#options = options;
+    this.#batch = new Batch(options.limits);
+  }
+
+  /** Why the last write failed; undefined while all is well. */
+  get trouble(): string | undefined {
+    return this.#trouble;
+  }
+
+  /** Never throws and never waits, as the consumer demands of whom it hands records to. */
+  add(record: IncomingRecord): void {
+    if (this.#isStopped) return;
+    try {
+      const content = this.#fold(record);
+      const rows = content.events.length + content.deliveries.length + content.attempts.length;
+      this.#batch.add({ record, content, rows, bytes: record.value?.length ?? 0 }, performance.now());
+    } catch (error) {
+      this.#giveUp(new UnfoldableRecord(record, error));
+      return;
+    }
+    this.#schedule();
+  }
+
+  /** Writes nothing more. What was not committed is not done, and will be read again. */
+  close(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+    this.#stop.resolve();
+  }
+
+  #fold({ topic, value, headers }: IncomingRecord): Rows {
+    const version = headers[SCHEMA_HEADER]?.toString();
+    if (version !== SCHEMA_VERSION) throw new TypeError(`schema version ${version ?? '(none)'} is not known, only ${SCHEMA_VERSION}`);
+    const fold = this.#options.folds.get(topic);
+    if (fold === undefined) throw new TypeError('this topic is not one of the audit');
+    if (value === null) throw new TypeError('the record has no value');
+    return fold(value);
+  }
+
+  #giveUp(error: UnfoldableRecord): void {
+    if (this.#isStopped) return;
+    this.close();
+    this.#trouble = error.message;
+    this.#options.onUnfoldable(error);
+  }
+
+  #schedule(): void {
+    if (this.#isWriting || this.#isStopped) return;
+    const dueInMs = this.#batch.dueInMs(performance.now());
+    if (dueInMs === undefined) return;
+    if (dueInMs > 0) {
+      this.#timer ??= setTimeout(() => {
+        this.#timer = undefined;
+        this.#schedule();
+      }, dueInMs);
+      return;
+    }
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    void this.#writeNext();
+  }
+
+  async #writeNext(): Promise<void> {
+    this.#isWriting = true;
+    await this.#write(this.#batch.take());
+    this.#isWriting = false;
+    this.#schedule();
+  }
+
+  /** Returns when the batch is committed, or the intake closed. */
+  async #write(batch: readonly Folded[]): Promise<void> {
+    for (let retryMs = FIRST_RETRY_MS; !this.#isStopped; retryMs = Math.min(2 * retryMs, LONGEST_RETRY_MS)) {
+      // Who took the partition over reads the records again.
+      const ours = batch.filter(({ record }) => !record.revoked);
+      if (ours.length === 0) return;
+      try {
+        await this.#commit(ours);
+        return;
+      } catch (error) {
+        if (isRefusal(error)) return this.#findRefused(ours, error);
+        this.#trouble = messageOf(error);
+        this.#options.log.warn({ err: error, records: ours.length, retryMs }, 'could not write a batch, trying again');
+        await Promise.race([wait(retryMs), this.#stop.promise]);
+      }
+    }
+  }
+
+  async #commit(batch: readonly Folded[]): Promise<void> {
+    const start = performance.now();
+    const written = await this.#options.load(foldRows(batch.map(({ content }) => content)));
+    this.#trouble = undefined;
+    for (const { record } of batch) record.done();
+    this.#options.onWritten?.(written, (performance.now() - start) / 1_000);
+  }
+
+  /** One by one, to name the record that the batch fell through, and to commit those before it. */
+  async #findRefused(batch: readonly Folded[], error: unknown): Promise<void> {
+    const [first] = batch;
+    if (batch.length === 1 && first) return this.#giveUp(new UnfoldableRecord(first.record, error));
+    for (const one of batch) await this.#write([one]);
+  }
+}
+
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms).unref());

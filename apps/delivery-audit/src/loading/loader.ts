@@ -1,0 +1,102 @@
+import { finished } from 'node:stream/promises';
+import { Client } from 'pg';
+import copyStreams from 'pg-copy-streams';
+import { columns, copyText } from './copy.js';
+import { daysOf } from './fold.js';
+import { copyInto, createStaging, mergeDeliveriesAndAttempts, mergeEvents, strengthenAttempts } from './merge.js';
+import { createPartitions } from './partitions.js';
+import type { Rows } from './rows.js';
+
+/** Rows inserted or changed; what was there already is not counted. */
+export type Written = { readonly events: number; readonly deliveries: number; readonly attempts: number };
+
+const CONNECT_TIMEOUT_MS = 10_000;
+/** A statement that takes longer hangs: the connection is given up, and the batch tried again on a new one. */
+const STATEMENT_TIMEOUT_MS = 60_000;
+
+/** The writing session: one connection, one transaction at a time. After any error the next load starts on a new connection. */
+export class Loader {
+  readonly #databaseUrl: string;
+  #client: Client | undefined;
+  /** Days whose partitions are known to exist. */
+  readonly #days = new Set<string>();
+
+  constructor(databaseUrl: string) {
+    this.#databaseUrl = databaseUrl;
+  }
+
+  /**
+   * Writes rows, each key at most once (`foldRows`), in one transaction. When it resolves they are on disk; when it rejects, none
+   * is, or, if the connection was lost during the commit, perhaps all: loading them again is harmless.
+   */
+  async load(rows: Rows): Promise<Written> {
+    if (rows.events.length + rows.deliveries.length === 0) return { events: 0, deliveries: 0, attempts: 0 };
+    const client = (this.#client ??= await this.#connect());
+    try {
+      for (const day of daysOf(rows)) {
+        if (this.#days.has(day)) continue;
+        await createPartitions(client, day);
+        this.#days.add(day);
+      }
+      return await this.#write(client, rows);
+    } catch (error) {
+      // Forgotten too: a partition may have been dropped meanwhile.
+      this.#days.clear();
+      await this.close();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    const client = this.#client;
+    this.#client = undefined;
+    await client?.end().catch(() => undefined);
+  }
+
+  async #connect(): Promise<Client> {
+    const client = new Client({
+      connectionString: this.#databaseUrl,
+      application_name: 'posthorn delivery-audit loader',
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      query_timeout: STATEMENT_TIMEOUT_MS,
+      keepAlive: true,
+    });
+    // A connection that breaks while idle says so here only; unheard, it would end the process.
+    client.on('error', () => {
+      if (this.#client === client) this.#client = undefined;
+    });
+    await client.connect();
+    await client.query(createStaging);
+    return client;
+  }
+
+  async #write(client: Client, rows: Rows): Promise<Written> {
+    await client.query('begin');
+    const events = rows.events.length > 0 ? await this.#writeEvents(client, rows) : 0;
+    const { deliveries, attempts } =
+      rows.deliveries.length > 0 ? await this.#writeDeliveries(client, rows) : { deliveries: 0, attempts: 0 };
+    await client.query('commit');
+    return { events, deliveries, attempts };
+  }
+
+  async #writeEvents(client: Client, { events }: Rows): Promise<number> {
+    await copy(client, copyInto('events'), copyText(columns.events, events));
+    return (await client.query(mergeEvents)).rowCount ?? 0;
+  }
+
+  /** No attempt comes without its delivery. */
+  async #writeDeliveries(client: Client, { deliveries, attempts }: Rows): Promise<Omit<Written, 'events'>> {
+    await copy(client, copyInto('deliveries'), copyText(columns.deliveries, deliveries));
+    if (attempts.length > 0) await copy(client, copyInto('attempts'), copyText(columns.attempts, attempts));
+    const { rows } = await client.query<Omit<Written, 'events'>>(mergeDeliveriesAndAttempts);
+    const written = rows[0] ?? { deliveries: 0, attempts: 0 };
+    if (written.attempts < attempts.length) await client.query(strengthenAttempts);
+    return written;
+  }
+}
+
+const copy = async (client: Client, sql: string, text: Buffer): Promise<void> => {
+  const stream = client.query(copyStreams.from(sql));
+  stream.end(text);
+  await finished(stream);
+};

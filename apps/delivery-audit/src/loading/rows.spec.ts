@@ -1,0 +1,105 @@
+import { describe, expect, it } from '@jest/globals';
+import { deliveryId, frame, type Outcome } from '@posthorn/contracts';
+import { rowsOfAccepted, rowsOfAttempted, rowsOfRouted } from './rows.js';
+
+const envelope = {
+  specversion: '1.0',
+  id: 'e1',
+  tenant: 'default',
+  type: 'invoice.paid',
+  source: '/billing',
+  time: '2026-11-21T01:00:00+02:00',
+  acceptedtime: '2026-11-20T23:59:59.999Z',
+};
+
+const outcome: Outcome = {
+  delivery_id: 'dlv_1',
+  tenant: 'default',
+  event_id: 'e1',
+  event_type: 'invoice.paid',
+  accepted_at: '2026-11-20T23:59:59.999Z',
+  subscription_id: 'sub_1',
+  round: 0,
+  number: 1,
+  trigger: 'first',
+  status: 'retrying',
+  at: '2026-11-21T00:00:00.250Z',
+  next_attempt_at: '2026-11-21T00:00:05.250Z',
+  attempt: {
+    started_at: '2026-11-21T00:00:00.200Z',
+    duration_ms: 49.5,
+    request: { url: 'https://example.com/', headers: { 'webhook-id': 'e1' } },
+    response: { status: 500, headers: {}, body: 'sorry', truncated: false },
+    error: { code: 'bad_status', message: 'answered 500' },
+  },
+};
+
+const attempted = (...outcomes: readonly object[]): Buffer => Buffer.from(JSON.stringify({ outcomes }));
+
+describe('an accepted event', () => {
+  it('keeps its data byte for byte and its time as written', () => {
+    const data = Buffer.from('{"amount": 1.10, "n":12345678901234567890}');
+    const [event] = rowsOfAccepted(frame(envelope, data)).events;
+    expect(event?.data.equals(data)).toBe(true);
+    expect(event?.time).toBe('2026-11-21T01:00:00+02:00');
+  });
+
+  it('belongs to the day of its acceptance, not of its time', () => {
+    expect(rowsOfAccepted(frame(envelope, Buffer.from('1'))).events[0]?.day).toBe('2026-11-20');
+  });
+
+  it('has the day in UTC, whatever the offset says', () => {
+    const there = { ...envelope, acceptedtime: '2026-11-21T01:30:00+02:00' };
+    expect(rowsOfAccepted(frame(there, Buffer.from('1'))).events[0]).toMatchObject({
+      day: '2026-11-20',
+      accepted_at: '2026-11-20T23:30:00.000Z',
+    });
+  });
+
+  it.each([
+    ['is not framed', Buffer.from('{"id":"e1"}'), 'no data member'],
+    ['is not JSON', Buffer.from('{id\n"data":1}'), 'JSON'],
+    ['has no time of acceptance', frame({ ...envelope, acceptedtime: undefined }, Buffer.from('1')), 'Invalid time value'],
+    ['has a time that is none', frame({ ...envelope, acceptedtime: 'yesterday' }, Buffer.from('1')), 'Invalid time value'],
+  ])('is refused when it %s', (_, value, message) => {
+    expect(() => rowsOfAccepted(value)).toThrow(message);
+  });
+});
+
+describe('a routing decision', () => {
+  const routed = { event_id: 'e1', tenant: 'default', event_type: 'invoice.paid', accepted_at: envelope.acceptedtime, position: 7 };
+
+  it('is a pending delivery for each subscription, under the id that the sender derives too', () => {
+    const { deliveries } = rowsOfRouted(Buffer.from(JSON.stringify({ ...routed, subscriptions: ['sub_1', 'sub_2'] })));
+    expect(deliveries.map(({ id, status, number }) => ({ id, status, number }))).toEqual([
+      { id: deliveryId('default', 'e1', 'sub_1'), status: 'pending', number: 0 },
+      { id: deliveryId('default', 'e1', 'sub_2'), status: 'pending', number: 0 },
+    ]);
+  });
+
+  it('that nobody matched is no delivery', () => {
+    expect(rowsOfRouted(Buffer.from(JSON.stringify({ ...routed, subscriptions: [] }))).deliveries).toEqual([]);
+  });
+});
+
+describe('an outcome', () => {
+  it('with a request is an attempt, and says where the delivery stands', () => {
+    const { deliveries, attempts } = rowsOfAttempted(attempted(outcome));
+    expect(attempts).toHaveLength(1);
+    expect(deliveries[0]).toMatchObject({
+      day: '2026-11-20',
+      status: 'retrying',
+      last_status_code: 500,
+      last_error: 'bad_status',
+      next_attempt_at: '2026-11-21T00:00:05.250Z',
+      finished_at: null,
+    });
+  });
+
+  it('without a request is no attempt', () => {
+    const { attempt: _, next_attempt_at: __, ...rest } = outcome;
+    const { deliveries, attempts } = rowsOfAttempted(attempted({ ...rest, status: 'cancelled', reason: 'the subscription is gone' }));
+    expect(attempts).toEqual([]);
+    expect(deliveries[0]).toMatchObject({ status: 'cancelled', last_error: 'the subscription is gone', finished_at: outcome.at });
+  });
+});

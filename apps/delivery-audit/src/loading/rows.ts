@@ -1,0 +1,186 @@
+import { deliveryId, type Attempted, type DeliveryStatus, type Envelope, type Outcome, type Routed, unframe } from '@posthorn/contracts';
+
+/** A row's values are what COPY takes: times are RFC 3339 in UTC, `headers`, `request` and the like JSON text. */
+export type EventRow = {
+  readonly day: string;
+  readonly tenant: string;
+  readonly id: string;
+  readonly type: string;
+  readonly source: string;
+  readonly subject: string | null;
+  readonly time: string;
+  readonly accepted_at: string;
+  readonly key: string | null;
+  readonly content_type: string | null;
+  readonly traceparent: string | null;
+  readonly headers: string | null;
+  readonly context: string | null;
+  readonly data: Buffer;
+};
+
+/** What one record says of a delivery: that it is to be made (round 0, number 0), or where it stands after an outcome. */
+export type DeliveryRow = {
+  readonly day: string;
+  readonly id: string;
+  readonly tenant: string;
+  readonly event_id: string;
+  readonly event_type: string;
+  readonly subject: string | null;
+  readonly subscription_id: string;
+  readonly created_at: string;
+  readonly round: number;
+  readonly number: number;
+  readonly status: DeliveryStatus;
+  readonly updated_at: string;
+  readonly next_attempt_at: string | null;
+  readonly last_status_code: number | null;
+  readonly last_error: string | null;
+  readonly finished_at: string | null;
+};
+
+export type AttemptRow = {
+  readonly day: string;
+  readonly delivery_id: string;
+  readonly round: number;
+  readonly number: number;
+  readonly tenant: string;
+  readonly subscription_id: string;
+  readonly trigger: string;
+  readonly status: DeliveryStatus;
+  readonly started_at: string;
+  readonly duration_ms: number;
+  readonly status_code: number | null;
+  readonly error_code: string | null;
+  readonly request: string;
+  readonly response: string | null;
+  readonly error: string | null;
+};
+
+export type Rows = {
+  readonly events: readonly EventRow[];
+  readonly deliveries: readonly DeliveryRow[];
+  readonly attempts: readonly AttemptRow[];
+};
+
+const UTC_MILLISECONDS = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+
+/** @throws {RangeError} when it is no time */
+const utc = (time: string): string => (UTC_MILLISECONDS.test(time) ? time : new Date(time).toISOString());
+
+const utcOrNull = (time: string | undefined): string | null => (time === undefined ? null : utc(time));
+
+/** The partition: the UTC day of an event's acceptance. */
+export const dayOf = (utcTime: string): string => utcTime.slice(0, 'yyyy-mm-dd'.length);
+
+const jsonOrNull = (value: unknown): string | null => (value === undefined ? null : JSON.stringify(value));
+
+const NOTHING: Rows = { events: [], deliveries: [], attempts: [] };
+
+/**
+ * `events.accepted` → the event's row.
+ * @throws {SyntaxError | TypeError | RangeError} when it is no such record; so do the two below
+ */
+export const rowsOfAccepted = (value: Buffer): Rows => {
+  const { head, data } = unframe<Envelope>(value);
+  const acceptedAt = utc(head.acceptedtime);
+  return {
+    ...NOTHING,
+    events: [
+      {
+        day: dayOf(acceptedAt),
+        tenant: head.tenant,
+        id: head.id,
+        type: head.type,
+        source: head.source,
+        subject: head.subject ?? null,
+        time: head.time,
+        accepted_at: acceptedAt,
+        key: head.partitionkey ?? null,
+        content_type: head.datacontenttype ?? null,
+        traceparent: head.traceparent ?? null,
+        headers: jsonOrNull(head.headers),
+        context: jsonOrNull(head.context),
+        data,
+      },
+    ],
+  };
+};
+
+/** `deliveries.routed` → one pending delivery per subscription that matched. */
+export const rowsOfRouted = (value: Buffer): Rows => {
+  const routed = JSON.parse(value.toString()) as Routed;
+  const acceptedAt = utc(routed.accepted_at);
+  return {
+    ...NOTHING,
+    deliveries: routed.subscriptions.map((subscription) => ({
+      day: dayOf(acceptedAt),
+      id: deliveryId(routed.tenant, routed.event_id, subscription),
+      tenant: routed.tenant,
+      event_id: routed.event_id,
+      event_type: routed.event_type,
+      subject: routed.subject ?? null,
+      subscription_id: subscription,
+      created_at: acceptedAt,
+      round: 0,
+      number: 0,
+      status: 'pending',
+      updated_at: acceptedAt,
+      next_attempt_at: null,
+      last_status_code: null,
+      last_error: null,
+      finished_at: null,
+    })),
+  };
+};
+
+const deliveryAfter = (outcome: Outcome): DeliveryRow => {
+  const acceptedAt = utc(outcome.accepted_at);
+  const at = utc(outcome.at);
+  return {
+    day: dayOf(acceptedAt),
+    id: outcome.delivery_id,
+    tenant: outcome.tenant,
+    event_id: outcome.event_id,
+    event_type: outcome.event_type,
+    subject: outcome.subject ?? null,
+    subscription_id: outcome.subscription_id,
+    created_at: acceptedAt,
+    round: outcome.round,
+    number: outcome.number,
+    status: outcome.status,
+    updated_at: at,
+    next_attempt_at: utcOrNull(outcome.next_attempt_at),
+    last_status_code: outcome.attempt?.response?.status ?? null,
+    last_error: outcome.attempt?.error?.code ?? outcome.reason ?? null,
+    finished_at: outcome.status === 'retrying' ? null : at,
+  };
+};
+
+const attemptOf = ({ attempt, ...outcome }: Outcome): AttemptRow | undefined =>
+  attempt && {
+    day: dayOf(utc(outcome.accepted_at)),
+    delivery_id: outcome.delivery_id,
+    round: outcome.round,
+    number: outcome.number,
+    tenant: outcome.tenant,
+    subscription_id: outcome.subscription_id,
+    trigger: outcome.trigger,
+    status: outcome.status,
+    started_at: utc(attempt.started_at),
+    duration_ms: attempt.duration_ms,
+    status_code: attempt.response?.status ?? null,
+    error_code: attempt.error?.code ?? null,
+    request: JSON.stringify(attempt.request),
+    response: jsonOrNull(attempt.response),
+    error: jsonOrNull(attempt.error),
+  };
+
+/** `deliveries.attempted` → where each delivery stands, and a row per request made; a cancellation may come without one. */
+export const rowsOfAttempted = (value: Buffer): Rows => {
+  const { outcomes } = JSON.parse(value.toString()) as Attempted;
+  return {
+    ...NOTHING,
+    deliveries: outcomes.map(deliveryAfter),
+    attempts: outcomes.map(attemptOf).filter((row) => row !== undefined),
+  };
+};

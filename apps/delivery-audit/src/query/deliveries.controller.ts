@@ -1,0 +1,31 @@
+import { Controller, Get, Param, Query } from '@nestjs/common';
+import type { DeliveryView, Page } from '@posthorn/contracts';
+import { parseOrRefuse, Problem } from '@posthorn/service-kit';
+import { DataSource } from 'typeorm';
+import { listAttempts, type AttemptView } from './attempts.js';
+import { dayOfDelivery, deliveriesQuery, listDeliveries, readDelivery } from './deliveries.js';
+
+@Controller('v1/tenants/:tenant/deliveries')
+export class DeliveriesController {
+  constructor(private readonly database: DataSource) {}
+
+  @Get()
+  list(@Param('tenant') tenant: string, @Query() query: unknown): Promise<Page<DeliveryView>> {
+    return listDeliveries(this.database, tenant, parseOrRefuse(deliveriesQuery, query));
+  }
+
+  @Get(':id')
+  async read(@Param('tenant') tenant: string, @Param('id') id: string): Promise<DeliveryView> {
+    return (await readDelivery(this.database, tenant, id)) ?? unknownDelivery();
+  }
+
+  @Get(':id/attempts')
+  async attempts(@Param('tenant') tenant: string, @Param('id') id: string): Promise<Page<AttemptView>> {
+    const day = (await dayOfDelivery(this.database, tenant, id)) ?? unknownDelivery();
+    return listAttempts(this.database, id, day);
+  }
+}
+
+const unknownDelivery = (): never => {
+  throw new Problem('not_found', 'no delivery of this tenant has this id');
+};

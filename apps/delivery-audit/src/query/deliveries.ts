@@ -1,0 +1,102 @@
+import type { DeliveryStatus, DeliveryView, Page } from '@posthorn/contracts';
+import { z } from 'zod';
+import { listedBetween, listParameters, pageOf } from './listing.js';
+import { Conditions, type Database } from './sql.js';
+
+const id = z.string().min(1).max(256);
+
+const STATUSES = ['pending', 'retrying', 'delivered', 'failed', 'cancelled'] as const satisfies readonly DeliveryStatus[];
+
+export const deliveriesQuery = z.strictObject({
+  ...listParameters,
+  subscription: id.optional(),
+  status: z.enum(STATUSES).optional(),
+  event_id: id.optional(),
+});
+export type DeliveriesQuery = z.output<typeof deliveriesQuery>;
+
+/** Of one event: paged only. */
+export const deliveriesOfEventQuery = deliveriesQuery.pick({ page_size: true, page_token: true });
+export type DeliveriesOfEventQuery = z.output<typeof deliveriesOfEventQuery>;
+
+type Row = {
+  readonly id: string;
+  readonly tenant: string;
+  readonly event_id: string;
+  readonly event_type: string;
+  readonly subscription_id: string;
+  readonly status: DeliveryStatus;
+  readonly attempts: number;
+  readonly next_attempt_at: Date | null;
+  readonly last_status_code: number | null;
+  readonly last_error: string | null;
+  readonly created_at: Date;
+  readonly finished_at: Date | null;
+};
+
+const COLUMNS = `id, tenant, event_id, event_type, subscription_id, status, attempts, next_attempt_at, last_status_code, last_error,
+  created_at, finished_at`;
+
+const viewOf = (row: Row): DeliveryView => ({
+  id: row.id,
+  tenant: row.tenant,
+  event_id: row.event_id,
+  event_type: row.event_type,
+  subscription_id: row.subscription_id,
+  status: row.status,
+  attempts: row.attempts,
+  next_attempt_at: row.next_attempt_at?.toISOString(),
+  last_status_code: row.last_status_code ?? undefined,
+  last_error: row.last_error ?? undefined,
+  created_at: row.created_at.toISOString(),
+  finished_at: row.finished_at?.toISOString(),
+});
+
+/** Said in the words of the partial index, for its sake. */
+const UNDELIVERED = "status <> 'delivered'";
+
+const list = async (database: Database, conditions: Conditions, size: number): Promise<Page<DeliveryView>> => {
+  const limit = conditions.parameter(size + 1);
+  const rows = await database.query<Row>(
+    `select ${COLUMNS} from audit.deliveries where ${conditions.text} order by created_at desc, id desc limit ${limit}`,
+    conditions.parameters,
+  );
+  return pageOf(rows, size, ({ created_at, id }) => ({ at: created_at, id }), viewOf);
+};
+
+export const listDeliveries = (database: Database, tenant: string, query: DeliveriesQuery): Promise<Page<DeliveryView>> => {
+  const conditions = listedBetween(new Conditions().add('tenant = ?', tenant), 'created_at', query)
+    .add('subscription_id = ?', query.subscription)
+    .add('event_id = ?', query.event_id)
+    .add('event_type = ?', query.event_type)
+    .add('subject = ?', query.subject)
+    .add('status = ?', query.status);
+  if (query.status !== undefined && query.status !== 'delivered') conditions.add(UNDELIVERED);
+  return list(database, conditions, query.page_size);
+};
+
+export const listDeliveriesOfEvent = (
+  database: Database,
+  event: { readonly tenant: string; readonly id: string; readonly day: string },
+  query: DeliveriesOfEventQuery,
+): Promise<Page<DeliveryView>> => {
+  const conditions = new Conditions().add('day = ?::date and event_id = ? and tenant = ?', event.day, event.id, event.tenant);
+  return list(database, listedBetween(conditions, 'created_at', query), query.page_size);
+};
+
+/** Of an event whose id was used again on a later day: the newest. */
+const ONE = (conditions: Conditions, columns: string): string =>
+  `select ${columns} from audit.deliveries where ${conditions.text} order by day desc limit 1`;
+
+export const readDelivery = async (database: Database, tenant: string, id: string): Promise<DeliveryView | undefined> => {
+  const conditions = new Conditions().add('id = ? and tenant = ?', id, tenant);
+  const [row] = await database.query<Row>(ONE(conditions, COLUMNS), conditions.parameters);
+  return row && viewOf(row);
+};
+
+/** The day under which a delivery and its attempts are kept; undefined when there is no such delivery. */
+export const dayOfDelivery = async (database: Database, tenant: string, id: string): Promise<string | undefined> => {
+  const conditions = new Conditions().add('id = ? and tenant = ?', id, tenant);
+  const [row] = await database.query<{ readonly day: string }>(ONE(conditions, 'day::text'), conditions.parameters);
+  return row?.day;
+};

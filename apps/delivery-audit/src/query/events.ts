@@ -1,0 +1,90 @@
+import { isJsonMediaType, type Page } from '@posthorn/contracts';
+import { z } from 'zod';
+import { listedBetween, listParameters, pageOf } from './listing.js';
+import { Conditions, withoutNulls, type Database } from './sql.js';
+
+export const eventsQuery = z.strictObject(listParameters);
+export type EventsQuery = z.output<typeof eventsQuery>;
+
+/** An event as the API shows it, without its data. */
+export type EventView = {
+  readonly id: string;
+  readonly tenant: string;
+  readonly type: string;
+  readonly source: string;
+  readonly subject?: string | undefined;
+  readonly time: string;
+  readonly accepted_at: string;
+  readonly key?: string | undefined;
+  readonly content_type?: string | undefined;
+  readonly headers?: unknown;
+  readonly context?: unknown;
+};
+
+type Row = {
+  readonly id: string;
+  readonly tenant: string;
+  readonly type: string;
+  readonly source: string;
+  readonly subject: string | null;
+  readonly time: string;
+  readonly accepted_at: Date;
+  readonly key: string | null;
+  readonly content_type: string | null;
+  readonly headers: unknown;
+  readonly context: unknown;
+};
+
+const COLUMNS = 'id, tenant, type, source, subject, time, accepted_at, key, content_type, headers, context';
+
+const viewOf = ({ id, tenant, type, source, subject, time, accepted_at, key, content_type, headers, context }: Row): EventView =>
+  withoutNulls({
+    id,
+    tenant,
+    type,
+    source,
+    subject,
+    time,
+    accepted_at: accepted_at.toISOString(),
+    key,
+    content_type,
+    headers,
+    context,
+  }) as EventView;
+
+export const listEvents = async (database: Database, tenant: string, query: EventsQuery): Promise<Page<EventView>> => {
+  const conditions = listedBetween(new Conditions().add('tenant = ?', tenant), 'accepted_at', query)
+    .add('type = ?', query.event_type)
+    .add('subject = ?', query.subject);
+  const limit = conditions.parameter(query.page_size + 1);
+  const rows = await database.query<Row>(
+    `select ${COLUMNS} from audit.events where ${conditions.text} order by accepted_at desc, id desc limit ${limit}`,
+    conditions.parameters,
+  );
+  return pageOf(rows, query.page_size, ({ accepted_at, id }) => ({ at: accepted_at, id }), viewOf);
+};
+
+/** An id that was used again on a later day (ids are remembered for a day): the newest of them. */
+const ONE = (conditions: Conditions, columns: string): string =>
+  `select ${columns} from audit.events where ${conditions.text} order by day desc limit 1`;
+
+/**
+ * The event as JSON. Its data is put in byte for byte as the producer wrote it, as `data`, or as `data_base64` when it is not JSON.
+ * Undefined when there is no such event.
+ */
+export const readEvent = async (database: Database, tenant: string, id: string): Promise<Buffer | undefined> => {
+  const conditions = new Conditions().add('tenant = ? and id = ?', tenant, id);
+  const [row] = await database.query<Row & { readonly data: Buffer }>(ONE(conditions, `${COLUMNS}, data`), conditions.parameters);
+  if (row === undefined) return undefined;
+  const head = JSON.stringify(viewOf(row)).slice(0, -1);
+  return isJsonMediaType(row.content_type ?? undefined)
+    ? Buffer.concat([Buffer.from(`${head},"data":`), row.data, Buffer.from('}')])
+    : Buffer.from(`${head},"data_base64":"${row.data.toString('base64')}"}`);
+};
+
+/** The day under which an event and its deliveries are kept; undefined when there is no such event. */
+export const dayOfEvent = async (database: Database, tenant: string, id: string): Promise<string | undefined> => {
+  const conditions = new Conditions().add('tenant = ? and id = ?', tenant, id);
+  const [row] = await database.query<{ readonly day: string }>(ONE(conditions, 'day::text'), conditions.parameters);
+  return row?.day;
+};

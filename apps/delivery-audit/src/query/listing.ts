@@ -1,0 +1,56 @@
+import { pageSize, type Page } from '@posthorn/contracts';
+import { decodePageToken, encodePageToken } from '@posthorn/service-kit';
+import { z } from 'zod';
+import type { Conditions } from './sql.js';
+
+/** Years that PostgreSQL, or the four digits of RFC 3339, cannot hold are refused; an offset can lead to one. */
+const time = z.iso
+  .datetime({ offset: true, error: 'an RFC 3339 time like 2026-01-31T12:00:00Z' })
+  .transform((text) => new Date(text).toISOString())
+  .refine((utc) => utc >= '0001' && utc < '9999', 'a time between the years 1 and 9998');
+
+const text = z.string().min(1).max(1024);
+
+/** Parameters of every list, newest first. `from` is in the list, `to` is not. */
+export const listParameters = {
+  event_type: text.optional(),
+  subject: text.optional(),
+  from: time.optional(),
+  to: time.optional(),
+  page_size: pageSize,
+  page_token: z.string().max(1024).optional(),
+};
+
+export type Listing = {
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  readonly page_size: number;
+  readonly page_token?: string | undefined;
+};
+
+/** The last row of the page before: its time and its id. */
+const position = z.tuple([time, z.string()]);
+
+/** Bounds in time also bound the day, which is what lets PostgreSQL leave whole partitions out. */
+export const listedBetween = (conditions: Conditions, column: string, { from, to, page_token }: Listing): Conditions => {
+  conditions
+    .add(`${column} >= ?::timestamptz and day >= ?::date`, from, from?.slice(0, 10))
+    .add(`${column} < ?::timestamptz and day <= ?::date`, to, to?.slice(0, 10));
+  if (page_token === undefined) return conditions;
+  const [at, id] = decodePageToken(position, page_token);
+  return conditions.add(`(${column}, id) < (?::timestamptz, ?) and day <= ?::date`, at, id, at.slice(0, 10));
+};
+
+/** Turns one row more than the page holds into the page and the token of the next. */
+export const pageOf = <Row, View>(
+  rows: readonly Row[],
+  size: number,
+  place: (row: Row) => { readonly at: Date; readonly id: string },
+  view: (row: Row) => View,
+): Page<View> => {
+  const data = rows.slice(0, size).map(view);
+  const last = rows[size - 1];
+  if (rows.length <= size || last === undefined) return { data };
+  const { at, id } = place(last);
+  return { data, next_page_token: encodePageToken([at.toISOString(), id]) };
+};

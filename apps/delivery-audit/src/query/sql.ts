@@ -1,0 +1,31 @@
+import { storable } from '../loading/copy.js';
+
+/** What a query needs of a database; TypeORM's DataSource has it. */
+export type Database = { query<Row>(sql: string, parameters?: readonly unknown[]): Promise<Row[]> };
+
+/** The conditions of a query, joined by `and`; values are always parameters. */
+export class Conditions {
+  readonly #texts: string[] = [];
+  readonly parameters: (string | number)[] = [];
+
+  /** Each `?` takes one value. Absent when the value is undefined: a filter not given does not filter. */
+  add(text: string, ...values: readonly (string | undefined)[]): this {
+    const given = values.filter((value) => value !== undefined);
+    if (given.length < values.length) return this;
+    let next = 0;
+    this.#texts.push(text.replaceAll('?', () => this.parameter(storable(given[next++] ?? ''))));
+    return this;
+  }
+
+  parameter(value: string | number): string {
+    return `$${this.parameters.push(value)}`;
+  }
+
+  get text(): string {
+    return this.#texts.join(' and ');
+  }
+}
+
+/** A row without its nulls: what has no value is absent from an answer. */
+export const withoutNulls = <Row extends object>(row: Row): { [Name in keyof Row]: Exclude<Row[Name], null> } =>
+  Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null)) as { [Name in keyof Row]: Exclude<Row[Name], null> };

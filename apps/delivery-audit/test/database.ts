@@ -1,0 +1,51 @@
+import { randomBytes } from 'node:crypto';
+import { Client, type QueryResultRow } from 'pg';
+import { migrate } from '../src/migrations/migrate.js';
+
+/** A database of the test's own in the server that the tests were given, with the schema of the audit. */
+export type TestDatabase = {
+  readonly url: string;
+  query<Row extends QueryResultRow>(sql: string, parameters?: unknown[]): Promise<Row[]>;
+  /** Everything in the three tables, in the order of their keys. */
+  dump(): Promise<Readonly<Record<string, readonly unknown[]>>>;
+  empty(): Promise<void>;
+  drop(): Promise<void>;
+};
+
+export const createDatabase = async (): Promise<TestDatabase> => {
+  const name = `audit_test_${randomBytes(6).toString('hex')}`;
+  const server = new URL(process.env['POSTHORN_DATABASE_URL'] ?? 'postgres://127.0.0.1:5432/postgres');
+  await withClient(server.href, (client) => client.query(`create database ${name}`));
+  const url = Object.assign(new URL(server), { pathname: `/${name}` }).href;
+  await migrate(url);
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  const query = async <Row extends QueryResultRow>(sql: string, parameters: unknown[] = []): Promise<Row[]> =>
+    (await client.query<Row>(sql, parameters)).rows;
+  return {
+    url,
+    query,
+    dump: async () => ({
+      events: await query('select * from audit.events order by tenant, id, day'),
+      deliveries: await query('select * from audit.deliveries order by id, day'),
+      attempts: await query('select * from audit.attempts order by delivery_id, round, number, day'),
+    }),
+    empty: async () => {
+      await query('truncate audit.events, audit.deliveries, audit.attempts');
+    },
+    drop: async () => {
+      await client.end();
+      await withClient(server.href, (client) => client.query(`drop database ${name} with (force)`));
+    },
+  };
+};
+
+const withClient = async (url: string, use: (client: Client) => Promise<unknown>): Promise<void> => {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    await use(client);
+  } finally {
+    await client.end();
+  }
+};

@@ -1,0 +1,210 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { foldRows } from '../src/loading/fold.js';
+import { Loader } from '../src/loading/loader.js';
+import { rowsOfAccepted, rowsOfAttempted, rowsOfRouted, type Rows } from '../src/loading/rows.js';
+import { createDatabase, type TestDatabase } from './database.js';
+import { accepted, attempted, envelopeOf, outcomeOf, routed, type TestRecord } from './records.js';
+
+const DAY = '2026-11-20';
+const at = (time: string): string => `${DAY}T${time}Z`;
+
+const rowsOf = ({ topic, value }: TestRecord): Rows => {
+  if (topic === 'events.accepted') return rowsOfAccepted(value);
+  return topic === 'deliveries.routed' ? rowsOfRouted(value) : rowsOfAttempted(value);
+};
+
+let database: TestDatabase;
+let loader: Loader;
+
+const load = (...records: readonly TestRecord[]) => loader.load(foldRows(records.map(rowsOf)));
+const delivery = async () => (await database.query('select status, attempts, round, number from audit.deliveries'))[0];
+
+beforeAll(async () => {
+  database = await createDatabase();
+  loader = new Loader(database.url);
+});
+
+afterEach(() => database.empty());
+
+afterAll(async () => {
+  await loader.close();
+  await database.drop();
+});
+
+describe('loading', () => {
+  const envelope = envelopeOf('e1', at('12:00:00.000'));
+
+  it('writes an event, its delivery and its attempt', async () => {
+    const written = await load(accepted(envelope), routed(envelope, ['sub_1']), attempted(outcomeOf(envelope, 'sub_1')));
+    expect(written).toEqual({ events: 1, deliveries: 1, attempts: 1 });
+    expect(await delivery()).toEqual({ status: 'delivered', attempts: 1, round: 0, number: 1 });
+  });
+
+  it('writes nothing the second time', async () => {
+    const records = [accepted(envelope), routed(envelope, ['sub_1']), attempted(outcomeOf(envelope, 'sub_1'))];
+    await load(...records);
+    const before = await database.dump();
+    expect(await load(...records)).toEqual({ events: 0, deliveries: 0, attempts: 0 });
+    expect(await database.dump()).toEqual(before);
+  });
+
+  it('does not take a delivery back when its routing decision comes last', async () => {
+    await load(attempted(outcomeOf(envelope, 'sub_1')));
+    await load(routed(envelope, ['sub_1']));
+    expect(await delivery()).toMatchObject({ status: 'delivered', attempts: 1 });
+  });
+
+  it('counts a late attempt, though it no longer decides', async () => {
+    await load(attempted(outcomeOf(envelope, 'sub_1', { number: 2, trigger: 'retry' })));
+    await load(attempted(outcomeOf(envelope, 'sub_1', { status: 'retrying' })));
+    expect(await delivery()).toEqual({ status: 'delivered', attempts: 2, round: 0, number: 2 });
+  });
+
+  it('counts no attempt for a cancellation that came before a request', async () => {
+    await load(attempted(outcomeOf(envelope, 'sub_1', { status: 'cancelled', attempt: undefined, reason: 'the subscription is gone' })));
+    expect(await delivery()).toMatchObject({ status: 'cancelled', attempts: 0 });
+  });
+
+  it('shows the success of a request that was repeated after a crash, whichever is read first', async () => {
+    const lost = outcomeOf(envelope, 'sub_1', { status: 'retrying' });
+    const repeated = outcomeOf(envelope, 'sub_1', { at: at('12:00:09.000') });
+    await load(attempted(lost));
+    await load(attempted(repeated));
+    const oneWay = await database.dump();
+    await database.empty();
+    await load(attempted(repeated));
+    await load(attempted(lost));
+    expect(await database.dump()).toEqual(oneWay);
+    expect(await delivery()).toMatchObject({ status: 'delivered', attempts: 1 });
+    expect(await database.query('select status from audit.attempts')).toEqual([{ status: 'delivered' }]);
+  });
+
+  it('keeps events of both sides of midnight in a partition each', async () => {
+    await load(accepted(envelopeOf('late', '2026-11-20T23:59:59.999Z')), accepted(envelopeOf('early', '2026-11-21T00:00:00.000Z')));
+    expect(await database.query('select tableoid::regclass::text as partition, id from audit.events order by 1')).toEqual([
+      { partition: 'audit.events_20261120', id: 'late' },
+      { partition: 'audit.events_20261121', id: 'early' },
+    ]);
+  });
+
+  it('makes a partition again that was dropped meanwhile', async () => {
+    await load(accepted(envelope));
+    await database.query('drop table audit.events_20261120');
+    await expect(load(accepted(envelope))).rejects.toMatchObject({ code: '23514' });
+    expect(await load(accepted(envelope))).toMatchObject({ events: 1 });
+  });
+
+  it('lets two replicas make the same new day and write the same rows at once', async () => {
+    const other = new Loader(database.url);
+    const events = Array.from({ length: 500 }, (_, i) => envelopeOf(`e${i}`, '2026-12-24T12:00:00.000Z'));
+    const records = events.flatMap((one) => [accepted(one), routed(one, ['sub_1']), attempted(outcomeOf(one, 'sub_1'))]);
+    const written = await Promise.all([load(...records), other.load(foldRows(records.toReversed().map(rowsOf)))]);
+    await other.close();
+    expect(written[0].attempts + written[1].attempts).toBe(500);
+    expect(await database.query('select attempts, count(*)::integer from audit.deliveries group by 1')).toEqual([{ attempts: 1, count: 500 }]);
+  });
+
+  it('survives what PostgreSQL cannot hold in a text', async () => {
+    const odd = 'a\0b\u{D800}\\.\t\n\r\\N';
+    const strange = envelopeOf('e1', at('12:00:00.000'), { subject: odd, headers: { odd }, context: { [odd]: odd } });
+    await load(
+      accepted(strange, Buffer.from(JSON.stringify({ odd }))),
+      attempted(
+        outcomeOf(strange, 'sub_1', {
+          attempt: {
+            started_at: at('12:00:00.000'),
+            duration_ms: 1,
+            request: { url: odd, headers: { odd } },
+            response: { status: 200, headers: { odd }, body: odd, truncated: false },
+          },
+        }),
+      ),
+    );
+    expect(await database.query('select subject, headers, context from audit.events')).toEqual([
+      { subject: 'a\u{FFFD}b\u{FFFD}\\.\t\n\r\\N', headers: { odd }, context: { [odd]: odd } },
+    ]);
+    expect(await database.query('select request, response from audit.attempts')).toEqual([
+      { request: { url: odd, headers: { odd } }, response: { status: 200, headers: { odd }, body: odd, truncated: false } },
+    ]);
+  });
+
+  it('goes on after its connection was cut', async () => {
+    await load(accepted(envelope));
+    await database.query(`select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and application_name = 'posthorn delivery-audit loader'`);
+    const again = load(accepted(envelopeOf('e2', at('12:00:00.000')))).catch(() => load(accepted(envelopeOf('e2', at('12:00:00.000')))));
+    expect(await again).toMatchObject({ events: 1 });
+  });
+});
+
+/** mulberry32: small, seeded, good enough to shuffle. */
+const randomFrom = (seed: number) => {
+  let state = seed;
+  return (below: number): number => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
+  };
+};
+type Random = ReturnType<typeof randomFrom>;
+
+const pick = <T>(random: Random, items: readonly T[]): T => items[random(items.length)] as T;
+
+/** What might have happened to one delivery: rounds of attempts, some repeated after a crash, some ended before the request. */
+const historyOf = (random: Random, envelope: ReturnType<typeof envelopeOf>, subscription: string) => {
+  const outcomes = [];
+  let ms = Date.parse(envelope.acceptedtime);
+  for (let round = 0; round <= random(2); round++) {
+    const last = 1 + random(3);
+    for (let number = 1; number <= last; number++) {
+      const status = number < last ? 'retrying' : pick(random, ['delivered', 'failed', 'cancelled', 'retrying'] as const);
+      const next = () => new Date((ms += 1 + random(5_000))).toISOString();
+      const outcome = outcomeOf(envelope, subscription, { round, number, status, at: next() });
+      outcomes.push(status === 'cancelled' ? { ...outcome, attempt: undefined, reason: 'the subscription is disabled' } : outcome);
+      if (random(6) === 0) outcomes.push(outcomeOf(envelope, subscription, { round, number, status: 'delivered', at: next() }));
+    }
+  }
+  return outcomes;
+};
+
+const world = (random: Random): TestRecord[] =>
+  Array.from({ length: 25 }, (_, i) => {
+    const acceptedtime = new Date(Date.parse('2026-11-20T23:59:50.000Z') + random(20_000)).toISOString();
+    const envelope = envelopeOf(`e${i}`, acceptedtime, { type: pick(random, ['invoice.paid', 'order.placed']) });
+    const subscriptions = ['sub_1', 'sub_2', 'sub_3'].slice(0, random(4));
+    // Accepted twice now and then, as an id that its producer sends again.
+    const again = random(5) === 0 ? [accepted({ ...envelope, acceptedtime: acceptedtime.replace(/\d{3}Z$/, '999Z') }, '"again"')] : [];
+    const outcomes = subscriptions.flatMap((subscription) => historyOf(random, envelope, subscription));
+    const packs = outcomes.map((outcome) => attempted(...(random(2) === 0 ? [outcome] : [pick(random, outcomes), outcome])));
+    return [accepted(envelope), ...again, routed(envelope, subscriptions), ...packs];
+  }).flat();
+
+const shuffled = <T>(random: Random, items: readonly T[]): T[] => {
+  const left = [...items];
+  return items.map(() => left.splice(random(left.length), 1)[0] as T);
+};
+
+describe('the tables', () => {
+  it.each([1, 2, 3, 4, 5, 6])('are the same in whatever order, repetition and batching the records come (seed %d)', async (seed) => {
+    const random = randomFrom(seed);
+    const records = world(random);
+    await load(...records);
+    const canonical = await database.dump();
+    expect(canonical['attempts']?.length).toBeGreaterThan(10);
+    for (let repetition = 0; repetition < 3; repetition++) {
+      await database.empty();
+      const rest = shuffled(random, [...records, ...records.filter(() => random(3) === 0)]);
+      while (rest.length > 0) await load(...rest.splice(0, 1 + random(40)));
+      expect(await database.dump()).toEqual(canonical);
+    }
+  });
+
+  it('count for each delivery the attempts that there are', async () => {
+    await load(...world(randomFrom(7)));
+    expect(
+      await database.query(`select id from audit.deliveries d
+        where attempts <> (select count(*) from audit.attempts a where a.day = d.day and a.delivery_id = d.id)`),
+    ).toEqual([]);
+  });
+});
