@@ -1,0 +1,447 @@
+import type { Consumer, EachBatchPayload, Kafka as Client } from 'kafkajs';
+import { decodeDone, encodeDone } from './commit-metadata.js';
+import { messageOf } from './errors.js';
+import { receive, type Incoming, type IncomingRecord, type Partition } from './incoming.js';
+import { capturing, hook, type Cluster, type ConsumerGroup, type FetchedMessage, type GroupHooks, type PartitionCommit, type TopicPartitions } from './kafkajs-internals.js';
+import { PartitionWindow, type Progress } from './partition-window.js';
+import type { Logger } from './settings.js';
+import { Watchdog, type Stall } from './watchdog.js';
+
+export type ConsumeOptions = {
+  readonly groupId: string;
+  /** Names on the broker. A group that has not committed yet begins at the beginning. */
+  readonly topics: readonly string[];
+  /** Must neither throw nor wait: a record is finished by its `done()`. */
+  readonly onRecord: (record: IncomingRecord) => void;
+  /** The partition has gone to another member; its records in flight are `revoked`. */
+  readonly onRevoked?: ((topic: string, partition: number) => void) | undefined;
+  /** Bytes in flight at which a partition is paused until half of them are done; default 16 MiB. */
+  readonly windowBytes?: number | undefined;
+  /** The same for all partitions together; default 128 MiB. */
+  readonly totalBytes?: number | undefined;
+  /** How long a rebalance or close() waits for the records in flight; default 10 s. */
+  readonly drainMs?: number | undefined;
+  /** A partition with work that makes no progress for so long is reported by `stalled`; default 5 min. */
+  readonly stallMs?: number | undefined;
+  /** After twice `stallMs`; default: log and end the process, because a new start is the one remedy left. */
+  readonly onStalled?: ((stall: Stall) => void) | undefined;
+};
+
+export interface Consumption {
+  /** Records up to the end of the log that are not done, per topic, over the partitions assigned here. */
+  readonly lag: ReadonlyMap<string, number>;
+  readonly inFlight: number;
+  readonly inFlightBytes: number;
+  /** Member of the group, and reading what it was assigned. */
+  readonly assigned: boolean;
+  /** A reason not to be ready, in words. */
+  readonly stalled: string | undefined;
+  /** Stops reading, waits for the records in flight up to `drainMs`, commits, leaves the group. */
+  close(): Promise<void>;
+}
+
+/** Ends the process; what it logs before says why. */
+export type Exit = (fields: object, reason: string) => void;
+
+const MIB = 1024 * 1024;
+const COMMIT_INTERVAL_MS = 500;
+const WATCH_INTERVAL_MS = 1_000;
+const HEARTBEAT_MS = 2_000;
+/** Short, so that a process that was killed does not hold up its partitions, and with them the whole group, for long. */
+const SESSION_TIMEOUT_MS = 10_000;
+/** How long a fetch waits for new records; bounds how late a resumed partition is read again. */
+const MAX_WAIT_MS = 100;
+
+const keyOf = (topic: string, partition: number): string => `${topic}/${partition}`;
+
+const sameProgress = (a: Progress, b: Progress): boolean =>
+  a.offset === b.offset &&
+  a.done.length === b.done.length &&
+  a.done.every(({ start, end }, i) => start === b.done[i]?.start && end === b.done[i]?.end);
+
+/** One member of a consumer group, from joining to leaving. */
+export class GroupConsumption implements Consumption, GroupHooks {
+  readonly #partitions = new Map<string, Partition>();
+  #inFlight = 0;
+  #inFlightBytes = 0;
+  #paused = 0;
+  #isAssigned = false;
+  #isClosing = false;
+  #group: ConsumerGroup | undefined;
+  #consumer: Consumer | undefined;
+  #whenIdle: (() => void)[] = [];
+  #committing: Promise<void> | undefined;
+  #timers: readonly NodeJS.Timeout[] = [];
+  #stalled: string | undefined;
+  #hasStalled = false;
+  readonly #watchdog: Watchdog;
+  readonly #windowBytes: number;
+  readonly #totalBytes: number;
+  readonly #drainMs: number;
+  readonly #finish = (record: Incoming): void => this.#done(record);
+
+  constructor(
+    private readonly options: ConsumeOptions,
+    private readonly log: Logger,
+    private readonly exit: Exit,
+  ) {
+    this.#windowBytes = options.windowBytes ?? 16 * MIB;
+    this.#totalBytes = options.totalBytes ?? 128 * MIB;
+    this.#drainMs = options.drainMs ?? 10_000;
+    this.#watchdog = new Watchdog(options.stallMs ?? 300_000);
+  }
+
+  /** Resolves when the group has been joined; or when the first attempt has failed, further ones being under way. */
+  async start(client: Client): Promise<void> {
+    const { groupId, topics } = this.options;
+    const consumer = client.consumer({
+      groupId,
+      sessionTimeout: SESSION_TIMEOUT_MS,
+      heartbeatInterval: HEARTBEAT_MS,
+      // Others of the group may drain for as long as we may before they join.
+      rebalanceTimeout: this.#drainMs + 30_000,
+      maxWaitTimeInMs: MAX_WAIT_MS,
+      minBytes: 1,
+      maxBytes: 8 * MIB,
+      maxBytesPerPartition: MIB,
+      allowAutoTopicCreation: false,
+      partitionAssigners: [capturing((cluster: Cluster) => hook(cluster, this))],
+    });
+    this.#consumer = consumer;
+    consumer.on('consumer.crash', ({ payload: { error, restart } }) => {
+      this.#isAssigned = false;
+      if (restart) this.log.warn({ groupId, error: messageOf(error) }, 'consumer lost Kafka; joining the group again');
+      else this.exit({ groupId, error }, 'consumer failed for good');
+    });
+    // The only sign of records that the client has read and left out (control records, aborted transactions).
+    consumer.on('consumer.start_batch_process', ({ payload: { topic, partition, batchSize, lastOffset, highWatermark } }) => {
+      if (batchSize === 0) this.#passed(topic, partition, lastOffset, highWatermark);
+    });
+    await consumer.connect();
+    await consumer.subscribe({ topics: [...topics], fromBeginning: true });
+    this.#timers = [
+      setInterval(() => void this.#commit(), COMMIT_INTERVAL_MS),
+      setInterval(() => this.#watch(), Math.min(WATCH_INTERVAL_MS, this.#watchdog.stallMs / 2)),
+    ];
+    await consumer.run({ autoCommit: false, eachBatchAutoResolve: false, eachBatch: async (payload) => this.#take(payload) });
+  }
+
+  get lag(): ReadonlyMap<string, number> {
+    const lag = new Map<string, number>(this.options.topics.map((topic) => [topic, 0]));
+    for (const { topic, end, window } of this.#partitions.values()) {
+      lag.set(topic, (lag.get(topic) ?? 0) + Math.max(0, end - window.low));
+    }
+    return lag;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  get inFlightBytes(): number {
+    return this.#inFlightBytes;
+  }
+
+  get assigned(): boolean {
+    return this.#isAssigned;
+  }
+
+  get stalled(): string | undefined {
+    return this.#stalled;
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    this.#pauseAll();
+    await this.#drained();
+    for (const timer of this.#timers) clearInterval(timer);
+    await this.#commit();
+    await this.#consumer?.disconnect();
+    this.#isAssigned = false;
+    for (const partition of this.#partitions.values()) this.#drop(partition);
+  }
+
+  // Records in, completions back
+
+  #take({ batch, resolveOffset }: EachBatchPayload): void {
+    const partition = this.#partitions.get(keyOf(batch.topic, batch.partition));
+    // A rebalance or the end is under way: not resolved, so it will be read again by whoever is to have it.
+    if (!partition || !this.#isAssigned || this.#isClosing) return;
+    // The declared type lacks that headers are buffers, which they are.
+    for (const message of batch.messages as unknown as readonly FetchedMessage[]) this.#handOver(partition, message);
+    const lastOffset = batch.lastOffset();
+    this.#passed(batch.topic, batch.partition, lastOffset, batch.highWatermark);
+    resolveOffset(lastOffset);
+    this.#regulate();
+  }
+
+  #handOver(partition: Partition, message: FetchedMessage): void {
+    const record = receive(partition, message, this.#finish);
+    if (!record) return;
+    this.#inFlight++;
+    this.#inFlightBytes += record.slot.bytes;
+    try {
+      this.options.onRecord(record);
+    } catch (error) {
+      const { topic, partition, offset } = record;
+      this.exit({ topic, partition, offset, error }, 'the handler of a record threw');
+    }
+  }
+
+  #passed(topic: string, partition: number, lastOffset: string, end: string): void {
+    const assigned = this.#partitions.get(keyOf(topic, partition));
+    if (!assigned) return;
+    assigned.window.passTo(Number(lastOffset) + 1);
+    assigned.end = Number(end);
+  }
+
+  #done(record: Incoming): void {
+    const { home, slot } = record;
+    if (!home.window.complete(slot)) return;
+    this.#forget(record);
+    if (this.#paused > 0) this.#regulate();
+  }
+
+  #forget({ home, slot }: Incoming): void {
+    home.records.delete(slot);
+    this.#inFlight--;
+    this.#inFlightBytes -= slot.bytes;
+    if (this.#inFlight === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
+  }
+
+  /** Resolves when nothing is in flight, or after `drainMs`. */
+  async #drained(): Promise<void> {
+    if (this.#inFlight === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, this.#drainMs);
+      this.#whenIdle.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  // Pause and resume
+
+  /** Pauses the partitions whose window, or all when the total, is full; resumes at half, so that it does not flutter. */
+  #regulate(): void {
+    if (!this.#isAssigned || this.#isClosing) return;
+    const isTotalFull = this.#inFlightBytes >= this.#totalBytes;
+    const isTotalLow = this.#inFlightBytes <= this.#totalBytes / 2;
+    for (const partition of this.#partitions.values()) {
+      const { isPaused, isScattered, window } = partition;
+      if (!isPaused && (isTotalFull || isScattered || window.bytes >= this.#windowBytes)) this.#setPaused(partition, true);
+      if (isPaused && isTotalLow && !isScattered && window.bytes <= this.#windowBytes / 2) this.#setPaused(partition, false);
+    }
+  }
+
+  #setPaused(partition: Partition, isPaused: boolean): void {
+    partition.isPaused = isPaused;
+    this.#paused += isPaused ? 1 : -1;
+    const at = [{ topic: partition.topic, partitions: [partition.partition] }];
+    if (isPaused) this.#group?.pause(at);
+    else this.#group?.resume(at);
+  }
+
+  #pauseAll(): void {
+    for (const partition of this.#partitions.values()) if (!partition.isPaused) this.#setPaused(partition, true);
+  }
+
+  // The group
+
+  async beforeJoin(group: ConsumerGroup): Promise<void> {
+    this.#isAssigned = false;
+    this.#pauseAll();
+    const { coordinator, groupId, memberId, generationId } = group;
+    // Without these the group has already gone on without us: nothing that we could still commit would count.
+    if (!coordinator || !memberId || generationId === null || this.#partitions.size === 0) return;
+    const heartbeat = setInterval(() => {
+      coordinator.heartbeat({ groupId, memberId, groupGenerationId: generationId }).catch(() => undefined);
+    }, HEARTBEAT_MS);
+    try {
+      await this.#drained();
+    } finally {
+      clearInterval(heartbeat);
+    }
+    await this.#commit();
+  }
+
+  /**
+   * Partitions that have come back keep their window: what is in flight stays so, reading goes on where it was. New ones start
+   * where the group has come to, without the records that a former owner has done above that.
+   */
+  async afterJoin(group: ConsumerGroup): Promise<void> {
+    this.#group = group;
+    const assigned = group.assigned();
+    const progress = await committedProgress(group, assigned);
+    const ends = await logOffsets(group.cluster, assigned, false);
+    for (const partition of this.#partitions.values()) {
+      if (!progress.has(keyOf(partition.topic, partition.partition))) this.#drop(partition);
+    }
+    for (const { topic, partitions } of assigned) {
+      for (const partition of partitions) {
+        const key = keyOf(topic, partition);
+        this.#assign(group, topic, partition, progress.get(key), ends.get(key));
+      }
+    }
+    this.#isAssigned = true;
+    this.#resumeAfterJoin(group, assigned);
+    this.log.info({ groupId: group.groupId, assigned, inFlight: this.#inFlight }, 'joined the group');
+  }
+
+  #assign(group: ConsumerGroup, topic: string, partition: number, progress: Progress = { offset: 0, done: [] }, end = 0): void {
+    const key = keyOf(topic, partition);
+    const known = this.#partitions.get(key);
+    if (!known) {
+      const window = new PartitionWindow(progress);
+      this.#partitions.set(key, {
+        topic,
+        partition,
+        window,
+        end,
+        isPaused: false,
+        isScattered: false,
+        committed: progress,
+        records: new Map(),
+      });
+      return;
+    }
+    known.committed = progress;
+    known.end = Math.max(end, known.end);
+    for (const slot of known.window.absorb(progress)) {
+      const record = known.records.get(slot);
+      record?.revoke();
+      if (record) this.#forget(record);
+    }
+    group.resolveOffset({ topic, partition, offset: String(known.window.position - 1) });
+  }
+
+  /** The client remembers pauses from before the join, but not across its own restart: says both anew. */
+  #resumeAfterJoin(group: ConsumerGroup, assigned: readonly TopicPartitions[]): void {
+    group.resume(assigned);
+    for (const partition of this.#partitions.values()) partition.isPaused = false;
+    this.#paused = 0;
+    this.#regulate();
+  }
+
+  #drop(partition: Partition): void {
+    this.#partitions.delete(keyOf(partition.topic, partition.partition));
+    if (partition.isPaused) this.#paused--;
+    for (const record of partition.records.values()) {
+      record.revoke();
+      this.#forget(record);
+    }
+    this.options.onRevoked?.(partition.topic, partition.partition);
+  }
+
+  outOfRange(topic: string, partition: number): void {
+    const assigned = this.#partitions.get(keyOf(topic, partition));
+    if (!assigned) return;
+    this.log.error(
+      { topic, partition, offset: assigned.window.position },
+      'records were deleted before they were read, or the topic was made anew; going on at its beginning',
+    );
+    for (const record of assigned.records.values()) {
+      record.revoke();
+      this.#forget(record);
+    }
+    assigned.committed = { offset: 0, done: [] };
+    assigned.window = new PartitionWindow(assigned.committed);
+  }
+
+  // Commits
+
+  /** One at a time: a commit that overtook an earlier one would take the group back. */
+  async #commit(): Promise<void> {
+    while (this.#committing) await this.#committing;
+    this.#committing = this.#commitChanges().finally(() => (this.#committing = undefined));
+    await this.#committing;
+  }
+
+  async #commitChanges(): Promise<void> {
+    const changes = [...this.#partitions.values()]
+      .map((partition) => ({ partition, progress: partition.window.progress() }))
+      .filter(({ partition, progress }) => !sameProgress(progress, partition.committed));
+    if (changes.length === 0 || !this.#group?.memberId) return;
+    const byTopic = new Map<string, PartitionCommit[]>();
+    for (const { partition, progress } of changes) {
+      const { topic } = partition;
+      const metadata = encodeDone(progress.offset, progress.done) ?? null;
+      partition.isScattered = metadata === null && progress.done.length > 0;
+      const commits = byTopic.get(topic) ?? [];
+      commits.push({ partition: partition.partition, offset: String(progress.offset), metadata });
+      byTopic.set(topic, commits);
+    }
+    try {
+      await this.#group.commitOffsets({ topics: [...byTopic].map(([topic, partitions]) => ({ topic, partitions })) });
+      for (const { partition, progress } of changes) partition.committed = progress;
+    } catch (error) {
+      // The next one, half a second later, says the same and more.
+      this.log.debug({ groupId: this.options.groupId, error: messageOf(error) }, 'commit failed');
+    }
+    this.#regulate();
+  }
+
+  // Watchdog
+
+  #watch(): void {
+    const pulses = [...this.#partitions.values()].map(({ topic, partition, window, end }) => ({
+      topic,
+      partition,
+      low: window.low,
+      completed: window.completed,
+      busy: window.inFlight > 0 || end > window.low,
+    }));
+    const [worst] = this.#watchdog.look(pulses, performance.now());
+    if (!worst) {
+      this.#stalled = undefined;
+      this.#hasStalled = false;
+      return;
+    }
+    const { topic, partition, offset, forMs } = worst;
+    if (this.#stalled === undefined) this.log.error({ ...worst }, 'a partition makes no progress');
+    this.#stalled = `${topic} partition ${partition} has been at offset ${offset} for ${Math.round(forMs / 1000)} s`;
+    if (forMs < 2 * this.#watchdog.stallMs || this.#hasStalled) return;
+    this.#hasStalled = true;
+    if (this.options.onStalled) this.options.onStalled(worst);
+    else this.exit({ ...worst }, 'a partition makes no progress; a new start may help');
+  }
+}
+
+/** What the group has committed; where it has not, the beginning of the log. */
+const committedProgress = async (group: ConsumerGroup, assigned: readonly TopicPartitions[]): Promise<ReadonlyMap<string, Progress>> => {
+  const { coordinator, groupId, cluster } = group;
+  if (!coordinator || assigned.length === 0) return new Map();
+  const { responses } = await coordinator.offsetFetch({
+    groupId,
+    topics: assigned.map(({ topic, partitions }) => ({ topic, partitions: partitions.map((partition) => ({ partition })) })),
+  });
+  const beginnings = await logOffsets(cluster, assigned, true);
+  const progress = new Map<string, Progress>();
+  for (const { topic, partitions } of responses) {
+    for (const { partition, offset, metadata } of partitions) {
+      const key = keyOf(topic, partition);
+      const committed = Number(offset);
+      progress.set(
+        key,
+        committed < 0 ? { offset: beginnings.get(key) ?? 0, done: [] } : { offset: committed, done: decodeDone(committed, metadata) },
+      );
+    }
+  }
+  return progress;
+};
+
+const logOffsets = async (
+  cluster: Cluster,
+  assigned: readonly TopicPartitions[],
+  fromBeginning: boolean,
+): Promise<ReadonlyMap<string, number>> => {
+  if (assigned.length === 0) return new Map();
+  const topics = await cluster.fetchTopicsOffset(
+    assigned.map(({ topic, partitions }) => ({ topic, fromBeginning, partitions: partitions.map((partition) => ({ partition })) })),
+  );
+  return new Map(
+    topics.flatMap(({ topic, partitions }) => partitions.map(({ partition, offset }) => [keyOf(topic, partition), Number(offset)] as const)),
+  );
+};

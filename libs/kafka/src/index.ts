@@ -1,0 +1,9 @@
+export type { Consumption, ConsumeOptions } from './consumer.js';
+export { KafkaError, type KafkaErrorCode } from './errors.js';
+export type { FollowedRecord, FollowOptions, Following } from './follow.js';
+export type { IncomingRecord } from './incoming.js';
+export { Kafka, type KafkaOptions } from './kafka.js';
+export { partitionOf } from './partitioner.js';
+export type { OutgoingRecord, Producer, ProducerOptions } from './producer.js';
+export type { KafkaSettings, Logger, SaslSettings } from './settings.js';
+export type { Stall } from './watchdog.js';

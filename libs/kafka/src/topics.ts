@@ -1,0 +1,99 @@
+import { DEFAULT_PARTITIONS, topics, topicOnBroker, type Topic, type TopicName } from '@posthorn/contracts';
+import kafkajs, { type Admin } from 'kafkajs';
+import { protocolError } from './errors.js';
+import type { Logger } from './settings.js';
+
+/** Largest batch of records that a topic of ours takes. */
+export const MAX_MESSAGE_BYTES = 2 * 1024 * 1024;
+
+const HOUR = 3_600_000;
+const MINUTE = 60_000;
+
+/** A topic as it is to be on the broker. */
+export type TopicPlan = { readonly topic: string; readonly partitions: number; readonly config: Readonly<Record<string, string>> };
+
+/** Compaction leaves the active segment alone: a small one, closed hourly, keeps the log near the size of its content. */
+const compacted = {
+  'segment.ms': String(HOUR),
+  'segment.bytes': String(64 * 1024 * 1024),
+  'min.cleanable.dirty.ratio': '0.1',
+  'max.compaction.lag.ms': String(24 * HOUR),
+  // A reader that starts from the beginning must see a deletion, however slowly it reads.
+  'delete.retention.ms': String(24 * HOUR),
+  'file.delete.delay.ms': String(MINUTE),
+};
+
+/**
+ * The broker stores everything uncompressed: producers may compress as they like, and kafkajs reads nothing but gzip.
+ * `partitions` replaces the default number; topics whose number has a meaning keep theirs.
+ */
+export const planOf = (topic: Topic, prefix: string, partitions?: number): TopicPlan => ({
+  topic: topicOnBroker(prefix, topic.name),
+  partitions: topic.partitions === DEFAULT_PARTITIONS ? (partitions ?? topic.partitions) : topic.partitions,
+  config: {
+    'cleanup.policy': topic.cleanup,
+    'retention.ms': String(topic.retentionMs ?? -1),
+    'retention.bytes': '-1',
+    'message.timestamp.type': topic.timestamps === 'broker' ? 'LogAppendTime' : 'CreateTime',
+    'max.message.bytes': String(MAX_MESSAGE_BYTES),
+    'compression.type': 'uncompressed',
+    ...(topic.cleanup === 'compact' && compacted),
+  },
+});
+
+/** What is wrong with an existing topic, in words; empty when nothing is. */
+export const deviations = (
+  plan: TopicPlan,
+  actual: { readonly partitions: number; readonly config: Readonly<Record<string, string>> },
+): readonly string[] => [
+  ...(actual.partitions < plan.partitions ? [`${actual.partitions} partitions, not ${plan.partitions}`] : []),
+  ...Object.entries(plan.config)
+    .filter(([name, value]) => actual.config[name] !== undefined && actual.config[name] !== value)
+    .map(([name, value]) => `${name} is ${actual.config[name]}, not ${value}`),
+];
+
+export const plansOf = (names: readonly TopicName[], prefix: string, partitions?: number): readonly TopicPlan[] =>
+  topics.filter(({ name }) => names.includes(name)).map((topic) => planOf(topic, prefix, partitions));
+
+/** Creates what is missing; of what exists and differs it only warns, because changing it may cost data. Several may do it at once. */
+export const ensure = async (admin: Admin, plans: readonly TopicPlan[], log: Logger): Promise<void> => {
+  const present = new Set(await admin.listTopics());
+  for (const plan of plans) if (!present.has(plan.topic)) await create(admin, plan, log);
+  const existing = plans.filter(({ topic }) => present.has(topic));
+  if (existing.length > 0) await compare(admin, existing, log);
+};
+
+const create = async (admin: Admin, { topic, partitions, config }: TopicPlan, log: Logger): Promise<void> => {
+  try {
+    const created = await admin.createTopics({
+      waitForLeaders: true,
+      topics: [
+        {
+          topic,
+          numPartitions: partitions,
+          // The broker's default.
+          replicationFactor: -1,
+          configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
+        },
+      ],
+    });
+    if (created) log.info({ topic, partitions }, 'topic created');
+  } catch (error) {
+    if (protocolError(error) !== 'TOPIC_ALREADY_EXISTS') throw error;
+  }
+};
+
+const compare = async (admin: Admin, plans: readonly TopicPlan[], log: Logger): Promise<void> => {
+  const { topics: metadata } = await admin.fetchTopicMetadata({ topics: plans.map(({ topic }) => topic) });
+  const { resources } = await admin.describeConfigs({
+    includeSynonyms: false,
+    resources: plans.map(({ topic, config }) => ({ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames: Object.keys(config) })),
+  });
+  for (const plan of plans) {
+    const partitions = metadata.find(({ name }) => name === plan.topic)?.partitions.length ?? 0;
+    const entries = resources.find(({ resourceName }) => resourceName === plan.topic)?.configEntries ?? [];
+    const config = Object.fromEntries(entries.map(({ configName, configValue }) => [configName, configValue]));
+    const differences = deviations(plan, { partitions, config });
+    if (differences.length > 0) log.warn({ topic: plan.topic, differences }, 'topic is not as intended');
+  }
+};
