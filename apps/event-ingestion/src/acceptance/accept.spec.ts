@@ -196,6 +196,7 @@ describe('a refusal names what is wrong', () => {
     ['300 KiB of something else', fromKafka(plain({ subject: big })), 'too_large', undefined],
     ['65 levels', fromKafka(`{"type":"a","data":${nested(65)}}`), 'too_deep', 'data'],
     ['65 levels of context', fromKafka(`{"type":"a","data":1,"context":${nested(65)}}`), 'too_deep', 'context'],
+    ['a context of large numbers', fromKafka(`{"type":"a","data":1,"context":[${'1e20,'.repeat(20_000)}0]}`), 'too_large', 'context'],
     ['100,000 levels', fromKafka(nested(100_000), { ce_type: 'a' }), 'too_deep', 'data'],
     ['a form', fromRest('a=b', { 'content-type': 'application/x-www-form-urlencoded' }), 'unsupported_media_type', 'content-type'],
     ['a batch as one', fromRest('[]', { 'content-type': 'application/cloudevents-batch+json' }), 'unsupported_media_type', 'content-type'],

@@ -47,6 +47,12 @@ const tooDeep = ({ dataDepth, contextDepth, names }: Draft): Refusal | undefined
   return undefined;
 };
 
+/** `1e20` is written out when the envelope is: what was small may have become more than a record holds. */
+const swollenContext = ({ attributes, names, contextDepth }: Draft, maxBytes: number): Refusal | undefined =>
+  contextDepth > 0 && JSON.stringify(attributes.context).length > maxBytes
+    ? refuse('too_large', `${names.context} written out has more than ${maxBytes} bytes`, names.context)
+    : undefined;
+
 const wrongAttribute = ({ attributes, names }: Draft, tenant: string | undefined): Refusal | undefined => {
   for (const [attribute, check] of attributeChecks) {
     const value = attributes[attribute];
@@ -77,7 +83,10 @@ const tenantOf = ({ attributes }: Draft, { tenant }: Circumstances): string =>
 export const accept = (draft: Draft, circumstances: Circumstances): Verdict => {
   const { attributes } = draft;
   const refusal =
-    tooLarge(draft, circumstances.maxBytes) ?? tooDeep(draft) ?? wrongAttribute(draft, circumstances.tenant);
+    tooLarge(draft, circumstances.maxBytes) ??
+    tooDeep(draft) ??
+    swollenContext(draft, circumstances.maxBytes) ??
+    wrongAttribute(draft, circumstances.tenant);
   if (refusal) return { ...about({ tenant: tenantOf(draft, circumstances), id: attributes.id }), ...refusal };
 
   const acceptedtime = new Date(circumstances.acceptedMs).toISOString();

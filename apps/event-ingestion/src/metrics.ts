@@ -1,0 +1,59 @@
+import type { Rejection } from '@posthorn/contracts';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+
+export type IngestionOutcome = 'accepted' | 'rejected' | 'unavailable';
+
+/** What one door counts. */
+export type DoorMetrics = { readonly observe: (outcome: IngestionOutcome, seconds: number) => void };
+
+export type IngestionMetrics = {
+  readonly door: (door: Rejection['door']) => DoorMetrics;
+  /** @param read how far the readers of each topic are behind, asked at every scrape */
+  readonly lag: (read: () => Iterable<readonly [topic: string, records: number]>) => void;
+};
+
+export const ingestionMetrics = (registry: Registry): IngestionMetrics => {
+  const events = new Counter({
+    name: 'posthorn_ingestion_events_total',
+    help: 'Events by door and by what became of them',
+    labelNames: ['door', 'outcome'],
+    registers: [registry],
+  });
+  const duration = new Histogram({
+    name: 'posthorn_ingestion_duration_seconds',
+    help: "From an event's arrival at its door to Kafka's acknowledgement of what became of it",
+    labelNames: ['door'],
+    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers: [registry],
+  });
+  return {
+    door(door) {
+      // Labels are looked up once: prom-client hashes them every time.
+      const time = duration.labels(door);
+      const count = {
+        accepted: events.labels(door, 'accepted'),
+        rejected: events.labels(door, 'rejected'),
+        unavailable: events.labels(door, 'unavailable'),
+      };
+      return {
+        observe(outcome, seconds) {
+          count[outcome].inc();
+          time.observe(seconds);
+        },
+      };
+    },
+    lag(read) {
+      const lag = new Gauge({
+        name: 'posthorn_consumer_lag',
+        help: 'Records between the end of the topic and what is done, over the partitions read here',
+        labelNames: ['topic'],
+        registers: [],
+        collect() {
+          this.reset();
+          for (const [topic, records] of read()) this.set({ topic }, records);
+        },
+      });
+      registry.registerMetric(lag);
+    },
+  };
+};
