@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { SCHEMA_HEADER, SCHEMA_VERSION } from '@posthorn/contracts';
 import type { IncomingRecord, Logger } from '@posthorn/kafka';
 import { Batch, type BatchLimits } from './batch.js';
@@ -57,10 +58,9 @@ export class Intake {
   readonly #batch: Batch<Folded>;
   #timer: NodeJS.Timeout | undefined;
   #isWriting = false;
-  #isStopped = false;
   #trouble: string | undefined;
   /** Ends the wait between two tries when the intake is closed. */
-  readonly #stop = Promise.withResolvers<void>();
+  readonly #stop = new AbortController();
 
   constructor(options: IntakeOptions) {
     this.#options = options;
@@ -74,7 +74,7 @@ export class Intake {
 
   /** Never throws and never waits, as the consumer demands of whom it hands records to. */
   add(record: IncomingRecord): void {
-    if (this.#isStopped) return;
+    if (this.#stop.signal.aborted) return;
     try {
       const content = this.#fold(record);
       const rows = content.events.length + content.deliveries.length + content.attempts.length;
@@ -88,9 +88,8 @@ export class Intake {
 
   /** Writes nothing more. What was not committed is not done, and will be read again. */
   close(): void {
-    this.#isStopped = true;
     clearTimeout(this.#timer);
-    this.#stop.resolve();
+    this.#stop.abort();
   }
 
   #fold({ topic, value, headers }: IncomingRecord): Rows {
@@ -103,14 +102,14 @@ export class Intake {
   }
 
   #giveUp(error: UnfoldableRecord): void {
-    if (this.#isStopped) return;
+    if (this.#stop.signal.aborted) return;
     this.close();
     this.#trouble = error.message;
     this.#options.onUnfoldable(error);
   }
 
   #schedule(): void {
-    if (this.#isWriting || this.#isStopped) return;
+    if (this.#isWriting || this.#stop.signal.aborted) return;
     const dueInMs = this.#batch.dueInMs(performance.now());
     if (dueInMs === undefined) return;
     if (dueInMs > 0) {
@@ -134,7 +133,7 @@ export class Intake {
 
   /** Returns when the batch is committed, or the intake closed. */
   async #write(batch: readonly Folded[]): Promise<void> {
-    for (let retryMs = FIRST_RETRY_MS; !this.#isStopped; retryMs = Math.min(2 * retryMs, LONGEST_RETRY_MS)) {
+    for (let retryMs = FIRST_RETRY_MS; !this.#stop.signal.aborted; retryMs = Math.min(2 * retryMs, LONGEST_RETRY_MS)) {
       // Who took the partition over reads the records again.
       const ours = batch.filter(({ record }) => !record.revoked);
       if (ours.length === 0) return;
@@ -145,7 +144,7 @@ export class Intake {
         if (isRefusal(error)) return this.#findRefused(ours, error);
         this.#trouble = messageOf(error);
         this.#options.log.warn({ err: error, records: ours.length, retryMs }, 'could not write a batch, trying again');
-        await Promise.race([wait(retryMs), this.#stop.promise]);
+        await delay(retryMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
       }
     }
   }
@@ -165,5 +164,3 @@ export class Intake {
     for (const one of batch) await this.#write([one]);
   }
 }
-
-const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms).unref());

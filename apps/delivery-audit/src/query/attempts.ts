@@ -1,5 +1,6 @@
 import type { Attempt, Page, Trigger } from '@posthorn/contracts';
-import { Conditions, type Database } from './sql.js';
+import type { Database } from './database.js';
+import { Conditions } from './sql.js';
 
 /** An attempt as the API shows it. */
 export type AttemptView = Attempt & { readonly round: number; readonly number: number; readonly trigger: Trigger };

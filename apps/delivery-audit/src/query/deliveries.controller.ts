@@ -1,13 +1,13 @@
 import { Controller, Get, Param, Query } from '@nestjs/common';
 import type { DeliveryView, Page } from '@posthorn/contracts';
 import { parseOrRefuse, Problem } from '@posthorn/service-kit';
-import { DataSource } from 'typeorm';
 import { listAttempts, type AttemptView } from './attempts.js';
+import { Database } from './database.js';
 import { dayOfDelivery, deliveriesQuery, listDeliveries, readDelivery } from './deliveries.js';
 
 @Controller('v1/tenants/:tenant/deliveries')
 export class DeliveriesController {
-  constructor(private readonly database: DataSource) {}
+  constructor(private readonly database: Database) {}
 
   @Get()
   list(@Param('tenant') tenant: string, @Query() query: unknown): Promise<Page<DeliveryView>> {

@@ -1,7 +1,8 @@
 import type { DeliveryStatus, DeliveryView, Page } from '@posthorn/contracts';
 import { z } from 'zod';
+import type { Database } from './database.js';
 import { listedBetween, listParameters, pageOf } from './listing.js';
-import { Conditions, type Database } from './sql.js';
+import { Conditions } from './sql.js';
 
 const id = z.string().min(1).max(256);
 

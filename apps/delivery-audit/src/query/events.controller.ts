@@ -1,13 +1,13 @@
 import { Controller, Get, Header, Param, Query } from '@nestjs/common';
 import type { DeliveryView, Page } from '@posthorn/contracts';
 import { parseOrRefuse, Problem } from '@posthorn/service-kit';
-import { DataSource } from 'typeorm';
+import { Database } from './database.js';
 import { deliveriesOfEventQuery, listDeliveriesOfEvent } from './deliveries.js';
 import { dayOfEvent, eventsQuery, listEvents, readEvent, type EventView } from './events.js';
 
 @Controller('v1/tenants/:tenant/events')
 export class EventsController {
-  constructor(private readonly database: DataSource) {}
+  constructor(private readonly database: Database) {}
 
   @Get()
   list(@Param('tenant') tenant: string, @Query() query: unknown): Promise<Page<EventView>> {

@@ -1,7 +1,8 @@
 import { isJsonMediaType, type Page } from '@posthorn/contracts';
 import { z } from 'zod';
+import type { Database } from './database.js';
 import { listedBetween, listParameters, pageOf } from './listing.js';
-import { Conditions, withoutNulls, type Database } from './sql.js';
+import { Conditions, withoutNulls } from './sql.js';
 
 export const eventsQuery = z.strictObject(listParameters);
 export type EventsQuery = z.output<typeof eventsQuery>;

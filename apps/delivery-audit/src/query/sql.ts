@@ -1,8 +1,5 @@
 import { storable } from '../loading/copy.js';
 
-/** What a query needs of a database; TypeORM's DataSource has it. */
-export type Database = { query<Row>(sql: string, parameters?: readonly unknown[]): Promise<Row[]> };
-
 /** The conditions of a query, joined by `and`; values are always parameters. */
 export class Conditions {
   readonly #texts: string[] = [];

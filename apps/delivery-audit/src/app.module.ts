@@ -1,0 +1,106 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { DynamicModule } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import type { Consumption, Kafka } from '@posthorn/kafka';
+import type { Kit } from '@posthorn/service-kit';
+import { DataSource, type DataSourceOptions } from 'typeorm';
+import type { AuditConfig } from './config.js';
+import { Intake } from './loading/intake.js';
+import { Loader } from './loading/loader.js';
+import { rowsOfAccepted, rowsOfAttempted, rowsOfRouted } from './loading/rows.js';
+import { auditMetrics } from './metrics.js';
+import { migrate } from './migrations/migrate.js';
+import { Database, isAway } from './query/database.js';
+import { DeliveriesController } from './query/deliveries.controller.js';
+import { EventsController } from './query/events.controller.js';
+
+/** A read that takes longer is given up, so that a careless search cannot hold the connections of all others. */
+const READ_TIMEOUT_MS = 10_000;
+const READ_CONNECTIONS = 8;
+const CONNECT_TIMEOUT_MS = 5_000;
+const MIGRATION_RETRY_MS = 1_000;
+
+/** Puts the parts together: Kafka → intake → loader → PostgreSQL, and PostgreSQL → queries → REST. */
+export const appModule = async (config: AuditConfig, kit: Kit): Promise<DynamicModule> => {
+  const url = config.POSTHORN_DATABASE_URL;
+  await migrateWhenPossible(url, kit);
+  const source = await new DataSource(readingOptions(url)).initialize();
+  await startLoading(url, `${config.POSTHORN_TOPIC_PREFIX}.delivery-audit`, source, kit);
+  return {
+    module: AppModule,
+    imports: [TypeOrmModule.forRootAsync({ useFactory: () => readingOptions(url), dataSourceFactory: async () => source })],
+    controllers: [EventsController, DeliveriesController],
+    providers: [Database],
+  };
+};
+
+// oxlint-disable-next-line typescript/no-extraneous-class -- Nest identifies a module by a class
+class AppModule {}
+
+const readingOptions = (url: string): DataSourceOptions => ({
+  type: 'postgres',
+  url,
+  schema: 'audit',
+  applicationName: 'posthorn delivery-audit queries',
+  connectTimeoutMS: CONNECT_TIMEOUT_MS,
+  extra: { max: READ_CONNECTIONS, statement_timeout: READ_TIMEOUT_MS },
+});
+
+const migrateWhenPossible = async (url: string, { log, health }: Kit): Promise<void> => {
+  let trouble = 'not yet migrated';
+  health.addReadiness('database', () => trouble);
+  for (;;) {
+    try {
+      await migrate(url);
+      return;
+    } catch (err) {
+      if (!isAway(err)) throw err;
+      trouble = err instanceof Error ? err.message : String(err);
+      log.warn({ err, retryMs: MIGRATION_RETRY_MS }, 'the database does not answer, trying again');
+      await delay(MIGRATION_RETRY_MS);
+    }
+  }
+};
+
+const startLoading = async (url: string, groupId: string, source: DataSource, kit: Kit): Promise<void> => {
+  const { kafka, log, health, metrics, onShutdown } = kit;
+  const loader = new Loader(url);
+  let consumption: Consumption | undefined;
+  const intake = new Intake({
+    folds: foldsOf(kafka),
+    load: (rows) => loader.load(rows),
+    log,
+    onWritten: auditMetrics(metrics, () => consumption?.lag ?? new Map()),
+    onUnfoldable: (err) => {
+      log.fatal({ err }, 'a record cannot be recorded, and going on would leave a hole in the history');
+      process.exit(1);
+    },
+  });
+  health.addReadiness('database', async () => {
+    await source.query('select 1');
+    return intake.trouble;
+  });
+  health.addReadiness('consumer', () => (consumption?.assigned === true ? consumption.stalled : 'not yet a member of its group'));
+
+  const topics = ['events.accepted', 'deliveries.routed', 'deliveries.attempted'] as const;
+  await kafka.ensureTopics(topics);
+  // Closed last to first: the consumer waits for what is in flight, which takes the intake and the loader.
+  onShutdown('loader', async () => {
+    intake.close();
+    await loader.close();
+  });
+  const joined = await kafka.consume({
+    groupId,
+    topics: topics.map((name) => kafka.topic(name)),
+    onRecord: (record) => intake.add(record),
+  });
+  consumption = joined;
+  onShutdown('consumer', () => joined.close());
+};
+
+const foldsOf = (kafka: Kafka) =>
+  new Map([
+    [kafka.topic('events.accepted'), rowsOfAccepted],
+    [kafka.topic('deliveries.routed'), rowsOfRouted],
+    [kafka.topic('deliveries.attempted'), rowsOfAttempted],
+  ]);
