@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { buildConnector } from 'undici';
 import { isPermittedAddress, type EgressPolicy } from './address-guard.js';
-import { AttemptFailed } from './failure.js';
+import { AttemptFailed, codeOf } from './failure.js';
 import type { Resolve } from './resolve.js';
 
 export type ConnectorOptions = {
@@ -92,5 +92,7 @@ const DNS_REASONS: Readonly<Record<string, string>> = {
   ESERVFAIL: ': its name servers report a failure',
 };
 
-const dnsReason = (error: unknown): string =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' ? (DNS_REASONS[error.code] ?? ` (${error.code})`) : '';
+const dnsReason = (error: unknown): string => {
+  const code = codeOf(error);
+  return DNS_REASONS[code] ?? (code === '' ? '' : ` (${code})`);
+};

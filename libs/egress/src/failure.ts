@@ -67,11 +67,9 @@ export const failureOf = (error: unknown): HttpFailure => {
     };
   }
   if (code.startsWith('HPE_')) return { code: 'connection_reset', message: `The server's answer is not valid HTTP/1.1 (${code}).` };
-  return { code: 'connection_reset', message: `The connection failed (${code}).` };
+  return { code: 'connection_reset', message: `The connection failed${code === '' ? '' : ` (${code})`}.` };
 };
 
-/** When several addresses were tried, the first one's error stands for all. */
-const codeOf = (error: unknown): string => {
-  const first: unknown = error instanceof AggregateError && error.errors.length > 0 ? error.errors[0] : error;
-  return first instanceof Error && 'code' in first && typeof first.code === 'string' ? first.code : 'no code';
-};
+/** A system error's code; of several addresses' errors Node gives the first one's. Empty when there is none. */
+export const codeOf = (error: unknown): string =>
+  typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : '';

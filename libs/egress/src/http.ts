@@ -135,7 +135,8 @@ export class HttpSender {
         };
       });
     }
-    for (const exchange of [...this.inFlight]) exchange.fail(SHUTTING_DOWN);
+    // Each leaves the list as it fails.
+    for (let last = this.inFlight.at(-1); last !== undefined; last = this.inFlight.at(-1)) last.fail(SHUTTING_DOWN);
     await this.agent.destroy();
   }
 

@@ -1,0 +1,122 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { recordSchemas } from '@posthorn/contracts';
+import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Webhook } from 'standardwebhooks';
+import { parseCidrs } from './address-guard.js';
+import { makeAttempt, type AttemptRequest, type AttemptResult } from './attempt.js';
+import { HttpSender } from './http.js';
+import { standardPayload } from './payload.js';
+
+const secret = `whsec_${Buffer.alloc(32, 9).toString('base64')}`;
+const payload = standardPayload({ type: 'invoice.paid', time: '2026-01-01T00:00:00Z' }, Buffer.from('{"total":12}'));
+
+let server: Server;
+let sender: HttpSender;
+let url: string;
+let status = 200;
+let received: { headers: IncomingHttpHeaders; body: string }[] = [];
+
+beforeEach(async () => {
+  status = 200;
+  received = [];
+  server = createServer((request, response) => {
+    let body = '';
+    request.setEncoding('utf8').on('data', (text: string) => (body += text));
+    request.on('end', () => {
+      received.push({ headers: request.headers, body });
+      response.writeHead(status, { 'retry-after': '7' }).end('noted');
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  sender = new HttpSender({ policy: { allowHttp: true, allowedAddresses: parseCidrs('127.0.0.0/8') } });
+});
+
+afterEach(async () => {
+  await sender.close();
+  server.close();
+});
+
+const attempt = (subscription: Partial<AttemptRequest['subscription']> = {}): Promise<AttemptResult> =>
+  makeAttempt(sender, { eventId: 'evt_1', payload, subscription: { url, headers: {}, timeoutMs: 3_000, secrets: [secret], ...subscription } });
+
+/** As it would be recorded: what the schema does not know, or has not got, is an error here. */
+const recordable = ({ attempt }: AttemptResult): boolean =>
+  recordSchemas.attempted.shape.outcomes.element.shape.attempt.unwrap().strict().safeParse(attempt).success;
+
+describe('an attempt', () => {
+  it('is a request that the reference implementation verifies', async () => {
+    const result = await attempt();
+    expect(result.verdict).toEqual({ success: true });
+    const [request] = received;
+    expect(request?.headers).toMatchObject({ 'content-type': 'application/json', 'webhook-id': 'evt_1' });
+    expect(request?.headers['user-agent']).toMatch(/^Posthorn\/\d+\.\d+\.\d+$/);
+    expect(request?.headers['traceparent']).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
+    expect(new Webhook(secret).verify(request?.body ?? '', request?.headers as Record<string, string>)).toEqual({
+      type: 'invoice.paid',
+      timestamp: '2026-01-01T00:00:00Z',
+      data: { total: 12 },
+    });
+  });
+
+  it('is recorded as it was', async () => {
+    const before = Date.now();
+    const result = await attempt();
+    expect(recordable(result)).toBe(true);
+    const { host: _, connection: __, 'content-length': ___, ...sent } = received[0]?.headers ?? {};
+    expect(result.attempt.request).toEqual({ url, headers: sent });
+    expect(result.attempt.response).toMatchObject({ status: 200, body: 'noted', truncated: false });
+    expect(result.attempt.error).toBeUndefined();
+    expect(Date.parse(result.attempt.started_at)).toBeGreaterThanOrEqual(before);
+    expect(result.attempt.duration_ms).toBeGreaterThanOrEqual(0);
+  });
+
+  it('sends custom headers, and records the secret ones by name only', async () => {
+    const headers = { 'X-Api-Key': 'k1', Authorization: 'Bearer b1', Cookie: 'c1', 'X-Env': 'prod' };
+    const result = await attempt({ headers });
+    expect(received[0]?.headers).toMatchObject({ 'x-api-key': 'k1', authorization: 'Bearer b1', cookie: 'c1', 'x-env': 'prod' });
+    expect(result.attempt.request.headers).toMatchObject({ 'x-api-key': '***', authorization: '***', cookie: '***', 'x-env': 'prod' });
+    expect(JSON.stringify(result)).not.toMatch(/"k1"|b1|c1/);
+  });
+
+  it('has the same id and another trace and timestamp the next time', async () => {
+    await attempt();
+    await attempt();
+    const [first, second] = received;
+    expect(first?.headers['webhook-id']).toBe(second?.headers['webhook-id']);
+    expect(first?.headers['traceparent']).not.toBe(second?.headers['traceparent']);
+  });
+
+  it('that is refused tells the verdict and records the same error', async () => {
+    status = 503;
+    const result = await attempt();
+    expect(result.verdict).toEqual({
+      success: false,
+      error: { code: 'bad_status', message: 'The subscriber answered 503.' },
+      retryAfterMs: 7000,
+    });
+    expect(result.attempt).toMatchObject({ response: { status: 503 }, error: { code: 'bad_status', message: 'The subscriber answered 503.' } });
+    expect(recordable(result)).toBe(true);
+  });
+
+  it("follows the subscription's own rule of success", async () => {
+    status = 418;
+    expect((await attempt({ success: { statuses: ['418'] } })).verdict).toEqual({ success: true });
+  });
+
+  it('without a response is recorded without one', async () => {
+    const result = await attempt({ url: 'http://10.0.0.1/' });
+    expect(result.attempt.response).toBeUndefined();
+    expect(result.attempt.error?.code).toBe('address_blocked');
+    expect(recordable(result)).toBe(true);
+  });
+
+  it('whose secret is broken fails alone, before anything is sent', async () => {
+    const result = await attempt({ secrets: ['broken'] });
+    expect(result.verdict).toMatchObject({ success: false, error: { code: 'auth_failed' } });
+    expect(JSON.stringify(result)).not.toContain('broken');
+    expect(recordable(result)).toBe(true);
+    expect(received).toEqual([]);
+  });
+});

@@ -1,0 +1,28 @@
+import { describe, expect, it } from '@jest/globals';
+import { GenerationCache } from './generation-cache.js';
+
+describe('a generation cache', () => {
+  it('makes a value once while it is in use', () => {
+    let made = 0;
+    const cache = new GenerationCache<string, number>(2, () => ++made);
+    cache.get('kept');
+    for (let i = 0; i < 100; i++) {
+      cache.get(`passing ${i}`);
+      expect(cache.get('kept')).toBe(1);
+    }
+  });
+
+  it('forgets what is not asked for, and never holds more than two generations', () => {
+    const made: string[] = [];
+    const cache = new GenerationCache<string, string>(10, (key) => {
+      made.push(key);
+      return key;
+    });
+    for (let i = 0; i < 1000; i++) {
+      cache.get(`key ${i}`);
+      expect(cache.size).toBeLessThanOrEqual(20);
+    }
+    cache.get('key 0');
+    expect(made.filter((key) => key === 'key 0')).toHaveLength(2);
+  });
+});

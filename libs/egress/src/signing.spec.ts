@@ -1,0 +1,77 @@
+import { describe, expect, it } from '@jest/globals';
+import { Webhook } from 'standardwebhooks';
+import { EgressError } from './errors.js';
+import { parseSecret, sign } from './signing.js';
+
+const secretOf = (seed: number, bytes = 32) => `whsec_${Buffer.alloc(bytes, seed).toString('base64')}`;
+const now = Math.floor(Date.now() / 1000);
+
+const verifies = (secret: string, signature: string, body: Buffer, id = 'evt_1', timestamp = now): boolean => {
+  try {
+    new Webhook(secret).verify(body, {
+      'webhook-id': id,
+      'webhook-timestamp': String(timestamp),
+      'webhook-signature': signature,
+    });
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+describe('signing', () => {
+  it.each(['{}', '{"type":"x","data":{"emoji":"🦔","n":1e400}}', `{"long":"${'é'.repeat(5000)}"}`])(
+    'is verified by the reference implementation: %#',
+    (text) => {
+      const body = Buffer.from(text);
+      expect(verifies(secretOf(1), sign([secretOf(1)], 'evt_1', now, body), body)).toBe(true);
+    },
+  );
+
+  it('gives the very signature of the reference implementation', () => {
+    const body = Buffer.from('{"a":1}');
+    expect(sign([secretOf(7, 24)], 'evt_ü', now, body)).toBe(
+      new Webhook(secretOf(7, 24)).sign('evt_ü', new Date(now * 1000), body.toString()),
+    );
+  });
+
+  it('covers id, time and body', () => {
+    const body = Buffer.from('{"a":1}');
+    const signature = sign([secretOf(1)], 'evt_1', now, body);
+    expect(verifies(secretOf(1), signature, body, 'evt_2')).toBe(false);
+    expect(verifies(secretOf(1), signature, body, 'evt_1', now + 1)).toBe(false);
+    expect(verifies(secretOf(1), signature, Buffer.from('{"a":2}'))).toBe(false);
+    expect(verifies(secretOf(2), signature, body)).toBe(false);
+  });
+
+  it('signs with every secret during a rotation, so that a receiver with either accepts', () => {
+    const body = Buffer.from('{}');
+    const signature = sign([secretOf(1), secretOf(2)], 'evt_1', now, body);
+    expect(signature.split(' ')).toHaveLength(2);
+    expect(verifies(secretOf(1), signature, body)).toBe(true);
+    expect(verifies(secretOf(2), signature, body)).toBe(true);
+    expect(verifies(secretOf(3), signature, body)).toBe(false);
+  });
+
+  it('signs a view of a larger buffer', () => {
+    const body = Buffer.from('xx{"a":1}xx');
+    const view = new Uint8Array(body.buffer, body.byteOffset + 2, 7);
+    expect(verifies(secretOf(1), sign([secretOf(1)], 'evt_1', now, view), Buffer.from('{"a":1}'))).toBe(true);
+  });
+
+  it.each(['', 'whsec_', 'c2VjcmV0', 'whsec_!!!!', secretOf(1, 23), secretOf(1, 65)])('refuses the secret %j without quoting it', (secret) => {
+    let message = '';
+    try {
+      parseSecret(secret);
+    } catch (error) {
+      if (error instanceof EgressError && error.code === 'invalid_secret') message = error.message;
+    }
+    expect(message).not.toBe('');
+    const encoded = secret.slice('whsec_'.length);
+    expect(encoded !== '' && message.includes(encoded)).toBe(false);
+  });
+
+  it('refuses to send unsigned', () => {
+    expect(() => sign([], 'evt_1', now, Buffer.from('{}'))).toThrow(EgressError);
+  });
+});
