@@ -14,8 +14,8 @@ declare module 'fastify' {
   }
 }
 
-/** A controller's method, or a whole controller, that is answered without a key. */
-export const Open = (): ClassDecorator & MethodDecorator => RouteConfig({ open: true });
+/** A controller's method that is answered without a key. */
+export const Open = (): MethodDecorator => RouteConfig({ open: true });
 
 /** The key's id, or undefined when it is not a valid key. */
 export type Authenticate = (key: string) => string | undefined;

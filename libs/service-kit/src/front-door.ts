@@ -3,7 +3,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
 import type { Health } from './health.js';
-import { Problem, PROBLEM_MEDIA_TYPE } from './problem.js';
+import type { Log } from './log.js';
+import { Problem, PROBLEM_MEDIA_TYPE, problemOf } from './problem.js';
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -36,6 +37,7 @@ export type FrontDoorOptions = {
   readonly version: string;
   readonly health: Health;
   readonly metrics: Registry;
+  readonly log: Log;
 };
 
 /**
@@ -88,7 +90,7 @@ export class FrontDoor {
     if (this.#closing) response.setHeader('connection', 'close');
     const own = this.#own(request.url ?? '');
     if (own !== undefined) {
-      void this.#send(request, response, own);
+      void this.#send(request, response, isRead(request) ? own : () => problem(noSuchMethod(request)));
     } else if (this.#application === undefined) {
       void this.#send(request, response, () => problem(new Problem('unavailable', 'The service is starting.')));
     } else {
@@ -97,8 +99,6 @@ export class FrontDoor {
   }
 
   #own(url: string): (() => Answer | Promise<Answer>) | undefined {
-    // Every request comes by here: one look at its second character sends nearly all of them on.
-    if (url.charCodeAt(1) !== H && url.charCodeAt(1) !== R && url.charCodeAt(1) !== M) return undefined;
     switch (url.split('?', 1)[0]) {
       case '/healthz':
         return () => this.#alive();
@@ -127,17 +127,26 @@ export class FrontDoor {
   }
 
   async #send(request: IncomingMessage, response: ServerResponse, answer: () => Answer | Promise<Answer>): Promise<void> {
-    const reading = request.method === 'GET' || request.method === 'HEAD';
-    const { status, type, body, headers } =
-      reading || this.#own(request.url ?? '') === undefined
-        ? await answer()
-        : problem(new Problem('method_not_allowed', `There is no ${request.method} here.`, { headers: { allow: 'GET, HEAD' } }));
+    const { status, type, body, headers } = await this.#attempt(answer);
     response.writeHead(status, { ...headers, 'content-type': type, 'content-length': Buffer.byteLength(body), 'cache-control': 'no-store' });
     response.end(request.method === 'HEAD' ? undefined : body);
   }
+
+  /** A gauge that cannot be read must not take the process down with it. */
+  async #attempt(answer: () => Answer | Promise<Answer>): Promise<Answer> {
+    try {
+      return await answer();
+    } catch (err) {
+      this.#options.log.error({ err }, 'health or metrics could not be told');
+      return problem(problemOf(err));
+    }
+  }
 }
 
-const [H, R, M] = ['h', 'r', 'm'].map((letter) => letter.charCodeAt(0));
+const isRead = ({ method }: IncomingMessage): boolean => method === 'GET' || method === 'HEAD';
+
+const noSuchMethod = ({ method }: IncomingMessage): Problem =>
+  new Problem('method_not_allowed', `There is no ${method} here.`, { headers: { allow: 'GET, HEAD' } });
 
 const lacksIpv6 = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && (error.code === 'EAFNOSUPPORT' || error.code === 'EADDRNOTAVAIL');

@@ -1,8 +1,12 @@
 export * from './auth.js';
 export * from './config.js';
+export { configurationTable, type DescribedService } from './config-table.js';
 export * from './health.js';
+export { createHttpApp, type HttpAppOptions } from './http-app.js';
 export * from './log.js';
 export * from './page-token.js';
 export { Problem, parseOrRefuse, type FieldError } from './problem.js';
 export { runService, VERSION, type Kit, type KitWithoutKafka, type Service, type ServiceName } from './run-service.js';
 export { SecretBox, SecretBoxError, encryptionKeys } from './secret-box.js';
+/** What configurations are written in, so that a schema and the kit that reads it are of one version. */
+export { z } from 'zod';

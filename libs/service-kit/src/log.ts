@@ -3,8 +3,8 @@ import { pino, stdSerializers, stdTimeFunctions, type DestinationStream, type Lo
 
 export type Log = Logger;
 
-/** Whatever is called like a secret is one, at any depth, however it is spelled. */
-const SECRET_NAME = /^(?:.*[-_.])?(?:authorization|cookie|secrets?|password|api[-_]?keys?|access[-_]?token|private[-_]?key)$/i;
+/** Whatever is called like a secret is one, at any depth, however it is spelled: `client_secret`, `X-Api-Key`, `adminApiKey`. */
+const SECRET_NAME = /(?:authorization|cookie|secrets?|password|(?:api|private|encryption)[-_]?keys?|(?:auth|access|refresh|portal)[-_]?token|^token)$/i;
 const REDACTED = '[redacted]';
 /** Deeper than anything that is logged on purpose; ends the walk in cyclic values. */
 const DEPTH = 8;

@@ -132,6 +132,10 @@ const codeOfStatus = (status: number): ProblemCode => CODE_OF_STATUS[status] ?? 
 const isClientError = (error: unknown): error is Error & { statusCode: number } =>
   error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' && error.statusCode >= 400 && error.statusCode < 500;
 
+/** By name, not by class: a service without Kafka does not load its client for the sake of this line. */
+const isKafkaAway = (error: unknown): boolean =>
+  error instanceof Error && error.name === 'KafkaError' && 'code' in error && error.code === 'unavailable';
+
 /** What a client is told of an error; nothing of one that was not expected. */
 export const problemOf = (error: unknown): Problem => {
   if (error instanceof Problem) return error;
@@ -141,5 +145,6 @@ export const problemOf = (error: unknown): Problem => {
     if (code !== 'internal') return new Problem(code, error.message, { cause: error });
   }
   if (isClientError(error)) return new Problem(codeOfStatus(error.statusCode), error.message, { cause: error });
+  if (isKafkaAway(error)) return new Problem('unavailable', 'Kafka does not answer.', { cause: error });
   return new Problem('internal', 'The error was logged.', { cause: error });
 };

@@ -39,7 +39,8 @@ export type Service<C extends ProcessConfig> = {
   /** Builds the parts and the Nest module around them; called once, before anything but the process's health is served. */
   readonly module: (config: C, kit: C extends CommonConfig ? Kit : KitWithoutKafka) => DynamicModule | Promise<DynamicModule>;
   readonly bodyLimitBytes?: number;
-  readonly fastify?: (instance: FastifyInstance) => void | Promise<void>;
+  /** Content type parsers, hooks, routes beside Nest's; called after `module`, before Nest adds its routes. */
+  readonly fastify?: (instance: FastifyInstance, config: C) => void | Promise<void>;
 };
 
 /** Runs a service until a signal. Never throws: whatever goes wrong is logged, and the process ends with 1. */
@@ -51,6 +52,8 @@ export const runService = async <C extends ProcessConfig>(service: Service<C>): 
   try {
     await start(service, config, log, lifeCycle);
   } catch (err) {
+    // What is half built when the signal comes is closed under its builder's hands; its complaints say nothing.
+    if (lifeCycle.stopping) return;
     log.fatal({ err }, 'could not start');
     await lifeCycle.stop('could not start', 1);
   }
@@ -72,7 +75,10 @@ const start = async <C extends ProcessConfig>(service: Service<C>, config: C, lo
   let started = false;
   health.addReadiness('process', () => (lifeCycle.stopping ? 'shutting down' : started ? undefined : 'starting'));
 
-  const door = new FrontDoor({ service: service.name, version: VERSION, health, metrics });
+  if ('POSTHORN_ADMIN_API_KEY' in service.config.shape && config.POSTHORN_ADMIN_API_KEY === undefined) {
+    log.warn({}, 'POSTHORN_ADMIN_API_KEY is not set: no request under /v1 will be let in');
+  }
+  const door = new FrontDoor({ service: service.name, version: VERSION, health, metrics, log });
   const port = await door.open(config.PORT ?? service.defaultPort, config.HOST);
 
   const base: KitWithoutKafka = { log, metrics, health, onShutdown: (what, close) => lifeCycle.onShutdown(what, close) };
@@ -86,7 +92,7 @@ const start = async <C extends ProcessConfig>(service: Service<C>, config: C, lo
     authenticate: adminKeyOnly(config.POSTHORN_ADMIN_API_KEY),
     observe: requestDuration(metrics),
     bodyLimitBytes: service.bodyLimitBytes,
-    fastify: service.fastify,
+    fastify: (instance) => service.fastify?.(instance, config),
     serverFactory: (handle) => {
       handler = handle as Handler;
       return door.server;
@@ -94,7 +100,8 @@ const start = async <C extends ProcessConfig>(service: Service<C>, config: C, lo
   });
   lifeCycle.onShutdown('application', () => app.close());
   lifeCycle.onShutdown('http', () => door.close());
-  if (handler !== undefined) door.admit(handler);
+  if (lifeCycle.stopping || handler === undefined) return;
+  door.admit(handler);
   started = true;
   log.info({ port, version: VERSION, startup_ms: Math.round(process.uptime() * 1_000) }, 'listening');
 };

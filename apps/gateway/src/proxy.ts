@@ -1,0 +1,72 @@
+import replyFrom from '@fastify/reply-from';
+import { Problem } from '@posthorn/service-kit';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { requestHeaders, responseHeaders } from './headers.js';
+import { upstreamOf, type Upstream } from './routes.js';
+
+export type ProxyOptions = {
+  /** Base URLs of the services. */
+  readonly upstreams: Readonly<Record<Upstream, string>>;
+  /** How long a service may take to answer; longer than its longest request, a test delivery of 30 s. */
+  readonly timeoutMs?: number;
+};
+
+const TIMEOUT_MS = 35_000;
+const CONNECT_TIMEOUT_MS = 3_000;
+const CONNECTIONS_PER_SERVICE = 256;
+
+/** What the HTTP client says of a request that its sender got wrong; everything else is the service's fault. */
+const SENDERS_FAULT: ReadonlySet<unknown> = new Set([
+  'UND_ERR_INVALID_ARG',
+  'UND_ERR_NOT_SUPPORTED',
+  'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH',
+]);
+
+const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined);
+
+const problemOf = (error: Error, upstream: Upstream): Problem =>
+  SENDERS_FAULT.has(codeOf(error.cause ?? error))
+    ? new Problem('malformed', 'The request cannot be passed on as it is.', { cause: error })
+    : new Problem('unavailable', `The service ${upstream} does not answer.`, { cause: error });
+
+/**
+ * Passes everything under `/v1` on to the service that answers it. Bodies are streams throughout: what is never parsed arrives as it
+ * was sent, in its bytes and its content type. Keys are the services' business.
+ */
+export const registerProxy = async (fastify: FastifyInstance, { upstreams, timeoutMs = TIMEOUT_MS }: ProxyOptions): Promise<void> => {
+  fastify.removeAllContentTypeParsers();
+  fastify.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
+  await fastify.register(replyFrom, {
+    undici: {
+      connections: CONNECTIONS_PER_SERVICE,
+      headersTimeout: timeoutMs,
+      bodyTimeout: timeoutMs,
+      connect: { timeout: CONNECT_TIMEOUT_MS },
+    },
+    destroyAgent: true,
+    // Nearly every URL holds an id and is seen once.
+    disableCache: true,
+  });
+
+  const forward = (request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    const path = request.raw.url?.split('?', 1)[0] ?? '';
+    const upstream = upstreamOf(request.method, path);
+    if (upstream === undefined) throw new Problem('malformed', 'The path is ambiguous.');
+    const sender = {
+      method: request.method,
+      remoteAddress: request.ip,
+      protocol: request.protocol,
+      host: request.host,
+      requestId: request.id,
+    };
+    return reply.from(path, {
+      getUpstream: () => upstreams[upstream],
+      rewriteRequestHeaders: (_request, headers) => requestHeaders(headers, sender),
+      rewriteHeaders: (headers) => responseHeaders(headers),
+      // Left to itself the plugin repeats a GET up to ten times while a service answers 503; whether to wait is the client's decision.
+      retryDelay: () => null,
+      onError: (failed, { error }) => void failed.send(problemOf(error, upstream)),
+    });
+  };
+  fastify.all('/v1/*', { config: { open: true } }, forward);
+};
