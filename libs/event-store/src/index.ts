@@ -1,0 +1,4 @@
+export * from './events.js';
+export * from './event-store.js';
+export * from './migrations.js';
+export * from './relay.js';

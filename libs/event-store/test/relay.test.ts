@@ -1,0 +1,189 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { EventStore, Relay, type RecordedEvent, type RelayOptions } from '../src/index.js';
+import { createDatabase, type TestDatabase } from './database.js';
+
+const log = { info: () => undefined, warn: () => undefined };
+
+let database: TestDatabase;
+let store: EventStore;
+let relays: Relay[];
+let version: number;
+let relayName: string;
+let runs = 0;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  store = new EventStore(database.pool, 'store');
+});
+afterAll(() => database.drop());
+
+beforeEach(async () => {
+  relays = [];
+  version = 0;
+  relayName = `relay_${++runs}`;
+  await database.pool.query('truncate store.events');
+});
+afterEach(async () => {
+  await Promise.all(relays.map((relay) => relay.close()));
+});
+
+/** Appends the next event to the one stream; its type is its version. */
+const append = async (): Promise<number> => {
+  const at = new Date().toISOString();
+  const events = [{ type: String(version + 1), data: {}, at }];
+  const result = await store.append({ stream: 's', expectedVersion: version++, events, actor: 'tester' }, () => Promise.resolve());
+  if (result.kind !== 'appended') throw new Error('not appended');
+  return result.events[0]?.position ?? 0;
+};
+
+const start = (publish: RelayOptions['publish'], options: Partial<RelayOptions> = {}): Relay => {
+  const relay = new Relay({
+    name: relayName,
+    connectionString: database.url,
+    schema: 'store',
+    publish,
+    log,
+    pollMs: 50,
+    drainMs: 500,
+    ...options,
+  });
+  relays.push(relay);
+  return relay;
+};
+
+const into = (published: string[]) => async (batch: readonly RecordedEvent[]): Promise<void> => {
+  published.push(...batch.map(({ type }) => type));
+};
+
+const until = async (condition: () => boolean): Promise<void> => {
+  while (!condition()) await new Promise((resolve) => void setTimeout(resolve, 5));
+};
+
+const killSession = (): Promise<unknown> =>
+  database.pool.query('select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1', [`relay ${relayName}`]);
+
+describe('one relay', () => {
+  it('publishes in order, in batches, what was there and what comes', async () => {
+    for (let i = 0; i < 5; i++) await append();
+    const sizes: number[] = [];
+    const published: string[] = [];
+    const relay = start(
+      async (batch) => {
+        sizes.push(batch.length);
+        await into(published)(batch);
+      },
+      { batchSize: 2 },
+    );
+    await until(() => published.length === 5);
+    const last = await append();
+    await expect(relay.waitUntilRelayed(last, 5_000)).resolves.toBe(true);
+    expect(published).toEqual(['1', '2', '3', '4', '5', '6']);
+    expect(sizes).toEqual([2, 2, 1, 1]);
+    await expect(relay.behindMs()).resolves.toBe(0);
+  });
+
+  it('is woken by an append, not by its poll', async () => {
+    const relay = start(() => Promise.resolve(), { pollMs: 60_000 });
+    await until(() => relay.role === 'leader');
+    await expect(relay.waitUntilRelayed(await append(), 5_000)).resolves.toBe(true);
+  });
+
+  it('tells who waits in vain', async () => {
+    const relay = start(() => Promise.resolve());
+    await expect(relay.waitUntilRelayed(1_000_000, 20)).resolves.toBe(false);
+  });
+
+  it('publishes again what could not be published, and says how far behind it is', async () => {
+    const published: string[] = [];
+    let away = true;
+    const relay = start((batch) => (away ? Promise.reject(new Error('away')) : into(published)(batch)));
+    const position = await append();
+    await until(() => relay.role === 'leader');
+    await expect(relay.waitUntilRelayed(position, 100)).resolves.toBe(false);
+    await expect(relay.behindMs()).resolves.toBeGreaterThan(50);
+    away = false;
+    await expect(relay.waitUntilRelayed(position, 5_000)).resolves.toBe(true);
+    expect(published).toEqual(['1']);
+  });
+
+  it('goes on after PostgreSQL was away', async () => {
+    const published: string[] = [];
+    const relay = start(into(published));
+    await relay.waitUntilRelayed(await append(), 5_000);
+    await killSession();
+    await expect(relay.waitUntilRelayed(await append(), 5_000)).resolves.toBe(true);
+    expect(published).toEqual(['1', '2']);
+  });
+
+  it('resumes at the checkpoint, and repeats what a crash left between publishing and the checkpoint', async () => {
+    const published: string[] = [];
+    const first = start(into(published));
+    await first.waitUntilRelayed(await append(), 5_000);
+    // The publication goes through, and the process is gone before it hears so.
+    let reached = false;
+    await first.close();
+    const crashing = start(
+      async (batch) => {
+        await into(published)(batch);
+        reached = true;
+        await new Promise(() => undefined);
+      },
+      { drainMs: 0 },
+    );
+    await append();
+    await until(() => reached);
+    await crashing.close();
+
+    const next = start(into(published));
+    await expect(next.waitUntilRelayed(await append(), 5_000)).resolves.toBe(true);
+    expect(published).toEqual(['1', '2', '2', '3']);
+  });
+});
+
+describe('several relays', () => {
+  it('have one leader, and the waiting writers of all of them are released', async () => {
+    const published: string[] = [];
+    const a = start(into(published));
+    await until(() => a.role === 'leader');
+    const b = start(into(published));
+    await until(() => b.role === 'follower');
+    const position = await append();
+    await expect(b.waitUntilRelayed(position, 5_000)).resolves.toBe(true);
+    await expect(a.waitUntilRelayed(position, 5_000)).resolves.toBe(true);
+    expect(published).toEqual(['1']);
+    expect([a.role, b.role]).toEqual(['leader', 'follower']);
+  });
+
+  it('hand over when the leader is gone', async () => {
+    const published: string[] = [];
+    const a = start(into(published));
+    await a.waitUntilRelayed(await append(), 5_000);
+    const b = start(into(published));
+    await until(() => b.role === 'follower');
+    await a.close();
+    await expect(b.waitUntilRelayed(await append(), 5_000)).resolves.toBe(true);
+    expect(b.role).toBe('leader');
+    expect(published).toEqual(['1', '2']);
+  });
+
+  it('publish again what a deposed leader may have put behind newer events', async () => {
+    const published: string[] = [];
+    let held: (() => void) | undefined;
+    const a = start(async (batch) => {
+      await new Promise<void>((resolve) => (held = resolve));
+      held = undefined;
+      published.push(`late ${batch.map(({ type }) => type).join()}`);
+    });
+    await append();
+    await until(() => held !== undefined);
+
+    await killSession();
+    const b = start(into(published));
+    await expect(b.waitUntilRelayed(await append(), 5_000)).resolves.toBe(true);
+    expect(published).toEqual(['1', '2']);
+    held?.();
+    await until(() => published.length === 5);
+    expect(published).toEqual(['1', '2', 'late 1', '1', '2']);
+    expect(a.role).not.toBe('leader');
+  });
+});
