@@ -73,11 +73,11 @@ describe('an attempt', () => {
   });
 
   it('sends custom headers, and records the secret ones by name only', async () => {
-    const headers = { 'X-Api-Key': 'k1', Authorization: 'Bearer b1', Cookie: 'c1', 'X-Env': 'prod' };
+    const headers = { 'X-Api-Key': 'first-secret', Authorization: 'Bearer second-secret', Cookie: 'third-secret', 'X-Env': 'prod' };
     const result = await attempt({ headers });
-    expect(received[0]?.headers).toMatchObject({ 'x-api-key': 'k1', authorization: 'Bearer b1', cookie: 'c1', 'x-env': 'prod' });
+    expect(received[0]?.headers).toMatchObject({ 'x-api-key': 'first-secret', authorization: 'Bearer second-secret', cookie: 'third-secret', 'x-env': 'prod' });
     expect(result.attempt.request.headers).toMatchObject({ 'x-api-key': '***', authorization: '***', cookie: '***', 'x-env': 'prod' });
-    expect(JSON.stringify(result)).not.toMatch(/"k1"|b1|c1/);
+    expect(JSON.stringify(result)).not.toMatch(/-secret/);
   });
 
   it('has the same id and another trace and timestamp the next time', async () => {

@@ -31,7 +31,9 @@ const listen = async (server: Server | HttpServer, host = '127.0.0.1'): Promise<
   return (server.address() as AddressInfo).port;
 };
 
-const httpServer = async (handler: RequestListener): Promise<string> => `http://127.0.0.1:${await listen(createServer(handler))}/hook`;
+/** Without a keep-alive hint, which would win over the sender's own setting. */
+const httpServer = async (handler: RequestListener): Promise<string> =>
+  `http://127.0.0.1:${await listen(createServer({ keepAliveTimeout: 0 }, handler))}/hook`;
 /** Answers the first bytes of each connection with raw ones. */
 const rawServer = async (onRequest: (socket: Socket) => void): Promise<string> => {
   const server = createTcpServer((socket) => {
@@ -343,6 +345,23 @@ describe('the guard', () => {
     expect(reached()).toBe(0);
   });
 
+  it('looks at the peer once connected, before a byte is sent', async () => {
+    let bytes = 0;
+    const url = new URL(await rawServer((socket) => (bytes += socket.bytesRead)));
+    // Permits the address when it is resolved and no longer when it is the peer's, as if it had been rewritten on the way.
+    const rules = [loopback.allowedAddresses];
+    const policy: EgressPolicy = {
+      allowHttp: true,
+      get allowedAddresses() {
+        return rules.shift() ?? strict.allowedAddresses;
+      },
+    };
+    const outcome = await send(`http://rewritten.example:${url.port}/`, {}, { policy, resolve: resolvingTo('127.0.0.1') });
+    expect(outcome).toMatchObject({ failure: { code: 'address_blocked' } });
+    expect(rules).toEqual([]);
+    expect(bytes).toBe(0);
+  });
+
   it('lets through what the configuration allows', async () => {
     const server = createServer((_, response) => response.end('v6'));
     const port = await listen(server, '::1');
@@ -427,7 +446,7 @@ describe('many origins', () => {
     const count = (code: string | undefined) => outcomes.filter(({ failure }) => failure?.code === code).length;
     expect([count(undefined), count('connection_refused'), count('address_blocked'), count('dns_failed')]).toEqual([100, 100, 100, 100]);
     const deadline = Date.now() + 5_000;
-    while (sender.origins > 0 && Date.now() < deadline) await new Promise((resolve) => setImmediate(resolve));
+    while (sender.origins > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 10));
     expect(sender.origins).toBe(0);
     expect(sender.running).toBe(0);
   });
