@@ -12,9 +12,11 @@ import { Tenants } from './tenants.js';
 const REST_DEADLINE_MS = 5_000;
 const REST_PENDING_BYTES = 64 * 1024 * 1024;
 
-// oxlint-disable-next-line typescript/no-extraneous-class -- Nest hangs a module on a class
 @Module({})
-export class AppModule {}
+export class AppModule {
+  /** What the controllers find behind the REST door. */
+  constructor(readonly restDoor: RestDoor) {}
+}
 
 /** Puts the parts together. Events are read from Kafka as soon as the tenants are known; until then both doors are shut. */
 export const ingestionModule = async (config: IngestionConfig, kit: Kit): Promise<DynamicModule> => {

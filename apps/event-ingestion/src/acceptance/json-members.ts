@@ -80,10 +80,11 @@ const nextFrom = (text: Uint8Array, after: number): number | undefined => {
   return byte === CLOSE_BRACE || byte === CLOSE_BRACKET || byte === undefined ? undefined : at;
 };
 
-const nameAt = (text: Buffer, { start, end }: Span): string =>
-  text.subarray(start, end).includes(BACKSLASH)
-    ? String(JSON.parse(text.toString('utf8', start, end)))
-    : text.toString('utf8', start + 1, end - 1);
+/** @param end after the closing quote */
+const nameAt = (text: Buffer, start: number, end: number): string => {
+  const name = text.toString('utf8', start + 1, end - 1);
+  return name.includes('\\') ? String(JSON.parse(text.toString('utf8', start, end))) : name;
+};
 
 export type Members = {
   readonly spans: ReadonlyMap<string, Span>;
@@ -97,8 +98,9 @@ export const membersOf = (text: Buffer): Members => {
   let duplicate: string | undefined;
   let at = nextFrom(text, skipSpace(text, 0) + 1);
   while (at !== undefined) {
-    const name = nameAt(text, { start: at, end: skipString(text, at + 1), depth: 0 });
-    const colon = skipSpace(text, skipString(text, at + 1));
+    const nameEnd = skipString(text, at + 1);
+    const name = nameAt(text, at, nameEnd);
+    const colon = skipSpace(text, nameEnd);
     const span = spanAt(text, colon + 1);
     if (spans.has(name)) duplicate ??= name;
     spans.set(name, span);

@@ -1,0 +1,199 @@
+import { describe, expect, it } from '@jest/globals';
+import { type IncomingRecord, KafkaError, type OutgoingRecord, type Producer } from '@posthorn/kafka';
+import { KafkaDoor } from './kafka-door.js';
+import { Outlet } from './outlet.js';
+import { RestDoor } from './rest-door.js';
+import { Tenants } from './tenants.js';
+
+const tick = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+
+/** A Kafka that answers when, and what, the test says. */
+class ScriptedProducer implements Producer {
+  pendingBytes = 0;
+  readonly sent: { record: OutgoingRecord; deadlineMs: number | undefined; answer: (error?: Error) => void }[] = [];
+
+  send(record: OutgoingRecord, options: { deadlineMs?: number } = {}): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const answer = (error?: Error): void => (error ? reject(error) : resolve());
+      this.sent.push({ record, deadlineMs: options.deadlineMs, answer });
+    });
+  }
+
+  async flush(): Promise<void> {}
+
+  async close(): Promise<void> {}
+}
+
+class Lines {
+  readonly info: object[] = [];
+  readonly level = 'info';
+}
+
+const ignore = (): void => undefined;
+
+const given = (door: 'kafka' | 'rest') => {
+  const producer = new ScriptedProducer();
+  const outcomes: string[] = [];
+  const lines = new Lines();
+  const log = {
+    debug: ignore,
+    info: (fields: object) => void lines.info.push(fields),
+    warn: ignore,
+    error: ignore,
+    fatal: ignore,
+    isLevelEnabled: (level: string) => level !== 'debug',
+  };
+  const tenants = new Tenants({ readToEnd: async () => undefined, gapMs: 0 });
+  tenants.fold({
+    key: Buffer.from('default'),
+    value: Buffer.from('{"position":1,"version":1,"state":{"kind":"tenant","id":"default","name":"x"}}'),
+    headers: { schema: Buffer.from('1'), kind: Buffer.from('tenant') },
+  });
+  const outlet = new Outlet({
+    door,
+    producer,
+    topics: { accepted: 'accepted', rejected: 'rejected' },
+    metrics: { observe: (outcome) => void outcomes.push(outcome) },
+    log,
+    ...(door === 'rest' && { deadlineMs: 5000 }),
+  });
+  return { producer, outcomes, lines, log, tenants, outlet, maxEventBytes: 1000 };
+};
+
+const recordOf = (value: string, offset = '7') => {
+  const record = {
+    topic: 'in',
+    partition: 1,
+    offset,
+    timestampMs: Date.UTC(2026, 0, 1),
+    key: null,
+    value: Buffer.from(value),
+    headers: {},
+    revoked: false,
+    times: 0,
+    done: () => void record.times++,
+  };
+  return record satisfies IncomingRecord & { times: number };
+};
+
+describe('a record', () => {
+  it.each([
+    ['accepted', '{"type":"a","data":1}'],
+    ['rejected', '{"data":1}'],
+  ])('is done when Kafka has what was %s, and not before', async (topic, value) => {
+    const { producer, outcomes, ...parts } = given('kafka');
+    const record = recordOf(value);
+    new KafkaDoor(parts).onRecord(record);
+    await tick();
+    expect(producer.sent.map(({ record, deadlineMs }) => [record.topic, deadlineMs])).toEqual([[topic, undefined]]);
+    expect(record.times).toBe(0);
+    producer.sent[0]?.answer();
+    await tick();
+    expect(record.times).toBe(1);
+    expect(outcomes).toEqual([topic]);
+  });
+
+  it('is not done when the producer closes first', async () => {
+    const { producer, ...parts } = given('kafka');
+    const record = recordOf('{"type":"a","data":1}');
+    new KafkaDoor(parts).onRecord(record);
+    producer.sent[0]?.answer(new KafkaError('closed', 'closing'));
+    await tick();
+    expect(record.times).toBe(0);
+  });
+
+  it('read twice is one event, of one day', async () => {
+    const { producer, ...parts } = given('kafka');
+    const door = new KafkaDoor(parts);
+    door.onRecord(recordOf('{"type":"a","data":1}'));
+    door.onRecord(recordOf('{"type":"a","data":1}'));
+    door.onRecord(recordOf('{"type":"a","data":1}', '8'));
+    const [first, again, other] = producer.sent.map(({ record }) => String(record.value));
+    expect(again).toBe(first);
+    expect(other).not.toBe(first);
+    expect(first).toContain('"acceptedtime":"2026-01-01T00:00:00.000Z"');
+  });
+
+  it('that is refused leaves one line in the log', async () => {
+    const { producer, lines, ...parts } = given('kafka');
+    new KafkaDoor(parts).onRecord(recordOf('{"data":1,"id":"7"}'));
+    producer.sent[0]?.answer();
+    await tick();
+    const record = { topic: 'in', partition: 1, offset: '7' };
+    expect(lines.info).toMatchObject([{ door: 'kafka', code: 'invalid', path: 'type', event_id: '7', tenant: 'default', record }]);
+  });
+});
+
+const opened = (more: { isOpen?: boolean; pendingBytes?: number } = {}) => {
+  const parts = given('rest');
+  parts.producer.pendingBytes = more.pendingBytes ?? 0;
+  const door = new RestDoor({ ...parts, isOpen: () => more.isOpen ?? true, deadlineMs: 5000, maxPendingBytes: 100 });
+  return { ...parts, door };
+};
+
+const request = (body: string) => ({ tenant: 'default', headers: { 'content-type': 'application/json' }, body: Buffer.from(body) });
+const EVENT = '{"type":"a","data":1}';
+const away = new KafkaError('unavailable', 'no answer');
+
+describe('a request', () => {
+  it('is answered when Kafka has acknowledged its event, and not before', async () => {
+    const { producer, door } = opened();
+    let answer: unknown;
+    const answered = door.publish(request(EVENT)).then((value) => (answer = value));
+    await tick();
+    expect(producer.sent[0]?.deadlineMs).toBe(5000);
+    expect(answer).toBeUndefined();
+    producer.sent[0]?.answer();
+    await answered;
+    expect(answer).toEqual({ id: expect.stringMatching(/^evt_[\da-f]{32}$/) });
+  });
+
+  it.each([
+    ['while the tenants are not known', { isOpen: false }],
+    ['while too much waits for Kafka', { pendingBytes: 101 }],
+  ])('is turned away at once %s', async (_, more) => {
+    const { producer, door } = opened(more);
+    const problem = { code: 'unavailable', status: 503, headers: { 'retry-after': '1' } };
+    await expect(door.publish(request(EVENT))).rejects.toMatchObject(problem);
+    await expect(door.publishBatch(request(`{"events":[${EVENT}]}`))).rejects.toMatchObject(problem);
+    expect(producer.sent).toEqual([]);
+  });
+
+  it('is a 503 when Kafka does not acknowledge in time', async () => {
+    const { producer, door, outcomes } = opened();
+    const answered = door.publish(request(EVENT));
+    await tick();
+    producer.sent[0]?.answer(away);
+    await expect(answered).rejects.toMatchObject({ code: 'unavailable', headers: { 'retry-after': '1' } });
+    expect(outcomes).toEqual(['unavailable']);
+  });
+
+  it('is told what is wrong with it even when that cannot be recorded', async () => {
+    const { producer, door } = opened();
+    const answered = door.publish(request('{"data":1}'));
+    await tick();
+    producer.sent[0]?.answer(away);
+    await expect(answered).rejects.toMatchObject({ code: 'invalid', errors: [{ path: 'type' }] });
+  });
+
+  it('of many is answered event by event when Kafka took some', async () => {
+    const { producer, door } = opened();
+    const answered = door.publishBatch(request(`{"events":[{"id":"1","type":"a","data":1},{"id":"2","type":"a","data":1},{"data":1}]}`));
+    await tick();
+    const [first, second, third] = producer.sent;
+    first?.answer(away);
+    second?.answer();
+    third?.answer();
+    expect(await answered).toMatchObject({
+      results: [{ error: { code: 'unavailable' } }, { id: '2' }, { error: { code: 'invalid', path: 'events[2].type' } }],
+    });
+  });
+
+  it('of many is a 503 when Kafka took none', async () => {
+    const { producer, door } = opened();
+    const answered = door.publishBatch(request(`{"events":[${EVENT},${EVENT}]}`));
+    await tick();
+    for (const { answer } of producer.sent) answer(away);
+    await expect(answered).rejects.toMatchObject({ code: 'unavailable' });
+  });
+});

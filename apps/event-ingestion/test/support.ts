@@ -1,0 +1,106 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { type Envelope, type Rejection, type TopicName, unframe } from '@posthorn/contracts';
+import { type FollowedRecord, Kafka } from '@posthorn/kafka';
+
+export const API_KEY = 'phk_0123456789abcdef';
+
+const silent = { debug() {}, info() {}, warn() {}, error() {}, fatal() {} };
+
+const brokers = (): string => {
+  const value = process.env['POSTHORN_KAFKA_BROKERS'];
+  if (value === undefined) throw new Error('POSTHORN_KAFKA_BROKERS is not set');
+  return value;
+};
+
+/** What a topic has come to hold, with a way to wait for more. */
+export class Arrivals<T> {
+  readonly #all: T[] = [];
+  #waiters: (() => void)[] = [];
+
+  push(arrival: T): void {
+    this.#all.push(arrival);
+    for (const wake of this.#waiters.splice(0)) wake();
+  }
+
+  get all(): readonly T[] {
+    return this.#all;
+  }
+
+  /** The first one that is meant, now or later; jest's timeout ends the wait. */
+  async first(meant: (arrival: T) => boolean): Promise<T> {
+    for (;;) {
+      const found = this.#all.find(meant);
+      if (found !== undefined) return found;
+      await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    }
+  }
+
+  async until(enough: (all: readonly T[]) => boolean): Promise<void> {
+    while (!enough(this.#all)) await new Promise<void>((resolve) => this.#waiters.push(resolve));
+  }
+}
+
+export type AcceptedEvent = { readonly key: string; readonly envelope: Envelope; readonly data: Buffer };
+
+const readAccepted = ({ key, value }: FollowedRecord): AcceptedEvent => {
+  const { head, data } = unframe<Envelope>(Buffer.from(value ?? ''));
+  return { key: String(key), envelope: head, data };
+};
+
+/** Kafka under a topic prefix of the test's own, with what the service reads and writes there. */
+export const openKafka = async (topicPrefix: string) => {
+  const kafka = new Kafka({ brokers: brokers().split(','), ssl: false, clientId: 'test', topicPrefix }, silent);
+  await kafka.ensureTopics(['events.inbound', 'events.accepted', 'events.rejected', 'registry.state']);
+  const producer = await kafka.producer();
+  const accepted = new Arrivals<AcceptedEvent>();
+  const rejected = new Arrivals<Rejection>();
+  await kafka.follow({ topic: kafka.topic('events.accepted'), onRecord: (record) => accepted.push(readAccepted(record)) });
+  await kafka.follow({
+    topic: kafka.topic('events.rejected'),
+    onRecord: ({ value }) => rejected.push(JSON.parse(String(value)) as Rejection), // written by the service under test
+  });
+  const send = (topic: TopicName, value: string | Buffer, more: { key?: string; partition?: number; headers?: Record<string, string> } = {}) =>
+    producer.send({ topic: kafka.topic(topic), value, ...more });
+  const createTenant = (id: string) =>
+    send('registry.state', JSON.stringify({ position: 1, version: 1, state: { kind: 'tenant', id, name: id } }), {
+      key: id,
+      headers: { schema: '1', kind: 'tenant', position: '1' },
+    });
+  return { kafka, accepted, rejected, send, createTenant, close: () => kafka.close() };
+};
+
+export type Service = { readonly url: string; readonly process: ChildProcess; readonly stop: (signal: NodeJS.Signals) => Promise<void> };
+
+/** The service as it runs in earnest: its own process, built. */
+export const startService = async (topicPrefix: string): Promise<Service> => {
+  const child = spawn(process.execPath, [new URL('../dist/main.js', import.meta.url).pathname], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    env: {
+      PATH: process.env['PATH'],
+      PORT: '0',
+      HOST: '127.0.0.1',
+      POSTHORN_KAFKA_BROKERS: brokers(),
+      POSTHORN_TOPIC_PREFIX: topicPrefix,
+      POSTHORN_ADMIN_API_KEY: API_KEY,
+      POSTHORN_EXIT_WITH_PARENT: 'true',
+    },
+  });
+  const port = await new Promise<number>((resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`event-ingestion ended with ${code} at its start`)));
+    const lines = createInterface({ input: child.stdout });
+    lines.on('line', (line) => {
+      const { msg, port } = JSON.parse(line) as { msg: string; port: number };
+      if (msg === 'listening') resolve(port);
+    });
+  });
+  const url = `http://127.0.0.1:${port}`;
+  const stop = async (signal: NodeJS.Signals): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, 'exit');
+    child.kill(signal);
+    await exited;
+  };
+  return { url, process: child, stop };
+};
