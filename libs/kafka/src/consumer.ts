@@ -259,11 +259,9 @@ export class GroupConsumption implements Consumption, GroupHooks {
     const heartbeat = setInterval(() => {
       coordinator.heartbeat({ groupId, memberId, groupGenerationId: generationId }).catch(() => undefined);
     }, HEARTBEAT_MS);
-    try {
-      await this.#drained();
-    } finally {
-      clearInterval(heartbeat);
-    }
+    if (this.#inFlight > 0) this.log.info({ groupId, inFlight: this.#inFlight }, 'waiting for the records in flight before the group changes');
+    await this.#drained();
+    clearInterval(heartbeat);
     await this.#commit();
   }
 

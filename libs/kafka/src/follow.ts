@@ -129,6 +129,7 @@ export class TopicFollowing implements Following {
       this.log.error({ topic: this.options.topic, partition, position }, 'the log no longer has what was to be read; reading it from its beginning');
       this.#positions.set(partition, offset);
     }
+    this.#release();
   }
 
   async #readBroker(partitions: readonly number[], session: { isOver: boolean; isAlive: boolean }): Promise<void> {

@@ -1,0 +1,149 @@
+import { describe, expect, it, jest } from '@jest/globals';
+import { TopicFollowing, type Source } from './follow.js';
+import type { FetchedMessage, FetchedPartition } from './kafkajs-internals.js';
+import type { Logger } from './settings.js';
+
+const message = (offset: number, more: Partial<FetchedMessage> = {}): FetchedMessage => ({
+  offset: String(offset),
+  timestamp: '7',
+  key: null,
+  value: Buffer.from(String(offset)),
+  headers: {},
+  isControlRecord: false,
+  ...more,
+});
+
+/** A topic of one broker. A fetch beyond the end waits for `append`, as a broker does. */
+class FakeTopic implements Source {
+  #appended: (() => void)[] = [];
+  failures: Error[] = [];
+  refreshed = 0;
+
+  constructor(
+    readonly logs: FetchedMessage[][],
+    readonly ends: number[] = logs.map((log) => Number(log.at(-1)?.offset ?? -1) + 1),
+    readonly starts: number[] = logs.map(() => 0),
+  ) {}
+
+  append(partition: number, added: FetchedMessage): void {
+    this.logs[partition]?.push(added);
+    this.ends[partition] = Number(added.offset) + 1;
+    for (const wake of this.#appended.splice(0)) wake();
+  }
+
+  wake(): void {
+    for (const wake of this.#appended.splice(0)) wake();
+  }
+
+  connect = async (): Promise<void> => undefined;
+  disconnect = async (): Promise<void> => undefined;
+  leaders = async () => [this.logs.map((_, partition) => partition)];
+  offsets = async (end: 'first' | 'last') => new Map((end === 'first' ? this.starts : this.ends).entries());
+
+  async refresh(): Promise<void> {
+    this.refreshed++;
+  }
+
+  async fetch(positions: ReadonlyMap<number, number>): Promise<readonly FetchedPartition[]> {
+    const failure = this.failures.shift();
+    if (failure) throw failure;
+    if ([...positions].every(([partition, offset]) => offset >= (this.ends[partition] ?? 0))) {
+      await new Promise<void>((resolve) => void this.#appended.push(resolve));
+    }
+    return [...positions].map(([partition, offset]) => ({
+      partition,
+      highWatermark: String(this.ends[partition]),
+      lastStableOffset: String(this.ends[partition]),
+      messages: (this.logs[partition] ?? []).filter((each) => Number(each.offset) >= offset).slice(0, 3),
+    }));
+  }
+}
+
+const follow = async (topic: FakeTopic) => {
+  const seen: string[] = [];
+  const log = { debug: jest.fn(), info: jest.fn(), warn: jest.fn(), error: jest.fn(), fatal: jest.fn() } satisfies Logger;
+  const exit = jest.fn();
+  const following = new TopicFollowing(
+    { topic: 't', onRecord: ({ partition, offset }) => void seen.push(`${partition}:${offset}`) },
+    topic,
+    log,
+    exit,
+  );
+  await following.start();
+  const close = async (): Promise<void> => {
+    const closed = following.close();
+    topic.wake();
+    await closed;
+  };
+  return { following, seen, close, log };
+};
+
+describe('follow', () => {
+  it('reads every partition to its end and goes on', async () => {
+    const topic = new FakeTopic([[0, 1, 2, 3, 4].map((offset) => message(offset)), [message(0)]]);
+    const { following, seen, close } = await follow(topic);
+    await following.caughtUp;
+    expect(seen.toSorted()).toEqual(['0:0', '0:1', '0:2', '0:3', '0:4', '1:0']);
+    expect(following.lag).toBe(0);
+    topic.append(1, message(1));
+    await following.readToEnd();
+    expect(seen).toContain('1:1');
+    await close();
+  });
+
+  it('has caught up with an empty topic at once', async () => {
+    const { following, close } = await follow(new FakeTopic([[], []]));
+    await expect(following.caughtUp).resolves.toBeUndefined();
+    await close();
+  });
+
+  it('catches up when the last offsets were compacted away and only an empty batch is left', async () => {
+    const { following, seen, close } = await follow(new FakeTopic([[message(0), message(4)], [message(0)]], [9, 1]));
+    await following.caughtUp;
+    expect(seen.toSorted()).toEqual(['0:0', '0:4', '1:0']);
+    expect(following.lag).toBe(0);
+    await close();
+  });
+
+  it('passes over control records, and over records of a batch that began before', async () => {
+    const { following, seen, close } = await follow(new FakeTopic([[message(0), message(1, { isControlRecord: true })]]));
+    await following.caughtUp;
+    expect(seen).toEqual(['0:0']);
+    await close();
+  });
+
+  it('goes on where it was after a failure', async () => {
+    const topic = new FakeTopic([[message(0), message(1)]]);
+    topic.failures = [new Error('Closed connection'), new Error('Closed connection')];
+    const { following, seen, close } = await follow(topic);
+    await following.caughtUp;
+    expect([seen, topic.refreshed]).toEqual([['0:0', '0:1'], 2]);
+    await close();
+  });
+
+  it('begins anew, and says so, when the log no longer has its place', async () => {
+    const topic = new FakeTopic([[message(0)]]);
+    const { following, seen, close, log } = await follow(topic);
+    await following.caughtUp;
+    topic.starts[0] = 10;
+    topic.ends[0] = 10;
+    topic.failures = [Object.assign(new Error('gone'), { type: 'OFFSET_OUT_OF_RANGE' })];
+    topic.wake();
+    await following.readToEnd();
+    topic.append(0, message(12));
+    await following.readToEnd();
+    expect(seen).toEqual(['0:0', '0:12']);
+    expect(log.error).toHaveBeenCalledTimes(1);
+    await close();
+  });
+
+  it('rejects those who still wait when it is closed', async () => {
+    const topic = new FakeTopic([[]]);
+    const { following, close } = await follow(topic);
+    topic.ends[0] = 5;
+    topic.failures = Array.from({ length: 1_000 }, () => new Error('down'));
+    const outcome = Promise.allSettled([following.readToEnd()]);
+    await close();
+    expect(await outcome).toMatchObject([{ status: 'rejected', reason: { code: 'closed' } }]);
+  });
+});

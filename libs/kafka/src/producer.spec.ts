@@ -1,0 +1,138 @@
+import { describe, expect, it, jest } from '@jest/globals';
+import { KafkaError } from './errors.js';
+import { PackingProducer, type PlacedRecord, type ProducerOptions, type Transport } from './producer.js';
+import type { Logger } from './settings.js';
+
+class ProtocolError extends Error {
+  constructor(readonly type: string) {
+    super(type);
+  }
+}
+
+type Answer = (records: readonly PlacedRecord[]) => Promise<void>;
+
+const accept: Answer = async () => undefined;
+
+/** A broker with two partitions a topic, that answers as it is told. */
+const setUp = (options?: ProducerOptions) => {
+  const requests: PlacedRecord[][] = [];
+  const written: string[] = [];
+  let answer = accept;
+  const transport: Transport = {
+    async send(records) {
+      requests.push([...records]);
+      await answer(records);
+      written.push(...records.map(({ value }) => String(value)));
+    },
+    async partitions(topic) {
+      if (topic === 'none') throw new KafkaError('refused', 'no such topic');
+      return 2;
+    },
+    close: async () => undefined,
+  };
+  const log = { debug: jest.fn(), info: jest.fn(), warn: jest.fn(), error: jest.fn(), fatal: jest.fn() } satisfies Logger;
+  return {
+    producer: new PackingProducer(transport, log, options),
+    requests,
+    written,
+    log,
+    answerWith: (next: Answer) => void (answer = next),
+  };
+};
+
+const failing = (times: number, error: Error) => {
+  let left = times;
+  return async () => {
+    if (left-- > 0) throw error;
+  };
+};
+
+const values = (requests: readonly (readonly PlacedRecord[])[]) => requests.map((records) => records.map(({ value }) => value));
+
+describe('producer', () => {
+  it('sends at once when idle, and packs what arrives while a request is in flight', async () => {
+    const { producer, requests, answerWith } = setUp();
+    let release: (() => void) | undefined;
+    answerWith(() => new Promise((resolve) => (release = resolve)));
+    const first = producer.send({ topic: 't', value: 'a' });
+    while (requests.length === 0) await Promise.resolve();
+    const rest = ['b', 'c', 'd'].map((value) => producer.send({ topic: 't', value }));
+    expect(values(requests)).toEqual([['a']]);
+    answerWith(accept);
+    release?.();
+    await Promise.all([first, ...rest]);
+    expect(values(requests)).toEqual([['a'], ['b', 'c', 'd']]);
+    expect(producer.pendingBytes).toBe(0);
+  });
+
+  it('keeps a request within its bytes', async () => {
+    const { producer, requests } = setUp({ maxBatchBytes: 250 });
+    await Promise.all(Array.from({ length: 5 }, () => producer.send({ topic: 't', value: Buffer.alloc(60) })));
+    expect(requests.map(({ length }) => length)).toEqual([2, 2, 1]);
+  });
+
+  it('places records by key, by number, and without either by turns', async () => {
+    const { producer, requests } = setUp();
+    await Promise.all([producer.send({ topic: 't', key: 'foobar', value: '' }), producer.send({ topic: 't', partition: 1, value: '' })]);
+    await producer.send({ topic: 't', value: '' });
+    await producer.send({ topic: 't', value: '' });
+    expect(requests.map((records) => records.map(({ partition }) => partition))).toEqual([[0, 1], [1], [0]]);
+  });
+
+  it('sends a batch again, in its order, until it is taken, and logs the outage once', async () => {
+    const { producer, written, log, answerWith } = setUp();
+    answerWith(failing(4, new ProtocolError('NOT_LEADER_FOR_PARTITION')));
+    await Promise.all(['a', 'b', 'c'].map((value) => producer.send({ topic: 't', partition: 0, value })));
+    expect(written).toEqual(['a', 'b', 'c']);
+    expect([log.warn.mock.calls.length, log.info.mock.calls.length]).toEqual([1, 1]);
+  });
+
+  it('does not take an error of the client that it does not know for a refusal', async () => {
+    const { producer, answerWith } = setUp();
+    answerWith(failing(2, new TypeError("Cannot read properties of undefined (reading 'connect')")));
+    await expect(producer.send({ topic: 't', value: 'a' })).resolves.toBeUndefined();
+  });
+
+  it('gives up at the deadline, and does not send what was given up', async () => {
+    const { producer, requests, answerWith } = setUp();
+    answerWith(failing(Infinity, new Error('connect ECONNREFUSED')));
+    const given = producer.send({ topic: 't', value: 'late' }, { deadlineMs: 60 });
+    const patient = producer.send({ topic: 't', value: 'patient' });
+    await expect(given).rejects.toMatchObject({ name: 'KafkaError', code: 'unavailable' });
+    answerWith(accept);
+    await patient;
+    expect(requests.at(-1)?.map(({ value }) => value)).toEqual(['patient']);
+  });
+
+  it('rejects a record that is too large alone, and sends its neighbours in order', async () => {
+    const { producer, written, answerWith } = setUp();
+    answerWith(async (records) => {
+      if (records.some(({ value }) => value === 'large')) throw new ProtocolError('MESSAGE_TOO_LARGE');
+    });
+    const names = ['a', 'b', 'large', 'c', 'd'];
+    const outcomes = await Promise.allSettled(names.map((value, i) => producer.send({ topic: 't', partition: i === 1 ? 1 : 0, value })));
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled', 'fulfilled']);
+    expect(outcomes[2]).toMatchObject({ reason: { code: 'refused' } });
+    expect(written.filter((value) => value !== 'b')).toEqual(['a', 'c', 'd']);
+  });
+
+  it('refuses without asking what no topic of ours takes, a partition that does not exist, and an unknown topic', async () => {
+    const { producer, requests } = setUp();
+    const refused = { code: 'refused' };
+    await expect(producer.send({ topic: 't', value: Buffer.alloc(3 * 1024 * 1024) })).rejects.toMatchObject(refused);
+    await expect(producer.send({ topic: 't', partition: 2, value: 'x' })).rejects.toMatchObject(refused);
+    await expect(producer.send({ topic: 'none', value: 'x' })).rejects.toMatchObject(refused);
+    expect(requests).toEqual([]);
+  });
+
+  it('flushes what was sent before, and closes', async () => {
+    const { producer, written } = setUp();
+    void producer.send({ topic: 't', value: 'a' });
+    await producer.flush();
+    expect(written).toEqual(['a']);
+    void producer.send({ topic: 't', value: 'b' });
+    await producer.close();
+    expect(written).toEqual(['a', 'b']);
+    await expect(producer.send({ topic: 't', value: 'c' })).rejects.toMatchObject({ code: 'closed' });
+  });
+});

@@ -1,0 +1,10 @@
+/** A seeded source of whole numbers below a limit (mulberry32), so that a failing history can be had again by its seed. */
+export const random = (seed: number): ((limit: number) => number) => {
+  let state = seed;
+  return (limit) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % limit;
+  };
+};

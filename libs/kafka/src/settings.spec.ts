@@ -1,0 +1,31 @@
+import { describe, expect, it, jest } from '@jest/globals';
+import kafkajs from 'kafkajs';
+import { clientConfig, type KafkaSettings, type Logger } from './settings.js';
+
+const settings: KafkaSettings = { brokers: ['a:9092', 'b:9092'], ssl: false, clientId: 'test', topicPrefix: 'posthorn' };
+
+const quiet = () => ({ debug: jest.fn(), info: jest.fn(), warn: jest.fn(), error: jest.fn(), fatal: jest.fn() }) satisfies Logger;
+
+describe('client configuration', () => {
+  it('has neither TLS nor SASL unless asked for', () => {
+    const config = clientConfig(settings, quiet());
+    expect(config).toMatchObject({ brokers: ['a:9092', 'b:9092'], clientId: 'test', ssl: false });
+    expect(config).not.toHaveProperty('sasl');
+  });
+
+  it.each(['plain', 'scram-sha-256', 'scram-sha-512'] as const)('passes %s on', (mechanism) => {
+    const sasl = { mechanism, username: 'posthorn', password: 'secret' };
+    expect(clientConfig({ ...settings, ssl: true, sasl }, quiet())).toMatchObject({ ssl: true, sasl });
+  });
+
+  it('lets nothing through of the level that holds whole requests, and lowers the rest by one', () => {
+    const log = quiet();
+    const write = clientConfig(settings, log).logCreator?.(kafkajs.logLevel.INFO);
+    const entry = { namespace: 'Connection', label: '', log: { timestamp: '', logger: 'kafkajs', message: 'text', broker: 'a:9092' } };
+    for (const level of [kafkajs.logLevel.DEBUG, kafkajs.logLevel.INFO, kafkajs.logLevel.WARN, kafkajs.logLevel.ERROR]) {
+      write?.({ ...entry, level });
+    }
+    expect([log.debug, log.info, log.warn, log.error].map(({ mock }) => mock.calls.length)).toEqual([1, 1, 1, 0]);
+    expect(log.warn).toHaveBeenCalledWith({ broker: 'a:9092', client: 'Connection' }, 'kafka client: text');
+  });
+});

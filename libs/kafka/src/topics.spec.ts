@@ -1,0 +1,36 @@
+import { topics, type TopicName } from '@posthorn/contracts';
+import { describe, expect, it } from '@jest/globals';
+import { deviations, planOf, plansOf } from './topics.js';
+
+const plan = (name: TopicName, partitions?: number) => {
+  const [found] = plansOf([name], 'p', partitions);
+  if (!found) throw new Error(`no topic ${name}`);
+  return found;
+};
+
+describe('topic plans', () => {
+  it('carry name, partitions and configuration of the catalogue', () => {
+    expect(plan('events.inbound')).toMatchObject({
+      topic: 'p.events.inbound.v1',
+      partitions: 12,
+      config: { 'cleanup.policy': 'delete', 'message.timestamp.type': 'LogAppendTime', 'max.message.bytes': '2097152' },
+    });
+    expect(plan('registry.log').config).toMatchObject({ 'retention.ms': '-1', 'message.timestamp.type': 'CreateTime' });
+    expect(plan('registry.state').config).toMatchObject({ 'cleanup.policy': 'compact', 'retention.ms': '-1' });
+    expect(topics.map((topic) => planOf(topic, 'p').topic)).toHaveLength(topics.length);
+  });
+
+  it('take another number of partitions only where the number has no meaning', () => {
+    expect(plan('events.accepted', 3).partitions).toBe(3);
+    expect(plan('registry.state', 3).partitions).toBe(1);
+  });
+
+  it('say how a topic differs', () => {
+    const intended = plan('events.accepted');
+    expect(deviations(intended, { partitions: 20, config: intended.config })).toEqual([]);
+    expect(deviations(intended, { partitions: 6, config: { ...intended.config, 'retention.ms': '1' } })).toEqual([
+      '6 partitions, not 12',
+      'retention.ms is 1, not 604800000',
+    ]);
+  });
+});
