@@ -43,7 +43,7 @@ const given = (door: 'kafka' | 'rest') => {
     fatal: ignore,
     isLevelEnabled: (level: string) => level !== 'debug',
   };
-  const tenants = new Tenants({ readToEnd: async () => undefined, gapMs: 0 });
+  const tenants = new Tenants({ readToEnd: async () => undefined });
   tenants.fold({
     key: Buffer.from('default'),
     value: Buffer.from('{"position":1,"version":1,"state":{"kind":"tenant","id":"default","name":"x"}}'),

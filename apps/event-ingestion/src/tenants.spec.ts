@@ -8,11 +8,11 @@ const record = (id: string, exists = true, kind = 'tenant', schema = '1') => ({
 });
 
 /** A topic in which records appear when the test says so. */
-const given = () => {
+const given = (pause: () => Promise<void> = () => Promise.resolve()) => {
   const unread: ReturnType<typeof record>[] = [];
   const log = { readings: 0, failures: 0 };
   const tenants: Tenants = new Tenants({
-    gapMs: 0,
+    pause,
     readToEnd: async () => {
       log.readings++;
       if (log.failures-- > 0) throw new Error('Kafka is away');
@@ -59,6 +59,18 @@ describe('tenants', () => {
     const answers = await Promise.all(Array.from({ length: 1000 }, (_, i) => tenants.exists(`unknown-${i}`)));
     expect(answers.every((answer) => !answer)).toBe(true);
     expect(log.readings).toBe(1);
+  });
+
+  it('let Kafka rest between two readings', async () => {
+    const pauses: (() => void)[] = [];
+    const { tenants, log } = given(() => new Promise((resolve) => void pauses.push(resolve)));
+    await tenants.exists('first');
+    const answers = [tenants.exists('second'), tenants.exists('third')];
+    await new Promise((resolve) => void setImmediate(resolve));
+    expect(log.readings).toBe(1);
+    for (const end of pauses) end();
+    expect(await Promise.all(answers)).toEqual([false, false]);
+    expect(log.readings).toBe(2);
   });
 
   it('keep those who ask in order, also when the answer comes in between', async () => {

@@ -9,14 +9,14 @@ type StateRecord = {
 export type TenantsOptions = {
   /** Resolves when everything that `registry.state` held at the call has been folded. */
   readonly readToEnd: () => Promise<void>;
-  /** Least time between two readings to the end, however many unknown names come in. */
-  readonly gapMs?: number;
+  /** Between two readings to the end, so that unknown names, however many, cost Kafka ten a second; for tests. */
+  readonly pause?: () => Promise<void>;
 };
 
 const GAP_MS = 100;
 const TENANT = 'tenant';
 
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms));
+const pauseForGap = (): Promise<void> => new Promise((resolve) => void setTimeout(resolve, GAP_MS));
 
 /** The tenants there are, folded from `registry.state`. */
 export class Tenants {
@@ -26,11 +26,11 @@ export class Tenants {
   #reading: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
   readonly #readToEnd: () => Promise<void>;
-  readonly #gapMs: number;
+  readonly #pause: () => Promise<void>;
 
-  constructor({ readToEnd, gapMs = GAP_MS }: TenantsOptions) {
+  constructor({ readToEnd, pause = pauseForGap }: TenantsOptions) {
     this.#readToEnd = readToEnd;
-    this.#gapMs = gapMs;
+    this.#pause = pause;
   }
 
   get size(): number {
@@ -70,7 +70,7 @@ export class Tenants {
     this.#next ??= this.#reading.then(() => {
       this.#next = undefined;
       const reading = this.#readToEnd();
-      this.#reading = reading.catch(() => undefined).then(() => sleep(this.#gapMs));
+      this.#reading = reading.catch(() => undefined).then(this.#pause);
       return reading;
     });
     return this.#next;
