@@ -9,6 +9,8 @@ export type TestDatabase = {
   /** Everything in the three tables, in the order of their keys. */
   dump(): Promise<Readonly<Record<string, readonly unknown[]>>>;
   empty(): Promise<void>;
+  /** Nobody gets in, and whoever is in is thrown out, but for the test itself; or everybody again. */
+  allowConnections(allow: boolean): Promise<void>;
   drop(): Promise<void>;
 };
 
@@ -32,6 +34,12 @@ export const createDatabase = async (): Promise<TestDatabase> => {
     }),
     empty: async () => {
       await query('truncate audit.events, audit.deliveries, audit.attempts');
+    },
+    allowConnections: async (allow) => {
+      await withClient(server.href, (client) => client.query(`alter database ${name} allow_connections ${allow}`));
+      if (!allow) {
+        await query('select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()');
+      }
     },
     drop: async () => {
       await client.end();

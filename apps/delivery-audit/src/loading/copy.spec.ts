@@ -23,6 +23,10 @@ describe('COPY text', () => {
     expect(lineOf(Buffer.from([0, 0x5c, 0xff]))).toBe('\\\\x005cff\n');
   });
 
+  it.each([undefined, {}, true])('refuses %s, which a record with the wrong members leads to', (cell) => {
+    expect(() => lineOf(cell as never)).toThrow('is no value of a column');
+  });
+
   it('leaves an escape within JSON to JSON', () => {
     expect(lineOf(JSON.stringify('\0'))).toBe('"\\\\u0000"\n');
   });

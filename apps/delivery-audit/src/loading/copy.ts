@@ -35,13 +35,16 @@ const escape = (text: string): string =>
 const encode = (cell: Cell): string => {
   if (cell === null) return '\\N';
   if (typeof cell === 'string') return escape(cell);
-  return typeof cell === 'number' ? String(cell) : `\\\\x${cell.toString('hex')}`;
+  if (typeof cell === 'number') return String(cell);
+  if (Buffer.isBuffer(cell)) return `\\\\x${cell.toString('hex')}`;
+  // The types say that this cannot be; but they were promised by another service's record.
+  throw new TypeError(`${typeof cell} is no value of a column`);
 };
 
 /**
  * Rows in COPY's text format (PostgreSQL, "COPY", "File Formats"). A lone surrogate becomes U+FFFD as the text becomes UTF-8;
  * within JSON it is an escape already and stays.
- * @throws {TypeError} when a row lacks a column
+ * @throws {TypeError} when a row lacks a column, or has what no column takes
  */
 export const copyText = <Column extends string>(names: readonly Column[], rows: readonly Readonly<Record<Column, Cell>>[]): Buffer => {
   let text = '';

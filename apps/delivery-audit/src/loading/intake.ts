@@ -22,13 +22,12 @@ const REFUSAL_CLASSES: ReadonlySet<string> = new Set(['22', '23', '54']);
 /** A row without a partition counts as a check violation: the loader makes the partition on the next try. */
 const CHECK_VIOLATION = '23514';
 
-const isRefusal = (error: unknown): boolean =>
-  error instanceof Error &&
-  'code' in error &&
-  typeof error.code === 'string' &&
-  error.code !== CHECK_VIOLATION &&
-  error.code.length === 5 &&
-  REFUSAL_CLASSES.has(error.code.slice(0, 2));
+/** Whether a batch failed for what is in it; a TypeError is a member that is missing or of another type. */
+const isRefusal = (error: unknown): boolean => {
+  if (error instanceof TypeError) return true;
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+  return code.length === 5 && code !== CHECK_VIOLATION && REFUSAL_CLASSES.has(code.slice(0, 2));
+};
 
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 5_000;

@@ -1,6 +1,10 @@
 import type { Attempt, Page, Trigger } from '@posthorn/contracts';
+import { z } from 'zod';
 import type { Database } from './database.js';
 import { Conditions } from './sql.js';
+
+/** No parameters: a page holds them all. */
+export const attemptsQuery = z.strictObject({});
 
 /** An attempt as the API shows it. */
 export type AttemptView = Attempt & { readonly round: number; readonly number: number; readonly trigger: Trigger };

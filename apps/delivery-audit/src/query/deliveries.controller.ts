@@ -1,7 +1,7 @@
 import { Controller, Get, Param, Query } from '@nestjs/common';
 import type { DeliveryView, Page } from '@posthorn/contracts';
 import { parseOrRefuse, Problem } from '@posthorn/service-kit';
-import { listAttempts, type AttemptView } from './attempts.js';
+import { attemptsQuery, listAttempts, type AttemptView } from './attempts.js';
 import { Database } from './database.js';
 import { dayOfDelivery, deliveriesQuery, listDeliveries, readDelivery } from './deliveries.js';
 
@@ -20,7 +20,8 @@ export class DeliveriesController {
   }
 
   @Get(':id/attempts')
-  async attempts(@Param('tenant') tenant: string, @Param('id') id: string): Promise<Page<AttemptView>> {
+  async attempts(@Param('tenant') tenant: string, @Param('id') id: string, @Query() query: unknown): Promise<Page<AttemptView>> {
+    parseOrRefuse(attemptsQuery, query);
     const day = (await dayOfDelivery(this.database, tenant, id)) ?? unknownDelivery();
     return listAttempts(this.database, id, day);
   }

@@ -1,0 +1,66 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { eventually } from '@posthorn/testkit';
+
+const MAIN = new URL('../dist/main.js', import.meta.url).pathname;
+const KEY = 'phk_0123456789abcdef';
+
+export type Answer = { readonly status: number; readonly text: string; readonly body: never };
+
+/** The built service as a process of its own, on a free port. */
+export class AuditService {
+  readonly #process: ChildProcess;
+  readonly #url: Promise<string>;
+  /** What it logged, line by line. */
+  readonly log: string[] = [];
+  readonly exit: Promise<number | null>;
+
+  constructor(settings: { readonly databaseUrl: string; readonly topicPrefix: string }) {
+    this.#process = spawn(process.execPath, [MAIN], {
+      env: {
+        ...process.env,
+        PORT: '0',
+        HOST: '127.0.0.1',
+        POSTHORN_DATABASE_URL: settings.databaseUrl,
+        POSTHORN_TOPIC_PREFIX: settings.topicPrefix,
+        POSTHORN_ADMIN_API_KEY: KEY,
+        POSTHORN_EXIT_WITH_PARENT: 'true',
+      },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    this.exit = once(this.#process, 'exit').then(([code]) => code as number | null);
+    this.#url = new Promise((resolve, reject) => {
+      createInterface({ input: this.#process.stdout ?? process.stdin }).on('line', (line) => {
+        this.log.push(line);
+        const { msg, port } = JSON.parse(line) as { msg: string; port?: number };
+        if (msg === 'listening') resolve(`http://127.0.0.1:${port}`);
+      });
+      void this.exit.then(() => reject(new Error(`the service ended before it listened:\n${this.log.join('\n')}`)));
+    });
+    this.#url.catch(() => undefined);
+  }
+
+  async get(path: string, headers: Record<string, string> = { authorization: `Bearer ${KEY}` }): Promise<Answer> {
+    const response = await fetch((await this.#url) + path, { headers });
+    const text = await response.text();
+    return { status: response.status, text, body: parsed(text) as never };
+  }
+
+  ready(): Promise<true> {
+    return eventually(async () => (await this.get('/readyz')).status === 200, { timeoutMs: 20_000, describe: () => this.log.join('\n') });
+  }
+
+  async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<number | null> {
+    this.#process.kill(signal);
+    return this.exit;
+  }
+}
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+};
