@@ -132,6 +132,16 @@ export type SubscriptionView = {
   readonly updated_at: string;
 };
 
+/** `POST /v1/tenants` */
+export const createTenantBody = z.strictObject({
+  id: z.string().regex(TENANT_ID, 'lower-case letters, digits and inner hyphens, at most 63'),
+  /** Defaults to the id. */
+  name: z.string().trim().min(1).max(128).optional(),
+});
+export type CreateTenantBody = z.infer<typeof createTenantBody>;
+
+export type TenantView = { readonly id: string; readonly name: string };
+
 /** `{data, next_page_token}`: every list. The token is absent on the last page. */
 export type Page<T> = { readonly data: readonly T[]; readonly next_page_token?: string };
 

@@ -4,6 +4,18 @@ import { recordSchemas, type RecordName } from './records.js';
 export const SCHEMA_HEADER = 'schema';
 export const SCHEMA_VERSION = '1';
 
+/** A record of our own topics in a version this process does not know: reading on would lose it. */
+export class UnknownSchemaError extends Error {
+  override readonly name = 'UnknownSchemaError';
+}
+
+/** @throws {UnknownSchemaError} */
+export const requireKnownSchema = (headers: Readonly<Record<string, Uint8Array | undefined>>): void => {
+  const version = headers[SCHEMA_HEADER];
+  if (version?.toString() === SCHEMA_VERSION) return;
+  throw new UnknownSchemaError(`schema version ${version?.toString() ?? '(none)'} is not known here, only ${SCHEMA_VERSION}`);
+};
+
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 

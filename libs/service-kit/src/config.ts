@@ -68,6 +68,20 @@ export const encryptionConfig = {
   ),
 };
 
+const cidr = z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()]);
+
+/** For the services that send requests to subscribers, or judge the URLs that will be sent to. */
+export const egressConfig = {
+  POSTHORN_EGRESS_ALLOW_HTTP: flag.default(false).describe('Send to http URLs too, not only https'),
+  POSTHORN_EGRESS_ALLOW_CIDRS: z
+    .string()
+    .default('')
+    .refine((text) => text.split(',').every((entry) => entry.trim() === '' || cidr.safeParse(entry.trim()).success), {
+      error: 'address ranges like 10.0.0.0/8 or fd00::/8, separated by commas',
+    })
+    .describe('Address ranges that may be sent to although they are not public, separated by commas'),
+};
+
 export type ProcessConfig = z.infer<z.ZodObject<typeof processConfig>>;
 export type CommonConfig = z.infer<z.ZodObject<typeof commonConfig>>;
 

@@ -1,0 +1,72 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { topics } from '@posthorn/contracts';
+import { partitionOf, type Consumption } from '@posthorn/kafka';
+import type { Kit } from '@posthorn/service-kit';
+import type { DispatcherConfig, RoleName } from './config.js';
+import { delayRole } from './delay/delay.role.js';
+import { lagMetrics } from './metrics.js';
+import { RegistryFeed } from './registry/registry-feed.js';
+import type { Role, RoleParts } from './role.js';
+import { routerRole } from './router/router.role.js';
+import { SubscriptionTable } from './router/subscription-table.js';
+import { senderRole } from './sender/sender.role.js';
+import { Subscriptions } from './sender/subscriptions.js';
+
+const buildRole: Record<RoleName, (parts: RoleParts) => Promise<Role>> = { router: routerRole, sender: senderRole, delay: delayRole };
+
+@Module({})
+export class AppModule {}
+
+/** Puts the parts together. The roles begin to consume when the subscription table has been read. */
+export const dispatcherModule = async (config: DispatcherConfig, kit: Kit): Promise<DynamicModule> => {
+  const { kafka, log, health } = kit;
+  const topic = kafka.topic.bind(kafka);
+  await kafka.ensureTopics(topics.filter(({ writers, readers }) => isOurs(writers) || isOurs(readers)).map(({ name }) => name));
+
+  const partitions = await kafka.partitions(topic('deliveries.requested'));
+  const table = new SubscriptionTable((subscription) => partitionOf(subscription, partitions));
+  const subscriptions = new Subscriptions((secret) => config.POSTHORN_ENCRYPTION_KEYS.decrypt(secret));
+  const feed: RegistryFeed = new RegistryFeed([table, subscriptions], () => following.readToEnd());
+  const following = await kafka.follow({ topic: topic('registry.state'), onRecord: feed.apply });
+  const isRead = following.caughtUp.then(() => log.info({ subscriptions: table.size }, 'the subscription table has been read'));
+
+  const fatal = (err: unknown): never => {
+    log.fatal({ err }, 'cannot go on without losing a delivery');
+    process.exit(1);
+  };
+  const consumptions = new Map<RoleName, Consumption>();
+  const running: Role[] = [];
+  let isClosing = false;
+
+  const start = async (name: RoleName): Promise<void> => {
+    const consumption = (): Consumption | undefined => consumptions.get(name);
+    const parts = { config, kit, feed, table, subscriptions, topic, consumption, fatal };
+    const role = await buildRole[name]({ ...parts, partitionOf: (subscription) => partitionOf(subscription, partitions) });
+    running.push(role);
+    await isRead;
+    if (!isClosing) consumptions.set(name, await kafka.consume({ groupId: `${config.POSTHORN_TOPIC_PREFIX}.${name}`, ...role.consume }));
+  };
+
+  for (const name of config.POSTHORN_DISPATCHER_ROLES) {
+    health.addReadiness(name, () => reasonNotReady(consumptions.get(name), following.lag));
+    start(name).catch((error: unknown) => isClosing || fatal(error));
+  }
+  kit.onShutdown('roles', async () => {
+    isClosing = true;
+    await Promise.all([...consumptions.values()].map((consumption) => consumption.close()));
+    await Promise.all(running.map((role) => role.close?.()));
+  });
+  lagMetrics(kit.metrics, () => [
+    [topic('registry.state'), following.lag],
+    ...[...consumptions.values()].flatMap(({ lag }) => [...lag]),
+  ]);
+
+  return { module: AppModule };
+};
+
+const isOurs = (services: readonly string[]): boolean => services.some((service) => service.startsWith('dispatcher'));
+
+const reasonNotReady = (consumption: Consumption | undefined, tableLag: number): string | undefined => {
+  if (consumption === undefined) return `waits for the subscription table, ${tableLag} records behind`;
+  return consumption.assigned ? consumption.stalled : 'not a member of its consumer group at the moment';
+};

@@ -1,0 +1,34 @@
+import { delayTiers } from '@posthorn/contracts';
+import { delayMetrics } from '../metrics.js';
+import type { Role, RoleParts } from '../role.js';
+import { Delay } from './delay.js';
+
+/** Of the wheel, only what leaves next is held. */
+const WINDOW_BYTES = 1024 * 1024;
+/** In the longest tier nothing moves for six hours, and rightly so: whether the wheel turns is seen by what is overdue. */
+const STALL_MS = 7 * 3_600_000;
+const OVERDUE_MS = 30_000;
+
+export const delayRole = async ({ kit, topic, partitionOf, consumption, fatal }: RoleParts): Promise<Role> => {
+  const producer = await kit.kafka.producer();
+  const delay = new Delay({ topic, partitionOf, send: (record) => producer.send(record), fatal });
+
+  kit.health.addReadiness('delay wheel', () => {
+    const overdueMs = delay.overdueMs(Date.now());
+    return overdueMs > OVERDUE_MS ? `a delivery should have left its tier ${Math.round(overdueMs / 1_000)} s ago` : undefined;
+  });
+  const topics = delayTiers.map(({ name }) => [name, topic(`deliveries.delayed.${name}`)] as const);
+  delayMetrics(kit.metrics, () => topics.map(([tier, name]) => [tier, consumption()?.lag.get(name) ?? 0] as const));
+
+  return {
+    consume: {
+      topics: topics.map(([, name]) => name),
+      onRecord: delay.onRecord,
+      onRevoked: delay.onRevoked,
+      windowBytes: WINDOW_BYTES,
+      stallMs: STALL_MS,
+      // What waits in the wheel does not get done by waiting for it.
+      drainMs: 0,
+    },
+  };
+};

@@ -1,0 +1,86 @@
+import type { Outcome } from '@posthorn/contracts';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30];
+
+/** A gauge that is read when it is scraped. */
+const gauge = (registers: Registry[], name: string, help: string, read: () => number): Gauge =>
+  new Gauge({
+    name,
+    help,
+    registers,
+    collect() {
+      this.set(read());
+    },
+  });
+
+/** A gauge with one label whose values are read when it is scraped. */
+const gauges = (registers: Registry[], name: string, help: string, label: string, read: () => Iterable<readonly [string, number]>): Gauge =>
+  new Gauge({
+    name,
+    help,
+    labelNames: [label],
+    registers,
+    collect() {
+      for (const [value, count] of read()) this.set({ [label]: value }, count);
+    },
+  });
+
+export const routerMetrics = (registry: Registry, subscriptions: () => number) => {
+  const matched = new Histogram({
+    name: 'posthorn_router_matched_subscriptions',
+    help: 'Subscriptions that matched an event',
+    buckets: [0, 1, 2, 5, 10, 50, 100, 500, 1_000, 10_000],
+    registers: [registry],
+  });
+  gauge([registry], 'posthorn_subscriptions', 'Enabled subscriptions in the routing table', subscriptions);
+  return { matched: (count: number) => matched.observe(count) };
+};
+
+export const senderMetrics = (
+  registry: Registry,
+  read: {
+    readonly inFlight: () => number;
+    readonly windowBytes: () => number;
+    readonly lanes: () => { readonly sending: number; readonly waiting: number };
+  },
+) => {
+  const registers = [registry];
+  const attempts = new Counter({
+    name: 'posthorn_sender_attempts_total',
+    help: 'Attempts, and deliveries cancelled instead of attempted, by what came of them',
+    labelNames: ['outcome'],
+    registers,
+  });
+  const attemptDuration = new Histogram({
+    name: 'posthorn_sender_attempt_duration_seconds',
+    help: 'Duration of an HTTP request to a subscriber',
+    buckets: SECONDS,
+    registers,
+  });
+  const latency = new Histogram({
+    name: 'posthorn_delivery_latency_seconds',
+    help: "From the acceptance of an event to the end of a delivery's first attempt",
+    buckets: SECONDS,
+    registers,
+  });
+  gauge(registers, 'posthorn_sender_inflight', 'Requests to subscribers under way', read.inFlight);
+  gauge(registers, 'posthorn_sender_window_bytes', 'Bytes of records read and not yet done', read.windowBytes);
+  gauges(registers, 'posthorn_sender_lanes', 'Subscriptions with deliveries, by state', 'state', () => Object.entries(read.lanes()));
+  return {
+    observe: ({ status, attempt, trigger, number }: Outcome, latencyMs: number) => {
+      attempts.inc({ outcome: status });
+      if (attempt === undefined) return;
+      attemptDuration.observe(attempt.duration_ms / 1_000);
+      if (trigger === 'first' && number === 1) latency.observe(latencyMs / 1_000);
+    },
+  };
+};
+
+export const delayMetrics = (registry: Registry, waiting: () => Iterable<readonly [string, number]>): void => {
+  gauges([registry], 'posthorn_delay_waiting', 'Deliveries that wait in a tier of the delay wheel', 'tier', waiting);
+};
+
+export const lagMetrics = (registry: Registry, lags: () => Iterable<readonly [string, number]>): void => {
+  gauges([registry], 'posthorn_consumer_lag', 'Records of a topic that are not yet done', 'topic', lags);
+};

@@ -1,0 +1,30 @@
+import type { TopicName } from '@posthorn/contracts';
+import type { Consumption, ConsumeOptions } from '@posthorn/kafka';
+import type { Kit } from '@posthorn/service-kit';
+import type { DispatcherConfig } from './config.js';
+import type { RegistryFeed } from './registry/registry-feed.js';
+import type { SubscriptionTable } from './router/subscription-table.js';
+import type { Subscriptions } from './sender/subscriptions.js';
+
+/** What every role is built from. */
+export type RoleParts = {
+  readonly config: DispatcherConfig;
+  readonly kit: Kit;
+  readonly feed: RegistryFeed;
+  readonly table: SubscriptionTable;
+  readonly subscriptions: Subscriptions;
+  readonly topic: (name: TopicName) => string;
+  /** Where the deliveries of a subscription go. */
+  readonly partitionOf: (subscription: string) => number;
+  /** Of this role; undefined until it has been started. */
+  readonly consumption: () => Consumption | undefined;
+  /** Ends the process where going on would lose something; what is not done will be read again after the restart. */
+  readonly fatal: (error: unknown) => void;
+};
+
+/** A role ready to consume. */
+export type Role = {
+  readonly consume: Omit<ConsumeOptions, 'groupId'>;
+  /** After the last record. */
+  readonly close?: () => Promise<void>;
+};

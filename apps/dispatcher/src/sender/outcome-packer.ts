@@ -1,0 +1,68 @@
+import { SCHEMA_HEADER, SCHEMA_VERSION, type Attempted, type Outcome } from '@posthorn/contracts';
+import type { OutgoingRecord } from '@posthorn/kafka';
+
+/** Outcomes in one record at most. With 4 KiB of response each, a full pack stays well below the broker's limit of a record. */
+const PACK = 64;
+
+type Waiting = { readonly outcome: Outcome; readonly written: () => void; readonly failed: (error: unknown) => void };
+
+type Lane = { waiting: Waiting[]; underWay: boolean };
+
+const headers = { [SCHEMA_HEADER]: SCHEMA_VERSION };
+
+/**
+ * Packs the outcomes of one partition's subscriptions into records of `deliveries.attempted`. One record of a partition is under
+ * way at a time and whatever ends meanwhile goes with the next: alone an outcome is written at once, under load by dozens.
+ */
+export class OutcomePacker {
+  readonly #lanes = new Map<number, Lane>();
+  readonly #send: (record: OutgoingRecord) => Promise<void>;
+  readonly #topic: string;
+
+  constructor(topic: string, send: (record: OutgoingRecord) => Promise<void>) {
+    this.#topic = topic;
+    this.#send = send;
+  }
+
+  /** Resolves when Kafka has acknowledged it. */
+  write(partition: number, outcome: Outcome): Promise<void> {
+    const lane = this.#laneOf(partition);
+    return new Promise((written, failed) => {
+      lane.waiting.push({ outcome, written, failed });
+      // Not at once: what ends in the same turn of the event loop goes into the same record.
+      if (!lane.underWay) {
+        lane.underWay = true;
+        setImmediate(() => this.#next(partition, lane));
+      }
+    });
+  }
+
+  #next(partition: number, lane: Lane): void {
+    const pack = lane.waiting.splice(0, PACK);
+    const [first] = pack;
+    if (first === undefined) {
+      lane.underWay = false;
+      return;
+    }
+    const value: Attempted = { outcomes: pack.map(({ outcome }) => outcome) };
+    this.#send({ topic: this.#topic, partition, key: first.outcome.subscription_id, value: JSON.stringify(value), headers })
+      .then(
+        () => {
+          for (const { written } of pack) written();
+        },
+        (error: unknown) => {
+          for (const { failed } of pack) failed(error);
+        },
+      )
+      .finally(() => this.#next(partition, lane));
+  }
+
+  #laneOf(partition: number): Lane {
+    let lane = this.#lanes.get(partition);
+    if (lane === undefined) {
+      lane = { waiting: [], underWay: false };
+      this.#lanes.set(partition, lane);
+    }
+    return lane;
+  }
+}
