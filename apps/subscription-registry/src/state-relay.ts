@@ -1,0 +1,78 @@
+import { POSITION_HEADER, SCHEMA_HEADER, SCHEMA_VERSION, type DomainEventRecord } from '@posthorn/contracts';
+import type { RecordedEvent } from '@posthorn/event-store';
+import type { Kafka, Producer } from '@posthorn/kafka';
+import type { Pool } from 'pg';
+import { Histogram, type Registry } from 'prom-client';
+import { SCHEMA } from './migrations/migrate.js';
+import { stateRecords, type StateRow } from './state-records.js';
+import { aggregateOf, streamOf, type AggregateKind } from './streams.js';
+
+const TABLES: Readonly<Record<AggregateKind, string>> = {
+  tenant: `${SCHEMA}.tenants`,
+  subscription: `${SCHEMA}.subscriptions`,
+};
+
+export type PublisherParts = {
+  readonly kafka: Kafka;
+  readonly producer: Producer;
+  readonly pool: Pool;
+  readonly metrics: Registry;
+};
+
+/**
+ * What the relay does with a batch: its events to `registry.log`, then the states they led to to `registry.state`; a state is never
+ * seen before the events that explain it. Resolves when Kafka has acknowledged all of it.
+ */
+export const registryPublisher = ({ kafka, producer, pool, metrics }: PublisherParts) => {
+  const logTopic = kafka.topic('registry.log');
+  const stateTopic = kafka.topic('registry.state');
+  const propagation = new Histogram({
+    name: 'posthorn_registry_propagation_seconds',
+    help: 'Time from the append of a domain event to its acknowledgement in registry.state',
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    registers: [metrics],
+  });
+
+  return async (batch: readonly RecordedEvent[]): Promise<void> => {
+    await Promise.all(batch.map((event) => producer.send(logRecord(logTopic, event))));
+    const records = stateRecords(batch, await readStates(pool, batch));
+    await Promise.all(
+      records.map(({ id, kind, position, value }) =>
+        producer.send({
+          topic: stateTopic,
+          key: id,
+          value: value ? JSON.stringify(value) : null,
+          headers: { [POSITION_HEADER]: String(position), kind, [SCHEMA_HEADER]: SCHEMA_VERSION },
+        }),
+      ),
+    );
+    const nowMs = Date.now();
+    for (const { at } of batch) propagation.observe(Math.max(0, nowMs - Date.parse(at)) / 1_000);
+  };
+};
+
+const logRecord = (topic: string, event: RecordedEvent) => ({
+  topic,
+  key: aggregateOf(event.stream).id,
+  value: JSON.stringify(event satisfies DomainEventRecord),
+  headers: { [POSITION_HEADER]: String(event.position), [SCHEMA_HEADER]: SCHEMA_VERSION },
+});
+
+/** The rows of the batch's aggregates, by stream. */
+const readStates = async (pool: Pool, batch: readonly RecordedEvent[]): Promise<ReadonlyMap<string, StateRow>> => {
+  const ids: Record<AggregateKind, Set<string>> = { tenant: new Set(), subscription: new Set() };
+  for (const { stream } of batch) {
+    const { kind, id } = aggregateOf(stream);
+    ids[kind].add(id);
+  }
+  const states = new Map<string, StateRow>();
+  for (const kind of ['tenant', 'subscription'] as const) {
+    if (ids[kind].size === 0) continue;
+    const { rows } = await pool.query<StateRow & { readonly id: string }>(
+      `select id, version, state from ${TABLES[kind]} where id = any($1)`,
+      [[...ids[kind]]],
+    );
+    for (const { id, version, state } of rows) states.set(streamOf(kind, id), { version, state });
+  }
+  return states;
+};

@@ -1,0 +1,84 @@
+import type { SubscriptionState } from '@posthorn/contracts';
+import { prefixesOf, subscription, type Subscription, type SubscriptionCommand, type SubscriptionEvent } from '@posthorn/domain';
+import { EntitySchema, type Repository } from 'typeorm';
+import type { AggregateType } from '../aggregates.js';
+import { asking } from '../database.js';
+import { SCHEMA } from '../migrations/migrate.js';
+import type { PageRequest } from '../page.js';
+
+export type SubscriptionRow = {
+  readonly id: string;
+  readonly version: number;
+  readonly tenant: string;
+  readonly name: string;
+  readonly enabled: boolean;
+  readonly event_types: readonly string[];
+  readonly state: SubscriptionState;
+};
+
+export const subscriptionRows = new EntitySchema<SubscriptionRow>({
+  name: 'subscription',
+  schema: SCHEMA,
+  tableName: 'subscriptions',
+  columns: {
+    id: { type: 'text', primary: true },
+    version: { type: 'integer' },
+    tenant: { type: 'text' },
+    name: { type: 'text' },
+    enabled: { type: 'boolean' },
+    event_types: { type: 'text', array: true },
+    state: { type: 'jsonb' },
+  },
+});
+
+export const subscriptionAggregate: AggregateType<SubscriptionCommand, Subscription, SubscriptionEvent> = {
+  kind: 'subscription',
+  decider: subscription,
+  project: async (client, { id, version, state }) => {
+    if (state.kind !== 'subscription') {
+      await client.query(`delete from ${SCHEMA}.subscriptions where id = $1`, [id]);
+      return;
+    }
+    await client.query(
+      `insert into ${SCHEMA}.subscriptions (id, version, tenant, name, enabled, event_types, state)
+       values ($1, $2, $3, $4, $5, $6, $7)
+       on conflict (id) do update set version = excluded.version, name = excluded.name, enabled = excluded.enabled,
+         event_types = excluded.event_types, state = excluded.state`,
+      [id, version, state.tenant, state.name, state.enabled, state.event_types, state],
+    );
+  },
+};
+
+export type SubscriptionFilter = {
+  /** Subscriptions that an event of this type would match, wildcards included. */
+  readonly eventType?: string | undefined;
+  readonly enabled?: boolean | undefined;
+  /** Part of the name, in any case. */
+  readonly nameContains?: string | undefined;
+};
+
+/** Every pattern that matches the type. */
+const patternsMatching = (type: string): readonly string[] => ['*', type, ...prefixesOf(type).map((prefix) => `${prefix}.*`)];
+
+const likeContaining = (text: string): string => `%${text.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`;
+
+export class SubscriptionTable {
+  readonly #rows: Repository<SubscriptionRow>;
+
+  constructor(rows: Repository<SubscriptionRow>) {
+    this.#rows = rows;
+  }
+
+  find(tenant: string, id: string): Promise<SubscriptionRow | null> {
+    return asking(this.#rows.findOneBy({ tenant, id }));
+  }
+
+  list(tenant: string, { after, size }: PageRequest, filter: SubscriptionFilter): Promise<readonly SubscriptionRow[]> {
+    const { eventType, enabled, nameContains } = filter;
+    const query = this.#rows.createQueryBuilder('s').where('s.tenant = :tenant and s.id > :after', { tenant, after });
+    if (eventType !== undefined) query.andWhere('s.event_types && array[:...patterns]', { patterns: patternsMatching(eventType) });
+    if (enabled !== undefined) query.andWhere('s.enabled = :enabled', { enabled });
+    if (nameContains !== undefined) query.andWhere('s.name ilike :name', { name: likeContaining(nameContains) });
+    return asking(query.orderBy('s.id').limit(size).getMany());
+  }
+}

@@ -1,0 +1,142 @@
+import { randomBytes } from 'node:crypto';
+import { topicOnBroker, type DomainEventRecord, type RegistryState } from '@posthorn/contracts';
+import { Kafka } from '@posthorn/kafka';
+import { adminKeyOnly, createHttpApp, createLog, Health, kafkaSettings, readConfig } from '@posthorn/service-kit';
+import { Client, Pool } from 'pg';
+import { Registry } from 'prom-client';
+import { registryModule } from '../src/app.module.js';
+import { registryConfig } from '../src/config.js';
+
+const API_KEY = 'phk_for_the_tests_of_the_registry';
+
+/** A database and topics of our own, and as many registries on them as a test starts. */
+export type World = {
+  readonly databaseUrl: string;
+  readonly pool: Pool;
+  readonly boot: (env?: Readonly<Record<string, string>>) => Promise<Service>;
+  /** Everything that is in a topic now. */
+  readonly readTopic: (name: 'registry.log' | 'registry.state') => Promise<readonly TopicRecord[]>;
+  readonly destroy: () => Promise<void>;
+};
+
+export type TopicRecord = {
+  readonly key: string;
+  readonly position: number;
+  readonly kind: string | undefined;
+  readonly schema: string | undefined;
+  readonly text: string | undefined;
+};
+
+export type Answer = {
+  readonly status: number;
+  readonly headers: Headers;
+  // What a test reads out of an answer is the test's affair.
+  readonly body: Readonly<Record<string, unknown>>;
+};
+
+export type Service = {
+  readonly config: ReturnType<typeof readConfig<typeof registryConfig>>;
+  readonly health: Health;
+  readonly metrics: Registry;
+  readonly call: (method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>) => Promise<Answer>;
+  readonly stop: () => Promise<void>;
+};
+
+const onServer = async (sql: string): Promise<void> => {
+  const client = new Client(process.env['POSTHORN_DATABASE_URL']);
+  await client.connect();
+  await client.query(sql).finally(() => client.end());
+};
+
+export const createWorld = async (): Promise<World> => {
+  const name = `t${randomBytes(6).toString('hex')}`;
+  await onServer(`create database ${name}`);
+  const databaseUrl = Object.assign(new URL(process.env['POSTHORN_DATABASE_URL'] ?? ''), { pathname: `/${name}` }).href;
+  const environment = {
+    POSTHORN_KAFKA_BROKERS: process.env['POSTHORN_KAFKA_BROKERS'],
+    POSTHORN_DATABASE_URL: databaseUrl,
+    POSTHORN_TOPIC_PREFIX: name,
+    POSTHORN_ENCRYPTION_KEYS: `k1:${randomBytes(32).toString('base64')}`,
+    POSTHORN_ADMIN_API_KEY: API_KEY,
+  };
+  const log = createLog('test', 'silent');
+  const kafka = new Kafka(kafkaSettings(readConfig(registryConfig, environment), 'test'), log);
+  const pool = new Pool({ connectionString: databaseUrl });
+  const services: Service[] = [];
+  return {
+    databaseUrl,
+    pool,
+    boot: async (env = {}) => {
+      const service = await boot({ ...environment, ...env });
+      services.push(service);
+      return service;
+    },
+    readTopic: async (topic) => {
+      const records: TopicRecord[] = [];
+      const following = await kafka.follow({
+        topic: topicOnBroker(name, topic),
+        onRecord: ({ key, value, headers }) =>
+          records.push({
+            key: String(key),
+            position: Number(headers['position']),
+            kind: headers['kind']?.toString(),
+            schema: headers['schema']?.toString(),
+            text: value?.toString(),
+          }),
+      });
+      await following.caughtUp;
+      await following.close();
+      return records;
+    },
+    destroy: async () => {
+      for (const service of services) await service.stop();
+      await kafka.close();
+      await pool.end();
+      await onServer(`drop database ${name} with (force)`);
+    },
+  };
+};
+
+/** The service as `runService` puts it together, without the process around it. */
+const boot = async (environment: NodeJS.ProcessEnv): Promise<Service> => {
+  const config = readConfig(registryConfig, environment);
+  const log = createLog('subscription-registry', 'silent');
+  const closers: (() => Promise<void>)[] = [];
+  const kafka = new Kafka(kafkaSettings(config, 'subscription-registry'), log);
+  closers.push(() => kafka.close());
+  const health = new Health();
+  const metrics = new Registry();
+  const module = await registryModule(config, { log, metrics, health, kafka, onShutdown: (_what, close) => closers.push(close) });
+  const app = await createHttpApp({ module, log, authenticate: adminKeyOnly(config.POSTHORN_ADMIN_API_KEY), observe: () => undefined });
+  closers.push(() => app.close());
+  await app.listen(0, '127.0.0.1');
+  const origin = await app.getUrl();
+  return {
+    config,
+    health,
+    metrics,
+    call: async (method, path, body, headers = {}) => {
+      const response = await fetch(`${origin}/v1${path}`, {
+        method,
+        headers: {
+          authorization: `Bearer ${API_KEY}`,
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+          ...headers,
+        },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      });
+      const text = await response.text();
+      return {
+        status: response.status,
+        headers: response.headers,
+        body: text === '' ? {} : (JSON.parse(text) as Record<string, unknown>),
+      };
+    },
+    stop: async () => {
+      for (let close = closers.pop(); close; close = closers.pop()) await close();
+    },
+  };
+};
+
+export const stateIn = ({ text = '' }: TopicRecord): RegistryState => JSON.parse(text) as RegistryState;
+export const eventIn = ({ text = '' }: TopicRecord): DomainEventRecord => JSON.parse(text) as DomainEventRecord;
