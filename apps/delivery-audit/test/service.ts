@@ -47,8 +47,8 @@ export class AuditService {
     return { status: response.status, text, body: parsed(text) as never };
   }
 
-  ready(): Promise<true> {
-    return eventually(async () => (await this.get('/readyz')).status === 200, { timeoutMs: 20_000, describe: () => this.log.join('\n') });
+  async ready(): Promise<void> {
+    await eventually(async () => (await this.get('/readyz')).status === 200, { timeoutMs: 20_000, describe: () => this.log.join('\n') });
   }
 
   async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<number | null> {
