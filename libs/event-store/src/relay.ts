@@ -40,8 +40,12 @@ const end = async (client: Client): Promise<void> => {
   await Promise.race([client.end().catch(() => undefined), delay(1_000, undefined, { ref: false })]);
 };
 
-/** Of the session's connection, so that the lock of a leader whose machine vanished is given up within half a minute. */
-const SESSION_SETTINGS = 'set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3';
+/**
+ * Of the session's connection. Keep-alive: the lock of a leader whose machine vanished is given up within half a minute. No waiting for
+ * the disk: a checkpoint that a crash of the server takes back is an event published twice, and every flush delays the writers'.
+ */
+const SESSION_SETTINGS =
+  'set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3; set synchronous_commit = off';
 const QUERY_TIMEOUT_MS = 30_000;
 
 /**
