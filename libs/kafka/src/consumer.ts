@@ -253,6 +253,8 @@ export class GroupConsumption implements Consumption, GroupHooks {
   async beforeJoin(group: ConsumerGroup): Promise<void> {
     this.#isAssigned = false;
     this.#pauseAll();
+    // After a restart of the client the group object is new. As the member it was, it need not wait until the coordinator has given that one up.
+    if (group !== this.#group) group.memberId ??= this.#group?.memberId ?? null;
     const { coordinator, groupId, memberId, generationId } = group;
     // Without these the group has already gone on without us: nothing that we could still commit would count.
     if (!coordinator || !memberId || generationId === null || this.#partitions.size === 0) return;

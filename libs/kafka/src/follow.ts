@@ -113,7 +113,7 @@ export class TopicFollowing implements Following {
       }
       if (failure === undefined || this.#isClosed) continue;
       failures = session.isAlive ? 1 : failures + 1;
-      this.log.debug({ topic: this.options.topic, error: messageOf(failure) }, 'reading failed; trying again');
+      if (failures === 1) this.log.warn({ topic: this.options.topic, error: messageOf(failure) }, 'reading failed; trying until it does not');
       await sleep(Math.min(MAX_BACKOFF_MS, 50 * 2 ** Math.min(failures, 8)));
       await this.#recover(failure).catch(() => undefined);
     }

@@ -80,9 +80,11 @@ const detached = (data: Buffer): Buffer => (data.buffer.byteLength > 2 * data.by
 
 const NO_HEADERS = {};
 
+const same = (data: Buffer): Buffer => data;
+
 export const headersOf = (
   headers: FetchedMessage['headers'],
-  keep: (data: Buffer) => Buffer = (data) => data,
+  keep: (data: Buffer) => Buffer = same,
 ): Readonly<Record<string, Buffer | undefined>> => {
   let own: Record<string, Buffer | undefined> | undefined;
   for (const name in headers) {
@@ -94,23 +96,15 @@ export const headersOf = (
   return own ?? NO_HEADERS;
 };
 
-const fetchedSize = ({ key, value, headers }: FetchedMessage): number => sizeOf({ key, value, headers: headersOf(headers) });
-
 /** The record to hand over; `undefined` when the window knows it to be done. */
 export const receive = (home: Partition, message: FetchedMessage, finish: (record: Incoming) => void): Incoming | undefined => {
-  const slot = home.window.offer(Number(message.offset), fetchedSize(message));
+  const { offset, timestamp } = message;
+  const key = message.key && detached(message.key);
+  const value = message.value && detached(message.value);
+  const headers = headersOf(message.headers, detached);
+  const slot = home.window.offer(Number(offset), sizeOf({ key, value, headers }));
   if (!slot) return undefined;
-  const { offset, timestamp, key, value, headers } = message;
-  const record = new Incoming(
-    home,
-    slot,
-    offset,
-    Number(timestamp),
-    key && detached(key),
-    value && detached(value),
-    headersOf(headers, detached),
-    finish,
-  );
+  const record = new Incoming(home, slot, offset, Number(timestamp), key, value, headers, finish);
   home.records.set(slot, record);
   return record;
 };

@@ -69,8 +69,8 @@ export type Cluster = {
 export type ConsumerGroup = {
   readonly cluster: Cluster;
   readonly groupId: string;
-  /** Null before the first join and after the coordinator has forgotten this member. */
-  readonly memberId: string | null;
+  /** Null before the first join and after this member has left or the coordinator has forgotten it. */
+  memberId: string | null;
   readonly generationId: number | null;
   readonly coordinator: Broker | null;
   assigned(): readonly TopicPartitions[];

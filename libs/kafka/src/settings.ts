@@ -58,14 +58,13 @@ export const clientConfig = (
 });
 
 /**
- * The client's log one level lower than it thinks: what it calls an error is one attempt of many, and this library says in its own
- * words when something has really failed. Its debug level holds whole requests and responses and is never let through.
+ * The client's log, for whoever looks closely: what it calls an error is one attempt of many, and this library says in its own words when
+ * something has really failed. Its debug level holds whole requests and responses and is never let through.
  */
 const clientLog =
   (log: Logger): NonNullable<KafkaConfig['logCreator']> =>
   () =>
-  ({ namespace, level, log: { message, timestamp: _timestamp, logger: _logger, ...fields } }) => {
+  ({ namespace, level, label, log: { message, timestamp: _timestamp, logger: _logger, stack: _stack, ...fields } }) => {
     if (level > kafkajs.logLevel.INFO) return;
-    const write = level === kafkajs.logLevel.ERROR ? log.warn : level === kafkajs.logLevel.WARN ? log.info : log.debug;
-    write.call(log, { ...fields, client: namespace }, `kafka client: ${message}`);
+    log.debug({ ...fields, client: namespace, label }, `kafka client: ${message}`);
   };

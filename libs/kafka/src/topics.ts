@@ -79,7 +79,8 @@ const create = async (admin: Admin, { topic, partitions, config }: TopicPlan, lo
     });
     if (created) log.info({ topic, partitions }, 'topic created');
   } catch (error) {
-    if (protocolError(error) !== 'TOPIC_ALREADY_EXISTS') throw error;
+    // The second: it is made, but the broker that was asked for its leaders has not heard of it yet; readers and writers wait for that.
+    if (!['TOPIC_ALREADY_EXISTS', 'UNKNOWN_TOPIC_OR_PARTITION'].includes(protocolError(error) ?? '')) throw error;
   }
 };
 

@@ -3,6 +3,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest 
 import kafkajs, { type Admin } from 'kafkajs';
 import { Kafka, type Consumption, type ConsumeOptions, type IncomingRecord, type KafkaOptions, type Logger } from '../src/index.js';
 
+/** A join waits for the other members, an outage for its end. */
+jest.setTimeout(30_000);
+
 const brokers = (process.env['POSTHORN_KAFKA_BROKERS'] ?? '').split(',');
 const topicPrefix = `t${randomBytes(5).toString('hex')}`;
 const log = { debug: jest.fn(), info: jest.fn(), warn: jest.fn(), error: jest.fn(), fatal: jest.fn() } satisfies Logger;
@@ -41,7 +44,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await kafka.close();
-  expect(exit).not.toHaveBeenCalled();
+  if (exit.mock.calls.length > 0) throw new Error(`the process would have ended: ${JSON.stringify(exit.mock.calls)}`);
 });
 
 const produce = async (values: readonly string[], partition?: number): Promise<void> => {
@@ -90,7 +93,8 @@ describe('producer and consumer', () => {
     await produce(['early']);
     const seen: string[] = [];
     await consume({ onRecord: (record) => void seen.push(valueOf(record)), drainMs: 0 });
-    await until(() => seen.length === 1);
+    await until(() => seen.length > 0);
+    expect(seen).toEqual(['early']);
   });
 
   it('send again after a restart only what was not done, though it was done out of order', async () => {
@@ -273,7 +277,8 @@ describe('a rebalance', () => {
   it('keeps what is in flight of partitions that stay', async () => {
     const handed: IncomingRecord[] = [];
     const theirs: string[] = [];
-    await consume({ onRecord: (record) => void handed.push(record), drainMs: 0 });
+    let isRevoked = false;
+    await consume({ onRecord: (record) => void handed.push(record), onRevoked: () => (isRevoked = true), drainMs: 0 });
     await produce(numbers(50));
     await until(() => handed.length === 50);
     const other = connect();
@@ -287,6 +292,7 @@ describe('a rebalance', () => {
         },
         other,
       );
+      await until(() => isRevoked);
       const lost = handed.filter(({ revoked }) => revoked);
       await until(() => theirs.length === lost.length);
       expect(lost.map(valueOf).toSorted()).toEqual(theirs.toSorted());
@@ -333,7 +339,7 @@ describe('an outage', () => {
       await Promise.all(numbers(100).map(send));
       await until(() => consumed.size === 100 && followed.size === 100);
       isDown = true;
-      for (const socket of sockets) socket.destroy();
+      for (const socket of sockets) socket.destroy(new Error('cut'));
       const sending = Promise.all(numbers(100, 100).map(send));
       const hasty = producer.send({ topic, value: 'hasty' }, { deadlineMs: 300 });
       await expect(hasty).rejects.toMatchObject({ code: 'unavailable' });
@@ -346,7 +352,7 @@ describe('an outage', () => {
     } finally {
       await cut.close();
     }
-  }, 40_000);
+  });
 });
 
 describe('producer', () => {
@@ -367,7 +373,7 @@ describe('producer', () => {
   it('refuses a topic that does not exist', async () => {
     const producer = await kafka.producer();
     await expect(producer.send({ topic: `${topicPrefix}.none`, value: 'x' })).rejects.toMatchObject({ code: 'refused' });
-  }, 15_000);
+  });
 });
 
 describe('follow', () => {
@@ -409,6 +415,30 @@ describe('ensureTopics', () => {
     }
   });
 
+  it('has the broker store uncompressed what a producer compressed, because kafkajs reads little else', async () => {
+    const { CompressionCodecs: codecs, CompressionTypes } = kafkajs;
+    const gzip = codecs[CompressionTypes.GZIP];
+    await kafka.ensureTopics(['events.inbound']);
+    const inbound = kafka.topic('events.inbound');
+    const foreign = new kafkajs.Kafka({ brokers, logLevel: kafkajs.logLevel.NOTHING }).producer({
+      createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
+    });
+    await foreign.connect();
+    await foreign.send({ topic: inbound, compression: CompressionTypes.GZIP, messages: [{ value: 'z'.repeat(10_000) }] });
+    await foreign.disconnect();
+    try {
+      codecs[CompressionTypes.GZIP] = () => {
+        throw new Error('arrived compressed');
+      };
+      const lengths: number[] = [];
+      const following = await kafka.follow({ topic: inbound, onRecord: ({ value }) => void lengths.push(value?.length ?? 0) });
+      await following.caughtUp;
+      expect(lengths).toContain(10_000);
+    } finally {
+      codecs[CompressionTypes.GZIP] = gzip;
+    }
+  });
+
   it("has the broker's clock stamp the topics that say so", async () => {
     await kafka.ensureTopics(['events.inbound']);
     const inbound = kafka.topic('events.inbound');
@@ -427,8 +457,9 @@ describe('ensureTopics', () => {
         record.done();
       },
     });
-    await until(() => stamps.length === 1);
-    expect(Math.abs((stamps[0] ?? 0) - startedMs)).toBeLessThan(5_000);
+    const isOurs = (): boolean => stamps.some((stamp) => Math.abs(stamp - startedMs) < 5_000);
+    await until(() => stamps.length > 0 && (isOurs() || stamps.includes(1_000)));
+    expect(stamps).not.toContain(1_000);
   });
 });
 
