@@ -14,8 +14,8 @@ export const capture = (command, args, options = {}) =>
 const PARENT_CHECK_MS = 500;
 
 /**
- * Runs a command in our place: it has our terminal, its status becomes ours. Ctrl-C reaches it by itself (same process group), a
- * TERM or HUP for us is passed on. It sees its fourth descriptor close when we end in any other way. Under npm the same holds for
+ * Runs a command in our place: it has our terminal, its status becomes ours. Signals for us are passed on;
+ * Ctrl-C reaches it by itself too (same process group), whoever runs here takes the two for one. It sees its fourth descriptor close when we end in any other way. Under npm the same holds for
  * npm, whose death by force we can only notice by having another parent.
  */
 export const become = (command, args, env) =>
@@ -23,7 +23,7 @@ export const become = (command, args, env) =>
     const child = spawn(command, args, { stdio: ['inherit', 'inherit', 'inherit', 'pipe'], env });
     child.stdio[3].on('error', () => {});
     const pass = (signal) => process.on(signal, () => child.kill(signal));
-    process.on('SIGINT', () => {});
+    pass('SIGINT');
     pass('SIGTERM');
     pass('SIGHUP');
     const parent = process.ppid;

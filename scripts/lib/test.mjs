@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { build, compile } from './build.mjs';
@@ -36,9 +36,28 @@ const types = async () => {
   return ofCheck(status === 0);
 };
 
+/** A test that leaves something running keeps jest up for good after its report is written; it gets this long to leave. */
+const LEAVE_MS = 10_000;
+
+const endWhenReported = (file) => {
+  let reportedMs;
+  let lingered = false;
+  const timer = setInterval(() => {
+    if (existsSync(file)) reportedMs ??= performance.now();
+    if (reportedMs === undefined || performance.now() - reportedMs < LEAVE_MS) return;
+    lingered = true;
+    child.kill('SIGKILL');
+  }, 500);
+  return () => {
+    clearInterval(timer);
+    return lingered;
+  };
+};
+
 const jest = async (project, args) => {
   const folder = mkdtempSync(join(tmpdir(), 'posthorn-jest-'));
   const file = join(folder, 'report.json');
+  const watch = endWhenReported(file);
   try {
     const status = await run(process.execPath, [
       // Jest loads our ES modules through an API that Node still calls experimental.
@@ -55,11 +74,16 @@ const jest = async (project, args) => {
       ...args,
     ]);
     const tally = ofJest(JSON.parse(readFileSync(file, 'utf8')));
+    if (watch()) {
+      say(`the ${project} tests left something running that kept jest from ending (jest --detectOpenHandles finds it)`);
+      return { ...tally, failed: tally.failed + 1 };
+    }
     // Coverage limits, a failing teardown: jest is not content although no test failed.
     return status !== 0 && tally.failed === 0 ? { ...tally, failed: 1 } : tally;
   } catch {
     return ofJest(undefined);
   } finally {
+    watch();
     rmSync(folder, { recursive: true, force: true });
   }
 };

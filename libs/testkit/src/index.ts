@@ -1,5 +1,6 @@
 export { eventually, type EventuallyOptions } from './eventually.js';
 export { startReceiver, type Received, type Receiver, type ReceiverOptions, type Reply, type WaitOptions } from './receiver.js';
+export { connectPublisher, type PublishedEvent, type Publisher, type PublisherOptions } from './publisher.js';
 export { verifySignature, type Verification } from './verify-signature.js';
 export { StackError, reasonOf, type StackErrorCode } from './stack/errors.js';
 export { holderOf, takeLock, type Holder, type Lock } from './stack/lock.js';
