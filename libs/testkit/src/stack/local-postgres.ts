@@ -58,14 +58,15 @@ const findBinaries = async (): Promise<Binaries> => {
 
 /**
  * What goes before a command so that it does not run as root. The two capabilities let it pass through directories that are
- * closed to others, such as a checkout below the mode-700 directory that `mktemp -d` makes; where they cannot be had, the
- * command may still work without.
+ * closed to others, such as a checkout below the mode-700 directory that `mktemp -d` makes. The secure bit is for access(2),
+ * by which initdb looks for its companions: without it that call leaves the capabilities of anybody but root out of account
+ * (capabilities(7), SECBIT_NO_SETUID_FIXUP). Where they cannot be had, the command may still work without.
  */
 const unprivileged = (binaries: Binaries): readonly string[] => {
   if (process.getuid?.() !== 0) return [];
   const as = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
   const capabilities = '+dac_override,+dac_read_search';
-  const ways = [[...as, `--inh-caps=${capabilities}`, `--ambient-caps=${capabilities}`], as];
+  const ways = [[...as, '--securebits=+no_setuid_fixup', `--inh-caps=${capabilities}`, `--ambient-caps=${capabilities}`], as];
   const way = ways.find(([command = '', ...rest]) => {
     try {
       execFileSync(command, [...rest, binaries.postgres, '--version'], { stdio: 'ignore' });
