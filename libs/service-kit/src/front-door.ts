@@ -20,6 +20,7 @@ const SERVER_OPTIONS = {
 
 /** How long requests under way may take once the door closes. */
 const CLOSE_MS = 10_000;
+const SWEEP_MS = 50;
 
 type Answer = { readonly status: number; readonly type: string; readonly body: string; readonly headers?: Readonly<Record<string, string>> };
 
@@ -76,8 +77,11 @@ export class FrontDoor {
     this.#closing = true;
     if (!this.server.listening) return;
     const timer = setTimeout(() => this.server.closeAllConnections(), CLOSE_MS);
+    // A connection whose last answer was begun before the door closed is kept alive by Node, and would be waited for.
+    const sweep = setInterval(() => this.server.closeIdleConnections(), SWEEP_MS);
     await new Promise((resolve) => this.server.close(resolve));
     clearTimeout(timer);
+    clearInterval(sweep);
   }
 
   async #listen(port: number, host: string): Promise<void> {

@@ -29,7 +29,7 @@ const redactMembers = (value: object, depth: number): Record<string, unknown> =>
     ]),
   );
 
-/** One JSON object per line on standard output. */
+/** One JSON object per line on standard output. Secrets are redacted in what a line is given, not in a child logger's bindings. */
 export const createLog = (service: string, level: string, destination?: DestinationStream): Log =>
   pino(
     {
@@ -38,7 +38,6 @@ export const createLog = (service: string, level: string, destination?: Destinat
       timestamp: stdTimeFunctions.isoTime,
       formatters: {
         level: (label) => ({ level: label }),
-        bindings: (bindings) => redactMembers(bindings, DEPTH),
         log: (fields) => redactMembers(fields, DEPTH),
       },
       // An error carries members of its own (a client's has the request's headers), out of reach of the formatter.

@@ -1,0 +1,34 @@
+import { describe, expect, it } from '@jest/globals';
+import { z } from 'zod';
+import { commonConfig, databaseConfig, encryptionConfig } from './config.js';
+import { configurationTable } from './config-table.js';
+
+const described = (name: string, shape: z.ZodRawShape, defaultPort = 1) => ({ name, config: z.object(shape), defaultPort });
+
+describe('configurationTable', () => {
+  it('tells of each variable its default, its readers and its meaning, the most read first', () => {
+    const own = z.string().default('x').describe('Either | or');
+    const table = configurationTable([
+      described('a', { OWN: own, LEVEL: z.string().describe('How loud') }),
+      described('b', { LEVEL: z.string().describe('How loud'), PORT: z.string().optional().describe('Door') }, 8081),
+    ]);
+    expect(table.split('\n').slice(2)).toEqual([
+      '| `LEVEL` | **required** | all | How loud |',
+      String.raw`| ${'`OWN`'} | ${'`x`'} | a | Either \| or |`,
+      '| `PORT` |  | b (`8081`) | Door |',
+      '',
+    ]);
+  });
+
+  it('finds a description on every variable of ours', () => {
+    const table = configurationTable([described('all', { ...commonConfig, ...databaseConfig, ...encryptionConfig })]);
+    expect(table).toContain('| `LOG_LEVEL` | `info` |');
+    expect(table).toContain('| `POSTHORN_KAFKA_BROKERS` | **required** |');
+  });
+
+  it('fails on a variable without a description, and on one that is described twice', () => {
+    expect(() => configurationTable([described('a', { BARE: z.string() })])).toThrow('a: BARE has no description');
+    const twice = [described('a', { X: z.string().describe('this') }), described('b', { X: z.string().describe('that') })];
+    expect(() => configurationTable(twice)).toThrow('b: X is described otherwise by a');
+  });
+});
