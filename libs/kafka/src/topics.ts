@@ -79,8 +79,28 @@ const create = async (admin: Admin, { topic, partitions, config }: TopicPlan, lo
     });
     if (created) log.info({ topic, partitions }, 'topic created');
   } catch (error) {
-    // The second: it is made, but the broker that was asked for its leaders has not heard of it yet; readers and writers wait for that.
+    // Made by another process, or made but not yet known to the broker that was asked for its leaders.
     if (!['TOPIC_ALREADY_EXISTS', 'UNKNOWN_TOPIC_OR_PARTITION'].includes(protocolError(error) ?? '')) throw error;
+    await untilKnown(admin, topic);
+  }
+};
+
+/** How long a broker may take to hear of a topic that was just made; a few milliseconds as a rule, more when it is busy starting. */
+const KNOWN_WITHIN_MS = 10_000;
+const KNOWN_RETRY_MS = 50;
+
+/** Whoever goes on to read or write must find it: five processes that start on an empty broker make the same topics at once. */
+const untilKnown = async (admin: Admin, topic: string): Promise<void> => {
+  const startedMs = performance.now();
+  for (;;) {
+    try {
+      await admin.fetchTopicMetadata({ topics: [topic] });
+      return;
+    } catch (error) {
+      const pending = ['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE'].includes(protocolError(error) ?? '');
+      if (!pending || performance.now() - startedMs > KNOWN_WITHIN_MS) throw error;
+    }
+    await new Promise((resolve) => void setTimeout(resolve, KNOWN_RETRY_MS));
   }
 };
 
