@@ -1,3 +1,5 @@
+import type { IncomingMessage } from 'node:http';
+import { PassThrough } from 'node:stream';
 import replyFrom from '@fastify/reply-from';
 import { Problem } from '@posthorn/service-kit';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -30,12 +32,26 @@ const problemOf = (error: Error, upstream: Upstream): Problem =>
     : new Problem('unavailable', `The service ${upstream} does not answer.`, { cause: error });
 
 /**
+ * The body as a stream that the client for the service may destroy. Were it to destroy the request itself, as it does when the service
+ * answers before it has read everything, the answer would have no connection left to go back on. What nobody wants is read away.
+ */
+const detached = (request: IncomingMessage): PassThrough => {
+  const body = new PassThrough();
+  request.pipe(body);
+  request.once('close', () => {
+    if (!request.complete) body.destroy(new Error('the sender has gone'));
+  });
+  body.once('close', () => request.resume());
+  return body;
+};
+
+/**
  * Passes everything under `/v1` on to the service that answers it. Bodies are streams throughout: what is never parsed arrives as it
  * was sent, in its bytes and its content type. Keys are the services' business.
  */
 export const registerProxy = async (fastify: FastifyInstance, { upstreams, timeoutMs = TIMEOUT_MS }: ProxyOptions): Promise<void> => {
   fastify.removeAllContentTypeParsers();
-  fastify.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
+  fastify.addContentTypeParser('*', (_request, payload, done) => done(null, detached(payload)));
   await fastify.register(replyFrom, {
     undici: {
       connections: CONNECTIONS_PER_SERVICE,
@@ -65,6 +81,8 @@ export const registerProxy = async (fastify: FastifyInstance, { upstreams, timeo
       rewriteHeaders: (headers) => responseHeaders(headers),
       // Left to itself the plugin repeats a GET up to ten times while a service answers 503; whether to wait is the client's decision.
       retryDelay: () => null,
+      // It would also close the connection under a body that is still arriving, and so reset it before the answer is read.
+      onResponse: (_request, answered, response) => void answered.removeHeader('connection').send(response.stream),
       onError: (failed, { error }) => void failed.send(problemOf(error, upstream)),
     });
   };

@@ -176,8 +176,21 @@ describe('errors', () => {
     expect((await app.inject({ url: '/v1/teapot', headers: authorized })).json()).toMatchObject({ status: 400, code: 'malformed', detail: 'short and stout' });
   });
 
-  it('of what is not even HTTP are answered on the socket', async () => {
+  it('reach a sender who is not through with its body', async () => {
     await app.listen(0, '127.0.0.1');
+    const response = await fetch(`${await app.getUrl()}/v1/things`, {
+      method: 'POST',
+      headers: { ...authorized, 'content-type': 'application/json' },
+      body: 'x'.repeat(8_000_000),
+    });
+    expect([response.status, response.headers.get('connection'), await response.json()]).toEqual([
+      413,
+      'keep-alive',
+      expect.objectContaining({ code: 'too_large' }),
+    ]);
+  });
+
+  it('of what is not even HTTP are answered on the socket', async () => {
     const { port } = new URL(await app.getUrl());
     const answerTo = async (request: string): Promise<string> => {
       const socket = connect(Number(port), '127.0.0.1').setEncoding('utf8');

@@ -48,7 +48,10 @@ const sendProblem = (log: Log, error: unknown, request: FastifyRequest, reply: F
     reply.raw.destroy();
     return;
   }
-  // The serializer set aside, a route's own content type and schema cannot change the problem's form.
+  // Fastify wants the connection closed on a body that it does not read to its end. The sender, still writing, would then find it
+  // reset before reading why; Node reads the rest away instead, for as long as a request may take.
+  reply.removeHeader('connection');
+  // A text, so that no schema of the route can change its form.
   void reply.code(problem.status).headers(problem.headers).type(PROBLEM_MEDIA_TYPE).send(JSON.stringify(problem.body));
 };
 
