@@ -1,4 +1,4 @@
-import { eventIdOfRecord } from '@posthorn/contracts';
+import { eventIdOfRecord, REGISTRY_POSITION_HEADER } from '@posthorn/contracts';
 import { type IncomingRecord, KafkaError, type Logger } from '@posthorn/kafka';
 import { accept, type Accepted, unknownTenant, type Verdict } from './acceptance/accept.js';
 import type { Refusal } from './acceptance/draft.js';
@@ -26,6 +26,7 @@ export const judgeRecord = (record: IncomingRecord, nowMs: number, maxBytes: num
     newId: () => eventIdOfRecord(record.topic, record.partition, record.offset, record.timestampMs),
     source: `/kafka/${record.topic}`,
     traceparent: record.headers['traceparent']?.toString('latin1'),
+    registryPosition: record.headers[REGISTRY_POSITION_HEADER]?.toString('latin1'),
     maxBytes,
   });
 };

@@ -1,4 +1,4 @@
-import { eventLimits, newId, type ProblemCode, type RejectionCode } from '@posthorn/contracts';
+import { eventLimits, newId, REGISTRY_POSITION_HEADER, type ProblemCode, type RejectionCode } from '@posthorn/contracts';
 import { KafkaError, type Logger } from '@posthorn/kafka';
 import { Problem } from '@posthorn/service-kit';
 import { accept, type Verdict } from './acceptance/accept.js';
@@ -108,6 +108,7 @@ export class RestDoor {
       newId: () => newId('evt', nowMs),
       source: `/v1/tenants/${tenant}`,
       traceparent: headers['traceparent'],
+      registryPosition: headers[REGISTRY_POSITION_HEADER],
       maxBytes: this.options.maxEventBytes,
     });
   }

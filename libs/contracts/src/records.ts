@@ -205,6 +205,12 @@ const registryState = z.object({
 export type RegistryState = z.infer<typeof registryState>;
 export const POSITION_HEADER = 'position';
 
+/**
+ * On the answer to a registry write: the position in `registry.state` that holds it. On a published event, as an HTTP header or a
+ * header of the record: the router shall have read as far before it looks for the event's subscriptions.
+ */
+export const REGISTRY_POSITION_HEADER = 'posthorn-registry-position';
+
 /** `registry.log`: one domain event, as stored. Secrets in `data` are encrypted. */
 const domainEvent = z.object({
   stream: z.string(),

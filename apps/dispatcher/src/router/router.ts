@@ -1,10 +1,7 @@
-import { frame, requireKnownSchema, SCHEMA_HEADER, SCHEMA_VERSION, unframe, type Envelope, type RequestedHead, type Routed } from '@posthorn/contracts';
+import { frame, REGISTRY_POSITION_HEADER, requireKnownSchema, SCHEMA_HEADER, SCHEMA_VERSION, unframe, type Envelope, type RequestedHead, type Routed } from '@posthorn/contracts';
 import type { IncomingRecord, OutgoingRecord } from '@posthorn/kafka';
 import type { RegistryFeed } from '../registry/registry-feed.js';
 import type { SubscriptionTable } from './subscription-table.js';
-
-/** The header by which a client that has just written to the registry says which position its event needs. */
-export const NEEDED_POSITION_HEADER = 'posthorn-registry-position';
 
 export type RouterParts = {
   readonly table: SubscriptionTable;
@@ -29,7 +26,7 @@ export class Router {
 
   readonly onRecord = (record: IncomingRecord): void => {
     requireKnownSchema(record.headers);
-    const needed = Number(record.headers[NEEDED_POSITION_HEADER]?.toString() ?? 0);
+    const needed = Number(record.headers[REGISTRY_POSITION_HEADER]?.toString() ?? 0);
     this.#parts.feed.whenReached(Number.isSafeInteger(needed) ? needed : 0, () => this.#route(record));
   };
 

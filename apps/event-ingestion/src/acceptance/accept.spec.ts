@@ -48,6 +48,11 @@ const cloudEvent = (members: object): string =>
 
 const keyOf = (verdict: Verdict) => verdict.kind === 'accepted' && acceptedRecord(verdict).key;
 
+const headersWith = (registryPosition: unknown) => {
+  const verdict = fromKafka('{}', { ce_type: 'a' }, { registryPosition });
+  return verdict.kind === 'accepted' ? acceptedRecord(verdict).headers : undefined;
+};
+
 const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth);
 
 describe('an accepted event', () => {
@@ -140,6 +145,11 @@ describe('an accepted event', () => {
     expect(received(fromKafka('{}', { ce_type: 'a', ce_traceparent: own }, { traceparent: ofRecord })).head.traceparent).toBe(ofRecord);
     expect(received(fromKafka('{}', { ce_type: 'a', ce_traceparent: own }, { traceparent: 'nonsense' })).head.traceparent).toBe(own);
     expect(received(fromKafka('{}', { ce_type: 'a', ce_traceparent: `00-${'0'.repeat(32)}-${'b'.repeat(16)}-01` })).head).not.toHaveProperty('traceparent');
+  });
+
+  it('passes on to the router how far it must have read the registry, and nothing that is no position', () => {
+    expect(headersWith('17')).toEqual({ schema: '1', 'posthorn-registry-position': '17' });
+    for (const nonsense of [undefined, '', '-1', '1e9', ['17'], '9'.repeat(16)]) expect(headersWith(nonsense)).toEqual({ schema: '1' });
   });
 
   it('decodes percent-encoded headers on HTTP only', () => {

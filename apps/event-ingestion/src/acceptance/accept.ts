@@ -1,4 +1,4 @@
-import { type Envelope, eventLimits, frame, SCHEMA_HEADER, SCHEMA_VERSION } from '@posthorn/contracts';
+import { type Envelope, eventLimits, frame, REGISTRY_POSITION_HEADER, SCHEMA_HEADER, SCHEMA_VERSION } from '@posthorn/contracts';
 import { attributeChecks, validTraceparent } from './attributes.js';
 import { about, type Draft, type Refusal, refuse } from './draft.js';
 
@@ -9,6 +9,8 @@ export type Accepted = {
   readonly data: Buffer;
   /** What the tenant is called in the event's form, for the refusal when there is none of that name. */
   readonly tenantPath: string;
+  /** How far the router must have read the registry before it matches the event. */
+  readonly registryPosition?: string;
 };
 
 export type Verdict = Accepted | Refusal;
@@ -24,11 +26,16 @@ export type Circumstances = {
   readonly source: string;
   /** Of the record or request: the producer's span, and so nearer than the one in the event. */
   readonly traceparent?: unknown;
+  /** Of the record or request: what the registry answered to the producer's last write. */
+  readonly registryPosition?: unknown;
   readonly maxBytes: number;
 };
 
 /** Of a Kafka event that names none. */
 export const DEFAULT_TENANT = 'default';
+
+/** Anything else is ignored, as a broken `traceparent` is: it is about when, not about what. */
+const POSITION = /^\d{1,15}$/;
 
 const given = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
 
@@ -90,6 +97,7 @@ export const accept = (draft: Draft, circumstances: Circumstances): Verdict => {
   if (refusal) return { ...about({ tenant: tenantOf(draft, circumstances), id: attributes.id }), ...refusal };
 
   const acceptedtime = new Date(circumstances.acceptedMs).toISOString();
+  const registryPosition = given(circumstances.registryPosition);
   return {
     kind: 'accepted',
     envelope: {
@@ -109,16 +117,18 @@ export const accept = (draft: Draft, circumstances: Circumstances): Verdict => {
     },
     data: draft.data,
     tenantPath: draft.names.tenant,
+    ...(registryPosition !== undefined && POSITION.test(registryPosition) && { registryPosition }),
   };
 };
 
 /** A record of `events.accepted`, without its topic. */
-export const acceptedRecord = ({ envelope, data }: Accepted) => ({
+export const acceptedRecord = ({ envelope, data, registryPosition }: Accepted) => ({
   key: envelope.partitionkey ?? `${envelope.tenant}/${envelope.id}`,
   value: frame(envelope, data, envelope.datacontenttype),
   headers: {
     [SCHEMA_HEADER]: SCHEMA_VERSION,
     ...(envelope.traceparent !== undefined && { traceparent: envelope.traceparent }),
+    ...(registryPosition !== undefined && { [REGISTRY_POSITION_HEADER]: registryPosition }),
   },
 });
 
