@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, request as httpRequest, type IncomingMessage, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { setTimeout as after } from 'node:timers/promises';
 import { Module } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -60,7 +60,8 @@ beforeEach(async () => {
   };
   app = await createHttpApp({
     module: { module: NothingModule },
-    log: createLog('gateway', 'silent'),
+    // At debug the line about a request asks it for more, after all is done.
+    log: createLog('gateway', 'debug', { write: () => undefined }),
     authenticate: () => undefined,
     observe: () => undefined,
     fastify: (instance) => registerProxy(instance, { upstreams, timeoutMs: 300 }),
@@ -70,6 +71,8 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  // What a test broke off may not be idle yet.
+  app.getHttpServer().closeAllConnections();
   await app.close();
   await Promise.all(Object.values(services).map(close));
 });
@@ -152,7 +155,20 @@ describe('the proxy', () => {
     expect(seen).toHaveLength(1);
   });
 
-  it('hands back a refusal that comes before the body is read', async () => {
+  it('hands back a refusal that comes before the body is through, on a connection that goes on', async () => {
+    answer = (request, response) => response.writeHead(request.method === 'POST' ? 413 : 200).end();
+    const socket = connect(Number(new URL(url).port), '127.0.0.1').setEncoding('utf8');
+    const statuses: string[] = [];
+    socket.write('POST /v1/tenants/acme/events HTTP/1.1\r\nhost: x\r\nx-unread: 1\r\ncontent-length: 8\r\n\r\nhalf');
+    for await (const chunk of socket) {
+      statuses.push(...(String(chunk).match(/(?<=HTTP\/1.1 )\d+/g) ?? []));
+      if (statuses.length === 2) break;
+      socket.write('restGET /v1/tenants HTTP/1.1\r\nhost: x\r\n\r\n');
+    }
+    expect(statuses).toEqual(['413', '200']);
+  });
+
+  it('hands back a refusal of megabytes that nobody wants to read', async () => {
     answer = (_request, response) => response.writeHead(413).end('too large');
     const response = await publish(randomBytes(3_000_000), { 'x-unread': '1' });
     expect([response.status, await response.text()]).toEqual([413, 'too large']);
@@ -179,6 +195,19 @@ describe('the proxy', () => {
       expect.objectContaining({ code: 'unavailable', detail: 'The service delivery-audit does not answer.' }),
     ]);
     expect((await fetch(`${url}/v1/tenants`)).status).toBe(200);
+  });
+
+  it('answers on a connection that goes on also when a body had nowhere to go', async () => {
+    await close(services['event-ingestion']);
+    const socket = connect(Number(new URL(url).port), '127.0.0.1').setEncoding('utf8');
+    const statuses: string[] = [];
+    socket.write('POST /v1/tenants/acme/events HTTP/1.1\r\nhost: x\r\ncontent-length: 8\r\n\r\nhalf');
+    for await (const chunk of socket) {
+      statuses.push(...(String(chunk).match(/(?<=HTTP\/1.1 )\d+/g) ?? []));
+      if (statuses.length === 2) break;
+      socket.write('restGET /v1/tenants HTTP/1.1\r\nhost: x\r\n\r\n');
+    }
+    expect(statuses).toEqual(['503', '200']);
   });
 
   it('does the same for one that is too slow, and for one that hangs up', async () => {

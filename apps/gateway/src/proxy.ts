@@ -1,5 +1,3 @@
-import type { IncomingMessage } from 'node:http';
-import { PassThrough } from 'node:stream';
 import replyFrom from '@fastify/reply-from';
 import { Problem } from '@posthorn/service-kit';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -32,26 +30,12 @@ const problemOf = (error: Error, upstream: Upstream): Problem =>
     : new Problem('unavailable', `The service ${upstream} does not answer.`, { cause: error });
 
 /**
- * The body as a stream that the client for the service may destroy. Were it to destroy the request itself, as it does when the service
- * answers before it has read everything, the answer would have no connection left to go back on. What nobody wants is read away.
- */
-const detached = (request: IncomingMessage): PassThrough => {
-  const body = new PassThrough();
-  request.pipe(body);
-  request.once('close', () => {
-    if (!request.complete) body.destroy(new Error('the sender has gone'));
-  });
-  body.once('close', () => request.resume());
-  return body;
-};
-
-/**
  * Passes everything under `/v1` on to the service that answers it. Bodies are streams throughout: what is never parsed arrives as it
  * was sent, in its bytes and its content type. Keys are the services' business.
  */
 export const registerProxy = async (fastify: FastifyInstance, { upstreams, timeoutMs = TIMEOUT_MS }: ProxyOptions): Promise<void> => {
   fastify.removeAllContentTypeParsers();
-  fastify.addContentTypeParser('*', (_request, payload, done) => done(null, detached(payload)));
+  fastify.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
   await fastify.register(replyFrom, {
     undici: {
       connections: CONNECTIONS_PER_SERVICE,

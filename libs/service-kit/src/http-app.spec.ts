@@ -140,6 +140,8 @@ describe('errors', () => {
     const response = await post(payload, type);
     expect([response.statusCode, response.json()]).toEqual([status, expect.objectContaining({ status, code })]);
     expect(lines.filter(({ level }) => level === 'error')).toEqual([]);
+    // Or a sender who is still writing finds the connection reset before it has read the answer.
+    expect(response.headers.connection).not.toBe('close');
   });
 
   it('name the field', async () => {
@@ -183,11 +185,7 @@ describe('errors', () => {
       headers: { ...authorized, 'content-type': 'application/json' },
       body: 'x'.repeat(8_000_000),
     });
-    expect([response.status, response.headers.get('connection'), await response.json()]).toEqual([
-      413,
-      'keep-alive',
-      expect.objectContaining({ code: 'too_large' }),
-    ]);
+    expect([response.status, await response.json()]).toEqual([413, expect.objectContaining({ code: 'too_large' })]);
   });
 
   it('of what is not even HTTP are answered on the socket', async () => {
