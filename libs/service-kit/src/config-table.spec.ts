@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
-import { commonConfig, databaseConfig, encryptionConfig } from './config.js';
+import { commonConfig, databaseConfig, egressConfig, encryptionConfig } from './config.js';
 import { configurationTable } from './config-table.js';
 
 const described = (name: string, shape: z.ZodRawShape, defaultPort = 1) => ({ name, config: z.object(shape), defaultPort });
@@ -21,7 +21,7 @@ describe('configurationTable', () => {
   });
 
   it('finds a description on every variable of ours', () => {
-    const table = configurationTable([described('all', { ...commonConfig, ...databaseConfig, ...encryptionConfig })]);
+    const table = configurationTable([described('all', { ...commonConfig, ...databaseConfig, ...egressConfig, ...encryptionConfig })]);
     expect(table).toContain('| `LOG_LEVEL` | `info` |');
     expect(table).toContain('| `POSTHORN_KAFKA_BROKERS` | **required** |');
   });
