@@ -20,6 +20,15 @@ describe('configurationTable', () => {
     ]);
   });
 
+  it.each([
+    ['a transformed default', z.string().default('a,b').transform((text) => text.split(',')), '`a,b`'],
+    ['an empty one', z.string().default(''), ''],
+    ['one that is transformed itself', z.string().transform(Number).prefault('7'), '`7`'],
+    ['a transformed text', z.string().transform(Number), '**required**'],
+  ])('knows the default of %s', (_what, schema, shown) => {
+    expect(configurationTable([described('a', { X: schema.describe('x') })])).toContain(`| \`X\` | ${shown} | all |`);
+  });
+
   it('finds a description on every variable of ours', () => {
     const table = configurationTable([described('all', { ...commonConfig, ...databaseConfig, ...egressConfig, ...encryptionConfig })]);
     expect(table).toContain('| `LOG_LEVEL` | `info` |');

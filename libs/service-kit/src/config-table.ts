@@ -4,8 +4,13 @@ export type DescribedService = { readonly name: string; readonly config: z.ZodOb
 
 type Row = { readonly variable: string; readonly value: string; readonly description: string; readonly services: string[] };
 
+/** What stands for an absent variable is found where its text goes in, before it is transformed. */
 const defaultOf = (schema: z.core.$ZodType): string => {
-  if (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault) return `\`${String(schema.def.defaultValue)}\``;
+  if (schema instanceof z.ZodPipe) return defaultOf(schema.in);
+  if (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault) {
+    const value = String(schema.def.defaultValue);
+    return value === '' ? '' : `\`${value}\``;
+  }
   return schema instanceof z.ZodOptional ? '' : '**required**';
 };
 
