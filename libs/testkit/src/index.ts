@@ -1,3 +1,4 @@
+export { createDatabase, type Database } from './database.js';
 export { eventually, type EventuallyOptions } from './eventually.js';
 export { startReceiver, type Received, type Receiver, type ReceiverOptions, type Reply, type WaitOptions } from './receiver.js';
 export { connectPublisher, type PublishedEvent, type Publisher, type PublisherOptions } from './publisher.js';

@@ -1,0 +1,139 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import type { Attempt, CreateSubscriptionBody, DeliveryView, Page, Rejection, SubscriptionView, Trigger } from '@posthorn/contracts';
+import { Kafka, type Producer } from '@posthorn/kafka';
+import { createDatabase, eventually, freePort, posthornDir, type Database } from '@posthorn/testkit';
+import { Api } from './api.js';
+import { Service, serviceNames, type ServiceName } from './service.js';
+
+export type Subscription = SubscriptionView & { readonly secret: string };
+export type AttemptView = Attempt & { readonly round: number; readonly number: number; readonly trigger: Trigger };
+
+export type NewSubscription = Partial<CreateSubscriptionBody> & Pick<CreateSubscriptionBody, 'url' | 'event_types'>;
+export type InboundRecord = {
+  readonly value: string | Buffer;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly partition?: number;
+  readonly key?: string;
+};
+
+const ignore = (): void => {};
+const silent = { debug: ignore, info: ignore, warn: ignore, error: ignore, fatal: ignore };
+
+/** Within which whatever is on its way has come: far longer than it takes, for a machine that does much else. */
+const PATIENCE = { timeoutMs: 30_000, everyMs: 50 } as const;
+
+const given = (variable: string): string => {
+  const value = process.env[variable];
+  if (!value) throw new Error(`${variable} is not set: run the tests by \`npm test\``);
+  return value;
+};
+
+/** The whole of Posthorn: its five services as processes, over topics and a database of their own in the given Kafka and PostgreSQL. */
+export class Posthorn {
+  readonly rejections: readonly Rejection[];
+
+  private constructor(
+    readonly topicPrefix: string,
+    readonly services: Readonly<Record<ServiceName, Service>>,
+    readonly api: Api,
+    private readonly database: Database,
+    private readonly kafka: Kafka,
+    private readonly producer: Producer,
+    rejections: readonly Rejection[],
+  ) {
+    this.rejections = rejections;
+  }
+
+  /** @param name of the folder of the logs, `.posthorn/test/logs/<name>` */
+  static async start(name: string): Promise<Posthorn> {
+    const topicPrefix = `e2e${randomBytes(6).toString('hex')}`;
+    const adminApiKey = `phk_${randomBytes(24).toString('base64url')}`;
+    const database = await createDatabase(given('POSTHORN_DATABASE_URL'), topicPrefix);
+    const ports = new Map<ServiceName, number>();
+    for (const service of serviceNames) ports.set(service, await freePort('127.0.0.1'));
+    const env = {
+      POSTHORN_DATABASE_URL: database.url,
+      POSTHORN_TOPIC_PREFIX: topicPrefix,
+      POSTHORN_ADMIN_API_KEY: adminApiKey,
+      POSTHORN_ENCRYPTION_KEYS: `k1:${randomBytes(32).toString('base64')}`,
+      POSTHORN_EGRESS_ALLOW_HTTP: 'true',
+      POSTHORN_EGRESS_ALLOW_CIDRS: '127.0.0.0/8',
+      ...Object.fromEntries([...ports].map(([service, port]) => [`POSTHORN_${service.replaceAll('-', '_').toUpperCase()}_URL`, `http://127.0.0.1:${port}`])),
+    };
+    const services = Object.fromEntries(
+      [...ports].map(([service, port]) => [
+        service,
+        new Service({ name: service, port, env, logFile: join(posthornDir, 'test', 'logs', name, `${service}.log`) }),
+      ]),
+    ) as Record<ServiceName, Service>;
+    const kafka = new Kafka({ brokers: given('POSTHORN_KAFKA_BROKERS').split(','), ssl: false, clientId: 'e2e', topicPrefix }, silent);
+    try {
+      await Promise.all(Object.values(services).map((service) => service.start()));
+      const rejections: Rejection[] = [];
+      await kafka.follow({
+        topic: kafka.topic('events.rejected'),
+        onRecord: ({ value }) => rejections.push(JSON.parse(String(value)) as Rejection),
+      });
+      const api = new Api(services.gateway.url, adminApiKey);
+      return new Posthorn(topicPrefix, services, api, database, kafka, await kafka.producer(), rejections);
+    } catch (error) {
+      await Promise.all([...Object.values(services).map((service) => service.end('SIGKILL')), kafka.close()]);
+      await database.drop();
+      throw error;
+    }
+  }
+
+  /** The inbound topic, for producers that know nothing of us but its name. */
+  get inbound(): string {
+    return this.kafka.topic('events.inbound');
+  }
+
+  /** Resolves when Kafka has the record. It meets the subscriptions as `api` left them. */
+  produce({ value, headers = {}, partition, key }: InboundRecord): Promise<void> {
+    return this.producer.send({
+      topic: this.inbound,
+      value,
+      headers: { ...this.api.position, ...headers },
+      ...(partition !== undefined && { partition }),
+      ...(key !== undefined && { key }),
+    });
+  }
+
+  subscribe(subscription: NewSubscription, tenant = 'default'): Promise<Subscription> {
+    return this.api.ask<Subscription>('POST', `/v1/tenants/${tenant}/subscriptions`, { name: 'test', ...subscription });
+  }
+
+  /** The deliveries of an event as the audit has them, once it knows the event and they are as meant. */
+  deliveriesOf(eventId: string, areMeant: (deliveries: readonly DeliveryView[]) => boolean): Promise<readonly DeliveryView[]> {
+    let last: readonly DeliveryView[] = [];
+    return eventually(
+      async () => {
+        last = await this.api.list<DeliveryView>(`/v1/tenants/default/events/${encodeURIComponent(eventId)}/deliveries`);
+        return areMeant(last) ? last : undefined;
+      },
+      { ...PATIENCE, describe: () => `the deliveries of ${eventId} to be as they should; they are ${JSON.stringify(last)}` },
+    );
+  }
+
+  /** The only delivery of an event, once it has come to this. */
+  async deliveryOf(eventId: string, status: DeliveryView['status']): Promise<DeliveryView> {
+    const [delivery] = await this.deliveriesOf(eventId, (deliveries) => deliveries.length === 1 && deliveries[0]?.status === status);
+    if (delivery === undefined) throw new Error('unreachable: there is one');
+    return delivery;
+  }
+
+  async attemptsOf({ id }: Pick<DeliveryView, 'id'>): Promise<readonly AttemptView[]> {
+    return (await this.api.get<Page<AttemptView>>(`/v1/tenants/default/deliveries/${id}/attempts`)).data;
+  }
+
+  /** The first rejection, past or to come, that is meant. */
+  rejection(isMeant: (rejection: Rejection) => boolean): Promise<Rejection> {
+    return eventually(() => this.rejections.find(isMeant), { ...PATIENCE, describe: () => `a rejection; there are ${JSON.stringify(this.rejections)}` });
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...Object.values(this.services).map((service) => service.end('SIGTERM')), this.kafka.close()]);
+    await this.database.drop();
+  }
+}
