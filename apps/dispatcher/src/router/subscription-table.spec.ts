@@ -1,25 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import type { SubscriptionState } from '@posthorn/contracts';
 import { matchesPattern, parsePattern } from '@posthorn/domain';
+import { subscription } from '../spec-support/records.js';
 import { SubscriptionTable } from './subscription-table.js';
-
-const subscription = (id: string, event_types: string[], rest: Partial<SubscriptionState> = {}): SubscriptionState => ({
-  kind: 'subscription',
-  id,
-  tenant: 'default',
-  name: id,
-  type: 'rest',
-  url: 'https://example.com',
-  event_types,
-  enabled: true,
-  headers: {},
-  policy: { timeout_ms: 15_000, max_concurrency: 10 },
-  metadata: {},
-  signing_secrets: [{ key_id: 'a', ciphertext: '' }],
-  created_at: '2026-01-01T00:00:00.000Z',
-  updated_at: '2026-01-01T00:00:00.000Z',
-  ...rest,
-});
 
 const partitionOf = (id: string): number => id.charCodeAt(id.length - 1) % 3;
 const ids = (table: SubscriptionTable, tenant: string, type: string): string[] =>

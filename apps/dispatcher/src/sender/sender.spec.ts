@@ -1,0 +1,161 @@
+import { describe, expect, it } from '@jest/globals';
+import { deliveryId, unframe, type Outcome, type RequestedHead, type SubscriptionState } from '@posthorn/contracts';
+import type { AttemptRequest, AttemptResult } from '@posthorn/egress';
+import type { OutgoingRecord } from '@posthorn/kafka';
+import { RegistryFeed } from '../registry/registry-feed.js';
+import { Calls, data, FakeRecord, requestFor, subscription, turn } from '../spec-support/records.js';
+import { Sender } from './sender.js';
+import { Subscriptions } from './subscriptions.js';
+
+const success: AttemptResult['verdict'] = { success: true };
+const failure = (rest: object = {}): AttemptResult['verdict'] => ({
+  success: false,
+  error: { code: 'bad_status', message: 'answered 500' },
+  ...rest,
+});
+
+const sending = (...states: SubscriptionState[]) => {
+  const subscriptions = new Subscriptions(() => 'whsec_secret');
+  for (const state of states) subscriptions.changed(state);
+  const feed = new RegistryFeed([subscriptions], () => new Promise(() => undefined));
+  const learn = (state: SubscriptionState, position: number): void =>
+    feed.apply({
+      key: Buffer.from(state.id),
+      value: Buffer.from(JSON.stringify({ state })),
+      headers: { position: Buffer.from(String(position)) },
+    });
+  feed.apply({ key: Buffer.from('none'), value: null, headers: { position: Buffer.from('1') } });
+
+  const attempts: { request: AttemptRequest; end: (verdict: AttemptResult['verdict']) => Promise<void> }[] = [];
+  const outcomes = new Calls<Outcome>();
+  const retries = new Calls<OutgoingRecord>();
+  const sender = new Sender({
+    subscriptions,
+    feed,
+    attempt: (request) =>
+      new Promise((resolve) => {
+        const end = (verdict: AttemptResult['verdict']): Promise<void> => {
+          const attempt = { started_at: '2026-01-01T00:00:00.000Z', duration_ms: 1, request: { url: request.subscription.url, headers: {} } };
+          resolve({ attempt, verdict });
+          return turn();
+        };
+        attempts.push({ request, end });
+      }),
+    send: retries.call,
+    writeOutcome: (_partition, outcome) => outcomes.call(outcome),
+    topic: (name) => name,
+    maxInFlight: 100,
+    observe: () => undefined,
+    fatal: (error) => {
+      throw error;
+    },
+  });
+  return { sender, attempts, outcomes, retries, subscriptions, learn };
+};
+
+const requested = (head: RequestedHead): FakeRecord => new FakeRecord('deliveries.requested', head);
+
+describe('the sender', () => {
+  it('is done with a record only when the outcome is in Kafka', async () => {
+    const { sender, attempts, outcomes } = sending(subscription('sub_a', ['*']));
+    const record = requested(requestFor(['sub_a']));
+    sender.onRecord(record);
+    await attempts[0]?.end(success);
+    expect(outcomes.made).toMatchObject([
+      { delivery_id: deliveryId('default', 'evt_1', 'sub_a'), status: 'delivered', round: 0, number: 1, trigger: 'first' },
+    ]);
+    expect(record.timesDone).toBe(0);
+    await outcomes.settleAll();
+    expect(record.timesDone).toBe(1);
+  });
+
+  it('sends the producer’s bytes as they are, built once for all subscriptions of a record', () => {
+    const { sender, attempts } = sending(subscription('sub_a', ['*']), subscription('sub_b', ['*']));
+    sender.onRecord(requested(requestFor(['sub_a', 'sub_b'])));
+    const [first, second] = attempts.map(({ request }) => request.payload);
+    expect(first?.body.toString()).toContain(`"data":${data.toString()}`);
+    expect(second).toBe(first);
+  });
+
+  it('is done with a fan-out when the last of its deliveries is', async () => {
+    const { sender, attempts, outcomes } = sending(subscription('sub_a', ['*']), subscription('sub_b', ['*']));
+    const record = requested(requestFor(['sub_a', 'sub_b']));
+    sender.onRecord(record);
+    await attempts[0]?.end(success);
+    await outcomes.settleAll();
+    expect(record.timesDone).toBe(0);
+    await attempts[1]?.end(success);
+    await outcomes.settleAll();
+    expect(record.timesDone).toBe(1);
+  });
+
+  it('writes the retry of a failed attempt into the wheel, and waits for that too', async () => {
+    const policy = { timeout_ms: 1_000, max_concurrency: 10, retry_schedule_ms: [10_000] };
+    const { sender, attempts, outcomes, retries } = sending(subscription('sub_a', ['*'], { policy }));
+    const record = requested(requestFor(['sub_a', 'sub_gone']));
+    sender.onRecord(record);
+    await attempts[0]?.end(failure());
+    const [retry] = retries.made;
+    expect(retry).toMatchObject({ topic: 'deliveries.delayed.5s', key: 'sub_a' });
+    const { head, data: carried } = unframe<RequestedHead>(retry?.value as Buffer);
+    expect(head).toMatchObject({ subscriptions: ['sub_a'], round: 0, number: 2, trigger: 'retry' });
+    expect(carried).toEqual(data);
+    expect(outcomes.made.find(({ status }) => status === 'retrying')?.next_attempt_at).toBe(head.due_at);
+    await outcomes.settleAll();
+    expect(record.timesDone).toBe(0);
+    await retries.settleAll();
+    expect(record.timesDone).toBe(1);
+  });
+
+  it('ends as failed when the schedule is exhausted, and at once at 410', async () => {
+    const policy = { timeout_ms: 1_000, max_concurrency: 10, retry_schedule_ms: [10_000] };
+    const { sender, attempts, outcomes, retries } = sending(subscription('sub_a', ['*'], { policy }));
+    sender.onRecord(requested(requestFor(['sub_a'], { number: 2, trigger: 'retry' })));
+    sender.onRecord(requested(requestFor(['sub_a'])));
+    await attempts[0]?.end(failure());
+    await attempts[1]?.end(failure({ gone: true }));
+    expect(outcomes.made.map(({ status, number }) => [status, number])).toEqual([['failed', 2], ['failed', 1]]);
+    expect(retries.made).toEqual([]);
+  });
+
+  it('cancels, with the reason, what is for a subscription that is deleted or disabled', async () => {
+    const { sender, attempts, outcomes } = sending(subscription('sub_off', ['*'], { enabled: false }));
+    const record = requested(requestFor(['sub_gone', 'sub_off']));
+    sender.onRecord(record);
+    await outcomes.settleAll();
+    expect(outcomes.made.map(({ status, reason }) => [status, reason])).toEqual([
+      ['cancelled', 'the subscription was deleted'],
+      ['cancelled', 'the subscription is disabled'],
+    ]);
+    expect(attempts).toEqual([]);
+    expect(record.timesDone).toBe(1);
+  });
+
+  it('does not call a subscription unknown before it has read as far as the router had', async () => {
+    const { sender, attempts, outcomes, learn } = sending();
+    sender.onRecord(requested(requestFor(['sub_new'], { position: 7 })));
+    await turn();
+    expect(outcomes.made).toEqual([]);
+    learn(subscription('sub_new', ['*']), 7);
+    expect(attempts).toHaveLength(1);
+  });
+
+  it('leaves what waits to the new owner of a partition that was taken away', async () => {
+    const policy = { timeout_ms: 1_000, max_concurrency: 1 };
+    const { sender, attempts, outcomes } = sending(subscription('sub_a', ['*'], { policy }));
+    const [first, second] = [requested(requestFor(['sub_a'])), requested(requestFor(['sub_a']))];
+    sender.onRecord(first);
+    sender.onRecord(second);
+    second.revoked = true;
+    await attempts[0]?.end(success);
+    await outcomes.settleAll();
+    expect(attempts).toHaveLength(1);
+    expect(outcomes.made).toHaveLength(1);
+  });
+
+  it('refuses a record in a version that it does not know', () => {
+    const { sender } = sending();
+    const record = new FakeRecord('deliveries.requested', requestFor(['sub_a']), { headers: { schema: '99' } });
+    expect(() => sender.onRecord(record)).toThrow('schema version 99');
+  });
+});
