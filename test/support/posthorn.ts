@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import type { Attempt, CreateSubscriptionBody, DeliveryView, Page, Rejection, SubscriptionView, Trigger } from '@posthorn/contracts';
+import type { Attempt, CreateSubscriptionBody, DeliveryView, Page, Rejection, Routed, SubscriptionView, TopicName, Trigger } from '@posthorn/contracts';
 import { Kafka, type Producer } from '@posthorn/kafka';
 import { createDatabase, eventually, freePort, posthornDir, type Database } from '@posthorn/testkit';
 import { Api } from './api.js';
@@ -29,10 +29,15 @@ const given = (variable: string): string => {
   return value;
 };
 
+/** What a topic holds and will hold: the array grows. The schema of its records is the topic's promise. */
+const collect = async <R>(kafka: Kafka, topic: TopicName): Promise<readonly R[]> => {
+  const records: R[] = [];
+  await kafka.follow({ topic: kafka.topic(topic), onRecord: ({ value }) => records.push(JSON.parse(String(value)) as R) });
+  return records;
+};
+
 /** The whole of Posthorn: its five services as processes, over topics and a database of their own in the given Kafka and PostgreSQL. */
 export class Posthorn {
-  readonly rejections: readonly Rejection[];
-
   private constructor(
     readonly topicPrefix: string,
     readonly services: Readonly<Record<ServiceName, Service>>,
@@ -40,10 +45,9 @@ export class Posthorn {
     private readonly database: Database,
     private readonly kafka: Kafka,
     private readonly producer: Producer,
-    rejections: readonly Rejection[],
-  ) {
-    this.rejections = rejections;
-  }
+    private readonly rejections: readonly Rejection[],
+    private readonly routings: readonly Routed[],
+  ) {}
 
   /** @param name of the folder of the logs, `.posthorn/test/logs/<name>` */
   static async start(name: string): Promise<Posthorn> {
@@ -70,13 +74,9 @@ export class Posthorn {
     const kafka = new Kafka({ brokers: given('POSTHORN_KAFKA_BROKERS').split(','), ssl: false, clientId: 'e2e', topicPrefix }, silent);
     try {
       await Promise.all(Object.values(services).map((service) => service.start()));
-      const rejections: Rejection[] = [];
-      await kafka.follow({
-        topic: kafka.topic('events.rejected'),
-        onRecord: ({ value }) => rejections.push(JSON.parse(String(value)) as Rejection),
-      });
+      const [rejections, routings] = await Promise.all([collect<Rejection>(kafka, 'events.rejected'), collect<Routed>(kafka, 'deliveries.routed')]);
       const api = new Api(services.gateway.url, adminApiKey);
-      return new Posthorn(topicPrefix, services, api, database, kafka, await kafka.producer(), rejections);
+      return new Posthorn(topicPrefix, services, api, database, kafka, await kafka.producer(), rejections, routings);
     } catch (error) {
       await Promise.all([...Object.values(services).map((service) => service.end('SIGKILL')), kafka.close()]);
       await database.drop();
@@ -102,6 +102,11 @@ export class Posthorn {
 
   subscribe(subscription: NewSubscription, tenant = 'default'): Promise<Subscription> {
     return this.api.ask<Subscription>('POST', `/v1/tenants/${tenant}/subscriptions`, { name: 'test', ...subscription });
+  }
+
+  /** The router's decision about an event, which it states also when nothing matched. */
+  routingOf(eventId: string): Promise<Routed> {
+    return eventually(() => this.routings.find(({ event_id }) => event_id === eventId), { ...PATIENCE, describe: `the routing of ${eventId}` });
   }
 
   /** The deliveries of an event as the audit has them, once it knows the event and they are as meant. */
