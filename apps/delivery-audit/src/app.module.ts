@@ -1,16 +1,16 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import type { DynamicModule } from '@nestjs/common';
+import { Module, type DynamicModule } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { migrateWhenPossible } from '@posthorn/event-store';
 import type { Consumption, Kafka } from '@posthorn/kafka';
-import type { Kit } from '@posthorn/service-kit';
+import { lagMetric, type Kit } from '@posthorn/service-kit';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import type { AuditConfig } from './config.js';
 import { Intake } from './loading/intake.js';
 import { Loader } from './loading/loader.js';
 import { rowsOfAccepted, rowsOfAttempted, rowsOfRouted } from './loading/rows.js';
 import { auditMetrics } from './metrics.js';
-import { migrate } from './migrations/migrate.js';
-import { Database, isAway } from './query/database.js';
+import { migrations, SCHEMA } from './migrations/migrations.js';
+import { Database } from './query/database.js';
 import { DeliveriesController } from './query/deliveries.controller.js';
 import { EventsController } from './query/events.controller.js';
 
@@ -18,12 +18,11 @@ import { EventsController } from './query/events.controller.js';
 const READ_TIMEOUT_MS = 10_000;
 const READ_CONNECTIONS = 8;
 const CONNECT_TIMEOUT_MS = 5_000;
-const MIGRATION_RETRY_MS = 1_000;
 
 /** Puts the parts together: Kafka → intake → loader → PostgreSQL, and PostgreSQL → queries → REST. */
 export const appModule = async (config: AuditConfig, kit: Kit): Promise<DynamicModule> => {
   const url = config.POSTHORN_DATABASE_URL;
-  await migrateWhenPossible(url, kit);
+  await migrateWhenPossible({ url, schema: SCHEMA, migrations }, kit);
   const source = await new DataSource(readingOptions(url)).initialize();
   await startLoading(url, `${config.POSTHORN_TOPIC_PREFIX}.delivery-audit`, source, kit);
   return {
@@ -34,33 +33,17 @@ export const appModule = async (config: AuditConfig, kit: Kit): Promise<DynamicM
   };
 };
 
-// oxlint-disable-next-line typescript/no-extraneous-class -- Nest identifies a module by a class
+@Module({})
 class AppModule {}
 
 const readingOptions = (url: string): DataSourceOptions => ({
   type: 'postgres',
   url,
-  schema: 'audit',
+  schema: SCHEMA,
   applicationName: 'posthorn delivery-audit queries',
   connectTimeoutMS: CONNECT_TIMEOUT_MS,
   extra: { max: READ_CONNECTIONS, statement_timeout: READ_TIMEOUT_MS },
 });
-
-const migrateWhenPossible = async (url: string, { log, health }: Kit): Promise<void> => {
-  let trouble = 'not yet migrated';
-  health.addReadiness('database', () => trouble);
-  for (;;) {
-    try {
-      await migrate(url);
-      return;
-    } catch (err) {
-      if (!isAway(err)) throw err;
-      trouble = err instanceof Error ? err.message : String(err);
-      log.warn({ err, retryMs: MIGRATION_RETRY_MS }, 'the database does not answer, trying again');
-      await delay(MIGRATION_RETRY_MS);
-    }
-  }
-};
 
 const startLoading = async (url: string, groupId: string, source: DataSource, kit: Kit): Promise<void> => {
   const { kafka, log, health, metrics, onShutdown } = kit;
@@ -70,7 +53,7 @@ const startLoading = async (url: string, groupId: string, source: DataSource, ki
     folds: foldsOf(kafka),
     load: (rows) => loader.load(rows),
     log,
-    onWritten: auditMetrics(metrics, () => consumption?.lag ?? new Map()),
+    onWritten: auditMetrics(metrics),
     onUnfoldable: (err) => {
       log.fatal({ err }, 'a record cannot be recorded, and going on would leave a hole in the history');
       process.exit(1);
@@ -80,6 +63,7 @@ const startLoading = async (url: string, groupId: string, source: DataSource, ki
     await source.query('select 1');
     return intake.trouble;
   });
+  lagMetric(metrics, () => consumption?.lag ?? []);
   health.addReadiness('consumer', () => (consumption?.assigned === true ? consumption.stalled : 'not yet a member of its group'));
 
   const topics = ['events.accepted', 'deliveries.routed', 'deliveries.attempted'] as const;

@@ -1,8 +1,8 @@
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { Counter, Histogram, type Registry } from 'prom-client';
 import type { Written } from './loading/loader.js';
 
 /** The audit's own metrics; their names are part of the public surface. */
-export const auditMetrics = (registry: Registry, lag: () => ReadonlyMap<string, number>): ((written: Written, seconds: number) => void) => {
+export const auditMetrics = (registry: Registry): ((written: Written, seconds: number) => void) => {
   const rows = new Counter({
     name: 'posthorn_audit_rows_total',
     help: 'Rows inserted or changed; what was there already does not count',
@@ -15,17 +15,6 @@ export const auditMetrics = (registry: Registry, lag: () => ReadonlyMap<string, 
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers: [registry],
   });
-  registry.registerMetric(
-    new Gauge({
-      name: 'posthorn_consumer_lag',
-      help: 'Records that are in the topic and not yet committed to the audit',
-      labelNames: ['topic'],
-      registers: [],
-      collect() {
-        for (const [topic, records] of lag()) this.set({ topic }, records);
-      },
-    }),
-  );
   return (written, seconds) => {
     rows.inc({ kind: 'event' }, written.events);
     rows.inc({ kind: 'delivery' }, written.deliveries);

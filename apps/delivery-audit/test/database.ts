@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { migrate } from '@posthorn/event-store';
 import { Client, type QueryResultRow } from 'pg';
-import { migrate } from '../src/migrations/migrate.js';
+import { migrations, SCHEMA } from '../src/migrations/migrations.js';
 
 /** A database of the test's own in the server that the tests were given, with the schema of the audit. */
 export type TestDatabase = {
@@ -19,7 +20,7 @@ export const createDatabase = async (): Promise<TestDatabase> => {
   const server = new URL(process.env['POSTHORN_DATABASE_URL'] ?? 'postgres://127.0.0.1:5432/postgres');
   await withClient(server.href, (client) => client.query(`create database ${name}`));
   const url = Object.assign(new URL(server), { pathname: `/${name}` }).href;
-  await migrate(url);
+  await migrate({ url, schema: SCHEMA, migrations });
   const client = new Client({ connectionString: url });
   await client.connect();
   const query = async <Row extends QueryResultRow>(sql: string, parameters: unknown[] = []): Promise<Row[]> =>

@@ -1,10 +1,9 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { topics } from '@posthorn/contracts';
 import { partitionOf, type Consumption } from '@posthorn/kafka';
-import type { Kit } from '@posthorn/service-kit';
+import { lagMetric, type Kit } from '@posthorn/service-kit';
 import type { DispatcherConfig, RoleName } from './config.js';
 import { delayRole } from './delay/delay.role.js';
-import { lagMetrics } from './metrics.js';
 import { RegistryFeed } from './registry/registry-feed.js';
 import type { Role, RoleParts } from './role.js';
 import { routerRole } from './router/router.role.js';
@@ -56,7 +55,7 @@ export const dispatcherModule = async (config: DispatcherConfig, kit: Kit): Prom
     await Promise.all([...consumptions.values()].map((consumption) => consumption.close()));
     await Promise.all(running.map((role) => role.close?.()));
   });
-  lagMetrics(kit.metrics, () => [
+  lagMetric(kit.metrics, () => [
     [topic('registry.state'), following.lag],
     ...[...consumptions.values()].flatMap(({ lag }) => [...lag]),
   ]);

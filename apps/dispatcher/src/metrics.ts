@@ -80,7 +80,3 @@ export const senderMetrics = (
 export const delayMetrics = (registry: Registry, waiting: () => Iterable<readonly [string, number]>): void => {
   gauges([registry], 'posthorn_delay_waiting', 'Deliveries that wait in a tier of the delay wheel', 'tier', waiting);
 };
-
-export const lagMetrics = (registry: Registry, lags: () => Iterable<readonly [string, number]>): void => {
-  gauges([registry], 'posthorn_consumer_lag', 'Records of a topic that are not yet done', 'topic', lags);
-};

@@ -1,6 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import type { Consumption } from '@posthorn/kafka';
-import type { Kit } from '@posthorn/service-kit';
+import { lagMetric, type Kit } from '@posthorn/service-kit';
 import type { IngestionConfig } from './config.js';
 import { EventsController } from './events.controller.js';
 import { KafkaDoor } from './kafka-door.js';
@@ -80,7 +80,7 @@ export const ingestionModule = async (config: IngestionConfig, kit: Kit): Promis
   health.addReadiness('kafka door', () =>
     consumption?.assigned ? consumption.stalled : 'not yet, or no longer, a member of its consumer group',
   );
-  metrics.lag(() => [...(consumption?.lag ?? []), [kafka.topic('registry.state'), following.lag]]);
+  lagMetric(kit.metrics, () => [...(consumption?.lag ?? []), [kafka.topic('registry.state'), following.lag]]);
 
   return {
     module: AppModule,

@@ -1,5 +1,5 @@
 import type { Rejection } from '@posthorn/contracts';
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { Counter, Histogram, type Registry } from 'prom-client';
 
 export type IngestionOutcome = 'accepted' | 'rejected' | 'unavailable';
 
@@ -8,8 +8,6 @@ export type DoorMetrics = { readonly observe: (outcome: IngestionOutcome, second
 
 export type IngestionMetrics = {
   readonly door: (door: Rejection['door']) => DoorMetrics;
-  /** @param read how far the readers of each topic are behind, asked at every scrape */
-  readonly lag: (read: () => Iterable<readonly [topic: string, records: number]>) => void;
 };
 
 export const ingestionMetrics = (registry: Registry): IngestionMetrics => {
@@ -41,19 +39,6 @@ export const ingestionMetrics = (registry: Registry): IngestionMetrics => {
           time.observe(seconds);
         },
       };
-    },
-    lag(read) {
-      const lag = new Gauge({
-        name: 'posthorn_consumer_lag',
-        help: 'Records between the end of the topic and what is done, over the partitions read here',
-        labelNames: ['topic'],
-        registers: [],
-        collect() {
-          this.reset();
-          for (const [topic, records] of read()) this.set({ topic }, records);
-        },
-      });
-      registry.registerMetric(lag);
     },
   };
 };

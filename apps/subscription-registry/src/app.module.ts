@@ -1,15 +1,13 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import type { DynamicModule } from '@nestjs/common';
+import { Module, type DynamicModule } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { parseCidrs } from '@posthorn/egress';
-import { EventStore, Relay } from '@posthorn/event-store';
+import { EventStore, migrateWhenPossible, Relay } from '@posthorn/event-store';
 import type { Kit } from '@posthorn/service-kit';
 import { Pool } from 'pg';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { Aggregates } from './aggregates.js';
 import type { RegistryConfig } from './config.js';
-import { isDatabaseAway } from './database.js';
-import { migrate, SCHEMA } from './migrations/migrate.js';
+import { migrations, SCHEMA } from './migrations/migrations.js';
 import { registryPublisher } from './state-relay.js';
 import { subscriptionRows, SubscriptionTable } from './subscriptions/subscription-table.js';
 import { SubscriptionsController } from './subscriptions/subscriptions.controller.js';
@@ -20,7 +18,6 @@ import { Tenants } from './tenants/tenants.js';
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const READ_TIMEOUT_MS = 10_000;
-const MIGRATION_RETRY_MS = 1_000;
 /** Older than this and not in `registry.state` yet: something is wrong between here and there. */
 const RELAY_BEHIND_MS = 30_000;
 /** Of what nobody asked for but the service itself. */
@@ -29,7 +26,7 @@ const OWN_ACTOR = 'subscription-registry';
 /** Puts the parts together: REST → aggregates → event store → relay → Kafka, and read model → REST. */
 export const registryModule = async (config: RegistryConfig, kit: Kit): Promise<DynamicModule> => {
   const url = config.POSTHORN_DATABASE_URL;
-  await migrateWhenPossible(url, kit);
+  await migrateWhenPossible({ url, schema: SCHEMA, migrations }, kit);
   const source = await new DataSource(readingOptions(url)).initialize();
   kit.health.addReadiness('database', async () => {
     await source.query('select 1');
@@ -57,7 +54,7 @@ export const registryModule = async (config: RegistryConfig, kit: Kit): Promise<
   };
 };
 
-// oxlint-disable-next-line typescript/no-extraneous-class -- Nest identifies a module by a class
+@Module({})
 class RegistryModule {}
 
 const readingOptions = (url: string): DataSourceOptions => ({
@@ -69,22 +66,6 @@ const readingOptions = (url: string): DataSourceOptions => ({
   connectTimeoutMS: CONNECT_TIMEOUT_MS,
   extra: { statement_timeout: READ_TIMEOUT_MS },
 });
-
-const migrateWhenPossible = async (url: string, { log, health }: Kit): Promise<void> => {
-  let trouble = 'not yet migrated';
-  health.addReadiness('database', () => trouble);
-  for (;;) {
-    try {
-      await migrate(url);
-      return;
-    } catch (err) {
-      if (!isDatabaseAway(err)) throw err;
-      trouble = err instanceof Error ? err.message : String(err);
-      log.warn({ err, retry_ms: MIGRATION_RETRY_MS }, 'the database does not answer, trying again');
-      await delay(MIGRATION_RETRY_MS);
-    }
-  }
-};
 
 /** The event store, and the relay from it to Kafka. The relay has connections of its own: it outlives the REST door at shutdown. */
 const startStore = async (url: string, { kafka, log, metrics, health, onShutdown }: Kit) => {

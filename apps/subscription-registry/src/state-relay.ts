@@ -3,7 +3,7 @@ import type { RecordedEvent } from '@posthorn/event-store';
 import type { Kafka, Producer } from '@posthorn/kafka';
 import type { Pool } from 'pg';
 import { Histogram, type Registry } from 'prom-client';
-import { SCHEMA } from './migrations/migrate.js';
+import { SCHEMA } from './migrations/migrations.js';
 import { stateRecords, type StateRow } from './state-records.js';
 import { aggregateOf, streamOf, type AggregateKind } from './streams.js';
 

@@ -2,3 +2,4 @@ export * from './events.js';
 export * from './event-store.js';
 export * from './migrations.js';
 export * from './relay.js';
+export * from './database.js';

@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 /** A registry that puts `service` on every metric and holds Node's own. */
 export const createMetrics = (service: string): Registry => {
@@ -27,4 +27,19 @@ export const requestDuration = (registry: Registry): ObserveRequest => {
     if (one === undefined) series.set(key, (one = histogram.labels(method, route, String(status))));
     one.observe(seconds);
   };
+};
+
+/** `posthorn_consumer_lag`. @param read how far the readers of each topic are behind, asked at every scrape */
+export const lagMetric = (registry: Registry, read: () => Iterable<readonly [topic: string, records: number]>): void => {
+  const gauge = new Gauge({
+    name: 'posthorn_consumer_lag',
+    help: 'Records between the end of the topic and what is done, over the partitions read here',
+    labelNames: ['topic'],
+    registers: [],
+    collect() {
+      this.reset();
+      for (const [topic, records] of read()) this.set({ topic }, records);
+    },
+  });
+  registry.registerMetric(gauge);
 };

@@ -3,7 +3,7 @@ import { prefixesOf, subscription, type Subscription, type SubscriptionCommand, 
 import { EntitySchema, type Repository } from 'typeorm';
 import type { AggregateType } from '../aggregates.js';
 import { asking } from '../database.js';
-import { SCHEMA } from '../migrations/migrate.js';
+import { SCHEMA } from '../migrations/migrations.js';
 import type { PageRequest } from '../page.js';
 
 export type SubscriptionRow = {

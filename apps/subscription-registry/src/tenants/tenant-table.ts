@@ -3,7 +3,7 @@ import { tenant, type Tenant, type TenantCommand, type TenantEvent } from '@post
 import { EntitySchema, MoreThan, type Repository } from 'typeorm';
 import type { AggregateType } from '../aggregates.js';
 import { asking } from '../database.js';
-import { SCHEMA } from '../migrations/migrate.js';
+import { SCHEMA } from '../migrations/migrations.js';
 
 export type TenantRow = { readonly id: string; readonly version: number; readonly state: TenantState };
 

@@ -1,0 +1,6 @@
+import { eventStoreMigrations } from '@posthorn/event-store';
+import { ReadModel1795255200001 } from './1795255200001-read-model.js';
+
+export const SCHEMA = 'registry';
+
+export const migrations = [...eventStoreMigrations(SCHEMA), ReadModel1795255200001];

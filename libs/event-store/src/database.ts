@@ -1,0 +1,63 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { Client } from 'pg';
+import { DataSource, type MigrationInterface } from 'typeorm';
+
+/** SQLSTATE classes of what passes by itself: connection, resources, lock not had in time, operator's intervention, system. */
+const PASSING_STATE = /^(?:08...|53...|55...|57...|58...|25P03)$/;
+const SYSTEM_ERROR = /^E[A-Z]+$/;
+/** What the driver says without a code. */
+const CONNECTION_LOST = /^(?:connection terminated|timeout exceeded when trying to connect|query read timeout|client (?:has encountered|was closed))/i;
+
+/** Whether it is the database that is away, rather than the statement that is wrong. */
+export const isDatabaseAway = (error: unknown): boolean => {
+  if (!(error instanceof Error)) return false;
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  return PASSING_STATE.test(code) || SYSTEM_ERROR.test(code) || CONNECTION_LOST.test(error.message);
+};
+
+export type Migrations = {
+  readonly url: string;
+  /** Made if it is not there; the table of migrations lies in it too. */
+  readonly schema: string;
+  readonly migrations: readonly (new () => MigrationInterface)[];
+};
+
+/** Brings the schema up to date. Replicas that start together take turns: the lock lives as long as the session. */
+export const migrate = async ({ url, schema, migrations }: Migrations): Promise<void> => {
+  const session = new Client({ connectionString: url, application_name: `posthorn ${schema} migrations` });
+  await session.connect();
+  try {
+    await session.query('select pg_advisory_lock(hashtextextended($1, 0))', [`${schema}.migrations`]);
+    await session.query(`create schema if not exists ${schema}`);
+    const source = new DataSource({ type: 'postgres', url, schema, migrations: [...migrations], migrationsTransactionMode: 'each' });
+    await source.initialize();
+    await source.runMigrations().finally(() => source.destroy());
+  } finally {
+    await session.end();
+  }
+};
+
+/** What `migrateWhenPossible` tells of its waiting. */
+export type Waiting = {
+  readonly log: { warn(fields: object, message: string): void };
+  readonly health: { addReadiness(name: string, check: () => string): void };
+};
+
+const RETRY_MS = 1_000;
+
+/** As `migrate`, but a database that does not answer yet is waited for, and said so in the readiness `database`, which is the caller's afterwards. */
+export const migrateWhenPossible = async (options: Migrations, { log, health }: Waiting): Promise<void> => {
+  let trouble = 'not yet migrated';
+  health.addReadiness('database', () => trouble);
+  for (;;) {
+    try {
+      await migrate(options);
+      return;
+    } catch (err) {
+      if (!isDatabaseAway(err)) throw err;
+      trouble = err instanceof Error ? err.message : String(err);
+      log.warn({ err, retry_ms: RETRY_MS }, 'the database does not answer, trying again');
+      await delay(RETRY_MS);
+    }
+  }
+};
