@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 
 /** Runs a command to its end and collects what it prints; rejects never, the status tells. */
 export const capture = (command, args, options = {}) =>
@@ -13,10 +14,26 @@ export const capture = (command, args, options = {}) =>
 
 const PARENT_CHECK_MS = 500;
 
+/** Name and parent of a process, from proc_pid_stat(5); undefined where there is no /proc. */
+const statOf = (pid) => {
+  try {
+    const [, name, parent] = /\((.*)\) . (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? [];
+    return { name, parent };
+  } catch {
+    return undefined;
+  }
+};
+
+/** Who waits for us, as text to compare: npm, and the shell that it may have put between. */
+const waiting = () => {
+  const parent = statOf(process.ppid);
+  return parent?.name?.endsWith('sh') ? `${process.ppid} ${parent.parent}` : String(process.ppid);
+};
+
 /**
- * Runs a command in our place: it has our terminal, its status becomes ours. Signals for us are passed on;
- * Ctrl-C reaches it by itself too (same process group), whoever runs here takes the two for one. It sees its fourth descriptor close when we end in any other way. Under npm the same holds for
- * npm, whose death by force we can only notice by having another parent.
+ * Runs a command in our place: it has our terminal, its status becomes ours. Signals for us are passed on; Ctrl-C reaches it
+ * by itself too (same process group), whoever runs here takes the two for one. It sees its fourth descriptor close when we end
+ * in any other way. The same holds for npm when it has started us; its death by force shows only in who our parents are.
  */
 export const become = (command, args, env) =>
   new Promise((resolve) => {
@@ -26,9 +43,9 @@ export const become = (command, args, env) =>
     pass('SIGINT');
     pass('SIGTERM');
     pass('SIGHUP');
-    const parent = process.ppid;
+    const atStart = waiting();
     const watch = process.env.npm_lifecycle_event
-      ? setInterval(() => process.ppid !== parent && child.kill('SIGTERM'), PARENT_CHECK_MS)
+      ? setInterval(() => waiting() !== atStart && child.kill('SIGTERM'), PARENT_CHECK_MS)
       : undefined;
     child.once('error', () => resolve(127));
     child.once('exit', (status, signal) => {
