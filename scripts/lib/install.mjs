@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { capture } from './processes.mjs';
 import { step } from './progress.mjs';
@@ -40,6 +40,8 @@ export const install = async (root) => {
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
   if (!agrees(root)) {
     await step('Installing dependencies (npm ci)', async () => {
+      // Whatever comes of it, what is there from now on is no longer what the stamp says.
+      rmSync(stamp, { force: true });
       const [command, args] = npm();
       const env = { ...process.env, npm_config_loglevel: 'error', PATH: `${dirname(process.execPath)}:${process.env.PATH}` };
       const { status, output } = await capture(command, [...args, 'ci', '--no-audit', '--no-fund'], { cwd: root, env });

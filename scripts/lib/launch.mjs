@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { install } from './install.mjs';
 import { chooseNode } from './node.mjs';
-import { become } from './processes.mjs';
+import { become, endWithNpm } from './processes.mjs';
 
 const root = resolve(import.meta.dirname ?? dirname(new URL(import.meta.url).pathname), '..', '..');
 
@@ -40,6 +40,7 @@ export const launch = async ([name, ...rest]) => {
     const command = commandOf(name, rest);
     if (typeof command === 'string') return fail(command);
     const [script, args] = command;
+    endWithNpm();
     await install(root);
     const node = chooseNode(root);
     const env = { ...process.env, POSTHORN_LAUNCHED: '1', PATH: `${dirname(node)}:${join(root, 'node_modules', '.bin')}:${process.env.PATH}` };

@@ -31,25 +31,35 @@ const waiting = () => {
 };
 
 /**
+ * Calls back once when npm, which has started us, has ended without telling us: its death by force shows only in who our parents
+ * are. Without npm nobody waits for us, and a parent may go as it likes.
+ */
+const onParentGone = (callback) => {
+  if (!process.env.npm_lifecycle_event) return;
+  const atStart = waiting();
+  const timer = setInterval(() => {
+    if (waiting() === atStart) return;
+    clearInterval(timer);
+    callback();
+  }, PARENT_CHECK_MS);
+  timer.unref();
+};
+
+let child;
+
+/** Lets this process, and the command that it has become, end after npm. */
+export const endWithNpm = () => onParentGone(() => (child === undefined ? process.exit(1) : child.kill('SIGTERM')));
+
+/**
  * Runs a command in our place: it has our terminal, its status becomes ours. Signals for us are passed on; Ctrl-C reaches it
  * by itself too (same process group), whoever runs here takes the two for one. It sees its fourth descriptor close when we end
- * in any other way. The same holds for npm when it has started us; its death by force shows only in who our parents are.
+ * in any other way.
  */
 export const become = (command, args, env) =>
-  new Promise((resolve) => {
-    const child = spawn(command, args, { stdio: ['inherit', 'inherit', 'inherit', 'pipe'], env });
-    child.stdio[3].on('error', () => {});
-    const pass = (signal) => process.on(signal, () => child.kill(signal));
-    pass('SIGINT');
-    pass('SIGTERM');
-    pass('SIGHUP');
-    const atStart = waiting();
-    const watch = process.env.npm_lifecycle_event
-      ? setInterval(() => waiting() !== atStart && child.kill('SIGTERM'), PARENT_CHECK_MS)
-      : undefined;
-    child.once('error', () => resolve(127));
-    child.once('exit', (status, signal) => {
-      clearInterval(watch);
-      resolve(status ?? (signal === 'SIGINT' ? 130 : 1));
-    });
+  new Promise((resolve, reject) => {
+    child = spawn(command, args, { stdio: ['inherit', 'inherit', 'inherit', 'pipe'], env });
+    child.stdio[3]?.on('error', () => {});
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+    child.once('error', reject);
+    child.once('exit', (status, signal) => resolve(status ?? (signal === 'SIGINT' ? 130 : 1)));
   });

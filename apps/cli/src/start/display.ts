@@ -69,7 +69,7 @@ export class Board {
   }
 
   #draw(): void {
-    const width = this.out.columns ?? 80;
+    const width = this.out.columns || 80;
     const up = this.#drawn > 0 ? `\x1b[${this.#drawn}A` : '';
     // A line that wraps would make the count of lines to go back wrong; colours do not count for its width.
     const lines = this.#rows.map((row) => `\x1b[K${rowText({ ...row, note: row.note.slice(0, Math.max(0, width - LABEL_WIDTH - 16)) }, performance.now(), this.paint)}\n`);
