@@ -19,6 +19,11 @@ export type ConsumeOptions = {
   readonly windowBytes?: number | undefined;
   /** The same for all partitions together; default 128 MiB. */
   readonly totalBytes?: number | undefined;
+  /**
+   * For a reader whom nobody waits for: a fetch is answered when there is so much, or after so long, which also bounds how late a
+   * resumed partition is read again. Default: at once. Every answer costs both sides a tenth of a millisecond or more, whatever is in it.
+   */
+  readonly patience?: { readonly minBytes: number; readonly maxWaitMs: number } | undefined;
   /** How long a rebalance or close() waits for the records in flight; default 10 s. */
   readonly drainMs?: number | undefined;
   /** A partition with work that makes no progress for so long is reported by `stalled`; default 5 min. */
@@ -93,15 +98,15 @@ export class GroupConsumption implements Consumption, GroupHooks {
 
   /** Resolves when the group has been joined; or when the first attempt has failed, further ones being under way. */
   async start(client: Client): Promise<void> {
-    const { groupId, topics } = this.options;
+    const { groupId, topics, patience = { minBytes: 1, maxWaitMs: MAX_WAIT_MS } } = this.options;
     const consumer = client.consumer({
       groupId,
       sessionTimeout: SESSION_TIMEOUT_MS,
       heartbeatInterval: HEARTBEAT_MS,
       // Others of the group may drain for as long as we may before they join.
       rebalanceTimeout: this.#drainMs + 30_000,
-      maxWaitTimeInMs: MAX_WAIT_MS,
-      minBytes: 1,
+      maxWaitTimeInMs: patience.maxWaitMs,
+      minBytes: patience.minBytes,
       maxBytes: 8 * MIB,
       maxBytesPerPartition: MIB,
       allowAutoTopicCreation: false,

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { SCHEMA_HEADER, SCHEMA_VERSION } from '@posthorn/contracts';
+import { requireKnownSchema } from '@posthorn/contracts';
 import type { IncomingRecord, Logger } from '@posthorn/kafka';
 import { Batch, type BatchLimits } from './batch.js';
 import { foldRows } from './fold.js';
@@ -92,8 +92,7 @@ export class Intake {
   }
 
   #fold({ topic, value, headers }: IncomingRecord): Rows {
-    const version = headers[SCHEMA_HEADER]?.toString();
-    if (version !== SCHEMA_VERSION) throw new TypeError(`schema version ${version ?? '(none)'} is not known, only ${SCHEMA_VERSION}`);
+    requireKnownSchema(headers);
     const fold = this.#options.folds.get(topic);
     if (fold === undefined) throw new TypeError('this topic is not one of the audit');
     if (value === null) throw new TypeError('the record has no value');
