@@ -8,7 +8,7 @@ export type Answer = {
   readonly body: unknown;
 };
 
-type Headers_ = Readonly<Record<string, string>>;
+type RequestHeaders = Readonly<Record<string, string>>;
 
 const PAGE_SIZE = 250;
 
@@ -25,11 +25,11 @@ export class Api {
   ) {}
 
   /** The headers of an event that is to meet the subscriptions as this client left them. */
-  get position(): Headers_ {
+  get position(): RequestHeaders {
     return { [REGISTRY_POSITION_HEADER]: this.#position };
   }
 
-  async call(method: string, path: string, body?: string | object, headers: Headers_ = {}): Promise<Answer> {
+  async call(method: string, path: string, body?: string | object, headers: RequestHeaders = {}): Promise<Answer> {
     const response = await fetch(this.url + path, {
       method,
       headers: {
@@ -46,7 +46,7 @@ export class Api {
   }
 
   /** The body of an answer that must be a success; its type is what the API promises. */
-  async ask<T>(method: string, path: string, body?: string | object, headers?: Headers_): Promise<T> {
+  async ask<T>(method: string, path: string, body?: string | object, headers?: RequestHeaders): Promise<T> {
     const answer = await this.call(method, path, body, headers);
     if (answer.status >= 300) throw new Error(`${method} ${path} answered ${answer.status}: ${answer.text}`);
     return answer.body as T;

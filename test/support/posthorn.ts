@@ -39,7 +39,6 @@ const collect = async <R>(kafka: Kafka, topic: TopicName): Promise<readonly R[]>
 /** The whole of Posthorn: its five services as processes, over topics and a database of their own in the given Kafka and PostgreSQL. */
 export class Posthorn {
   private constructor(
-    readonly topicPrefix: string,
     readonly services: Readonly<Record<ServiceName, Service>>,
     readonly api: Api,
     private readonly database: Database,
@@ -76,7 +75,7 @@ export class Posthorn {
       await Promise.all(Object.values(services).map((service) => service.start()));
       const [rejections, routings] = await Promise.all([collect<Rejection>(kafka, 'events.rejected'), collect<Routed>(kafka, 'deliveries.routed')]);
       const api = new Api(services.gateway.url, adminApiKey);
-      return new Posthorn(topicPrefix, services, api, database, kafka, await kafka.producer(), rejections, routings);
+      return new Posthorn(services, api, database, kafka, await kafka.producer(), rejections, routings);
     } catch (error) {
       await Promise.all([...Object.values(services).map((service) => service.end('SIGKILL')), kafka.close()]);
       await database.drop();
