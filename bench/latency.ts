@@ -9,7 +9,8 @@ import { startSystem } from './support/system.ts';
 
 const perSecond = Number(process.argv[2] ?? 200);
 const seconds = Number(process.argv[3] ?? 20);
-const WARM_UP_SECONDS = 5;
+/** Until the compilers of broker and services have seen enough: a young process is several times slower. */
+const WARM_UP_SECONDS = 20;
 const quiet = (): void => {};
 
 const system = await startSystem();
