@@ -54,14 +54,10 @@ class Start {
   }
 
   /** Waits for something it says. */
-  says(text: string | RegExp): Promise<boolean> {
-    return eventually(
-      () => {
-        if (this.hasEnded) throw new Error('it has ended');
-        return typeof text === 'string' ? this.output.includes(text) : text.test(this.output);
-      },
-      { ...UP, describe: () => `${String(text)} to be said; it said\n${this.output}` },
-    );
+  async says(text: string | RegExp): Promise<void> {
+    const isSaid = (): boolean => (typeof text === 'string' ? this.output.includes(text) : text.test(this.output));
+    await eventually(() => this.hasEnded || isSaid(), { ...UP, describe: () => `${String(text)} to be said; it said\n${this.output}` });
+    if (!isSaid()) throw new Error(`it ended before it said ${String(text)}; it said\n${this.output}`);
   }
 
   /** Resolves when no process of it runs any more. */

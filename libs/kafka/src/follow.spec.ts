@@ -17,6 +17,7 @@ const message = (offset: number, more: Partial<FetchedMessage> = {}): FetchedMes
 class FakeTopic implements Source {
   #appended: (() => void)[] = [];
   failures: Error[] = [];
+  offsetFailures: Error[] = [];
   refreshed = 0;
 
   constructor(
@@ -38,7 +39,12 @@ class FakeTopic implements Source {
   connect = async (): Promise<void> => undefined;
   disconnect = async (): Promise<void> => undefined;
   leaders = async () => [this.logs.map((_, partition) => partition)];
-  offsets = async (end: 'first' | 'last') => new Map((end === 'first' ? this.starts : this.ends).entries());
+
+  async offsets(end: 'first' | 'last') {
+    const failure = this.offsetFailures.shift();
+    if (failure) throw failure;
+    return new Map((end === 'first' ? this.starts : this.ends).entries());
+  }
 
   async refresh(): Promise<void> {
     this.refreshed++;
@@ -78,6 +84,8 @@ const follow = async (topic: FakeTopic) => {
   return { following, seen, close, log };
 };
 
+const answer = (type: string): Error => Object.assign(new Error(type), { type });
+
 describe('follow', () => {
   it('reads every partition to its end and goes on', async () => {
     const topic = new FakeTopic([[0, 1, 2, 3, 4].map((offset) => message(offset)), [message(0)]]);
@@ -95,6 +103,19 @@ describe('follow', () => {
     const { following, close } = await follow(new FakeTopic([[], []]));
     await expect(following.caughtUp).resolves.toBeUndefined();
     await close();
+  });
+
+  it('waits for a topic that has just been made, and for no other trouble', async () => {
+    const topic = new FakeTopic([[message(0)]]);
+    topic.offsetFailures = ['UNKNOWN_TOPIC_OR_PARTITION', 'NOT_LEADER_FOR_PARTITION', 'LEADER_NOT_AVAILABLE'].map(answer);
+    const { following, seen, close } = await follow(topic);
+    await following.caughtUp;
+    expect([seen, topic.refreshed]).toEqual([['0:0'], 3]);
+    await close();
+
+    const forbidden = new FakeTopic([[]]);
+    forbidden.offsetFailures = [answer('TOPIC_AUTHORIZATION_FAILED')];
+    await expect(follow(forbidden)).rejects.toThrow('TOPIC_AUTHORIZATION_FAILED');
   });
 
   it('catches up when the last offsets were compacted away and only an empty batch is left', async () => {

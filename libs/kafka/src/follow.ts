@@ -40,6 +40,10 @@ export type Source = {
 const MAX_WAIT_MS = 250;
 const MAX_BACKOFF_MS = 1_000;
 const READ_COMMITTED = 1;
+/** A topic that another service has just made: it is listed before every broker that is to lead a partition of it does. */
+const NOT_THERE_YET: ReadonlySet<string> = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE', 'NOT_LEADER_FOR_PARTITION']);
+const THERE_WITHIN_MS = 5_000;
+const THERE_RETRY_MS = 50;
 const MIB = 1024 * 1024;
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms));
@@ -69,12 +73,24 @@ export class TopicFollowing implements Following {
   #onCaughtUp: Pick<Waiter, 'resolve' | 'reject'> = { resolve: () => undefined, reject: () => undefined };
 
   async start(): Promise<void> {
-    await this.source.connect();
-    const [first, last] = [await this.source.offsets('first'), await this.source.offsets('last')];
+    const { first, last } = await this.#open();
     for (const [partition, offset] of first) this.#positions.set(partition, offset);
     for (const [partition, offset] of last) this.#ends.set(partition, offset);
     this.#await({ upTo: last, ...this.#onCaughtUp });
     this.#running = this.#run();
+  }
+
+  async #open(): Promise<{ readonly first: ReadonlyMap<number, number>; readonly last: ReadonlyMap<number, number> }> {
+    for (const startedMs = performance.now(); ; ) {
+      try {
+        await this.source.connect();
+        return { first: await this.source.offsets('first'), last: await this.source.offsets('last') };
+      } catch (error) {
+        if (!NOT_THERE_YET.has(protocolError(error) ?? '') || performance.now() - startedMs > THERE_WITHIN_MS) throw error;
+        await sleep(THERE_RETRY_MS);
+        await this.source.refresh(error).catch(() => undefined);
+      }
+    }
   }
 
   get lag(): number {
