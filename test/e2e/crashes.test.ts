@@ -24,7 +24,8 @@ let posthorn: Posthorn;
 let receiver: Receiver;
 
 beforeAll(async () => {
-  [posthorn, receiver] = await Promise.all([Posthorn.start('crashes'), startReceiver()]);
+  receiver = await startReceiver();
+  posthorn = await Posthorn.start('crashes');
 });
 
 afterAll(async () => {

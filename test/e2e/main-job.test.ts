@@ -33,7 +33,8 @@ let receiver: Receiver;
 let subscription: Subscription;
 
 beforeAll(async () => {
-  [posthorn, receiver] = await Promise.all([Posthorn.start('main-job'), startReceiver()]);
+  receiver = await startReceiver();
+  posthorn = await Posthorn.start('main-job');
   subscription = await posthorn.subscribe({ url: `${receiver.url}/webhooks`, event_types: ['invoice.*'], headers: { 'x-shop': 'one' } });
 });
 

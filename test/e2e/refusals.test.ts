@@ -11,7 +11,8 @@ let posthorn: Posthorn;
 let receiver: Receiver;
 
 beforeAll(async () => {
-  [posthorn, receiver] = await Promise.all([Posthorn.start('refusals'), startReceiver()]);
+  receiver = await startReceiver();
+  posthorn = await Posthorn.start('refusals');
   await posthorn.subscribe({ url: receiver.url, event_types: ['*'] });
 });
 

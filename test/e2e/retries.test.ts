@@ -12,7 +12,8 @@ let posthorn: Posthorn;
 let receiver: Receiver;
 
 beforeAll(async () => {
-  [posthorn, receiver] = await Promise.all([Posthorn.start('retries'), startReceiver()]);
+  receiver = await startReceiver();
+  posthorn = await Posthorn.start('retries');
 });
 
 afterAll(async () => {

@@ -11,7 +11,8 @@ let receiver: Receiver;
 let events = 0;
 
 beforeAll(async () => {
-  [posthorn, receiver] = await Promise.all([Posthorn.start('routing'), startReceiver()]);
+  receiver = await startReceiver();
+  posthorn = await Posthorn.start('routing');
   await posthorn.api.ask('POST', '/v1/tenants', { id: 'acme' });
 });
 

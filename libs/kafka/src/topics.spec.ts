@@ -1,6 +1,7 @@
 import { topics, type TopicName } from '@posthorn/contracts';
-import { describe, expect, it } from '@jest/globals';
-import { deviations, planOf, plansOf } from './topics.js';
+import { describe, expect, it, jest } from '@jest/globals';
+import type { Admin } from 'kafkajs';
+import { deviations, ensure, planOf, plansOf } from './topics.js';
 
 const plan = (name: TopicName, partitions?: number) => {
   const [found] = plansOf([name], 'p', partitions);
@@ -32,5 +33,34 @@ describe('topic plans', () => {
       '6 partitions, not 12',
       'retention.ms is 1, not 604800000',
     ]);
+  });
+});
+
+const answer = (type: string): Error => Object.assign(new Error(type), { type });
+
+/** A broker on which another process has just made the topic; it knows of it at the third question. */
+const anothersTopic = (createTopics: () => Promise<boolean>) => {
+  let questions = 0;
+  const admin = {
+    listTopics: async () => [],
+    createTopics,
+    fetchTopicMetadata: async () => {
+      questions += 1;
+      if (questions < 3) throw answer('UNKNOWN_TOPIC_OR_PARTITION');
+    },
+  };
+  return { admin: admin as unknown as Admin, questions: () => questions }; // As much of it as is asked.
+};
+
+describe('making a topic', () => {
+  const log = { debug: jest.fn(), info: jest.fn(), warn: jest.fn(), error: jest.fn(), fatal: jest.fn() };
+
+  it.each([
+    ['false', async () => false],
+    ['an error', async () => Promise.reject(answer('TOPIC_ALREADY_EXISTS'))],
+  ])('that another process has just made, told by %s, ends when the broker knows it', async (_, createTopics) => {
+    const { admin, questions } = anothersTopic(createTopics);
+    await ensure(admin, [plan('events.accepted')], log);
+    expect(questions()).toBe(3);
   });
 });

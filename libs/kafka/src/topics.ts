@@ -63,9 +63,19 @@ export const ensure = async (admin: Admin, plans: readonly TopicPlan[], log: Log
   if (existing.length > 0) await compare(admin, existing, log);
 };
 
-const create = async (admin: Admin, { topic, partitions, config }: TopicPlan, log: Logger): Promise<void> => {
+const create = async (admin: Admin, plan: TopicPlan, log: Logger): Promise<void> => {
+  const { topic, partitions } = plan;
+  if (await make(admin, plan)) log.info({ topic, partitions }, 'topic created');
+  else await untilKnown(admin, topic);
+};
+
+/**
+ * False when another process was faster (of which the client makes a `false` or an error), or when the topic is made but not yet
+ * known to the broker that was asked for its leaders.
+ */
+const make = async (admin: Admin, { topic, partitions, config }: TopicPlan): Promise<boolean> => {
   try {
-    const created = await admin.createTopics({
+    return await admin.createTopics({
       waitForLeaders: true,
       topics: [
         {
@@ -77,11 +87,9 @@ const create = async (admin: Admin, { topic, partitions, config }: TopicPlan, lo
         },
       ],
     });
-    if (created) log.info({ topic, partitions }, 'topic created');
   } catch (error) {
-    // Made by another process, or made but not yet known to the broker that was asked for its leaders.
-    if (!['TOPIC_ALREADY_EXISTS', 'UNKNOWN_TOPIC_OR_PARTITION'].includes(protocolError(error) ?? '')) throw error;
-    await untilKnown(admin, topic);
+    if (['TOPIC_ALREADY_EXISTS', 'UNKNOWN_TOPIC_OR_PARTITION'].includes(protocolError(error) ?? '')) return false;
+    throw error;
   }
 };
 
