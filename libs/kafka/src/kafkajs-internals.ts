@@ -1,8 +1,9 @@
 import kafkajs, { type PartitionAssigner } from 'kafkajs';
 import { createRequire } from 'node:module';
+import { encodeProduceRequestsOurselves } from './kafkajs-produce.js';
 
 /**
- * What this library uses of kafkajs 2.2.4 beyond its public interface, and the three places where it changes it. The version is pinned in
+ * What this library uses of kafkajs 2.2.4 beyond its public interface, and the places where it changes it. The version is pinned in
  * package.json: whoever raises it reads these modules again.
  */
 
@@ -156,3 +157,4 @@ const calmRequestQueue = (): void => {
 
 hookConsumerGroup();
 calmRequestQueue();
+encodeProduceRequestsOurselves();
