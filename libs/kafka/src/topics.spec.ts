@@ -39,14 +39,16 @@ describe('topic plans', () => {
 const answer = (type: string): Error => Object.assign(new Error(type), { type });
 
 /** A broker on which another process has just made the topic; it knows of it at the third question. */
-const anothersTopic = (createTopics: () => Promise<boolean>) => {
+const anothersTopic = (createTopics: () => Promise<boolean>, listed: string[] = []) => {
   let questions = 0;
   const admin = {
-    listTopics: async () => [],
+    listTopics: async () => listed,
     createTopics,
+    describeConfigs: async () => ({ resources: [] }),
     fetchTopicMetadata: async () => {
       questions += 1;
       if (questions < 3) throw answer('UNKNOWN_TOPIC_OR_PARTITION');
+      return { topics: [] };
     },
   };
   return { admin: admin as unknown as Admin, questions: () => questions }; // As much of it as is asked.
@@ -61,6 +63,13 @@ describe('making a topic', () => {
   ])('that another process has just made, told by %s, ends when the broker knows it', async (_, createTopics) => {
     const { admin, questions } = anothersTopic(createTopics);
     await ensure(admin, [plan('events.accepted')], log);
+    expect(questions()).toBe(3);
+  });
+
+  it('that is listed already, but not yet known with its leaders, waits for them too', async () => {
+    const intended = plan('events.accepted');
+    const { admin, questions } = anothersTopic(async () => Promise.reject(new Error('it is there')), [intended.topic]);
+    await ensure(admin, [intended], log);
     expect(questions()).toBe(3);
   });
 });

@@ -1,5 +1,5 @@
 import { DEFAULT_PARTITIONS, topics, topicOnBroker, type Topic, type TopicName } from '@posthorn/contracts';
-import kafkajs, { type Admin } from 'kafkajs';
+import kafkajs, { type Admin, type ITopicMetadata } from 'kafkajs';
 import { protocolError } from './errors.js';
 import type { Logger } from './settings.js';
 
@@ -59,14 +59,17 @@ export const plansOf = (names: readonly TopicName[], prefix: string, partitions?
 export const ensure = async (admin: Admin, plans: readonly TopicPlan[], log: Logger): Promise<void> => {
   const present = new Set(await admin.listTopics());
   for (const plan of plans) if (!present.has(plan.topic)) await create(admin, plan, log);
+  const { topics: metadata } = await untilKnown(
+    admin,
+    plans.map(({ topic }) => topic),
+  );
   const existing = plans.filter(({ topic }) => present.has(topic));
-  if (existing.length > 0) await compare(admin, existing, log);
+  if (existing.length > 0) await compare(admin, existing, metadata, log);
 };
 
 const create = async (admin: Admin, plan: TopicPlan, log: Logger): Promise<void> => {
   const { topic, partitions } = plan;
   if (await make(admin, plan)) log.info({ topic, partitions }, 'topic created');
-  else await untilKnown(admin, topic);
 };
 
 /**
@@ -98,12 +101,11 @@ const KNOWN_WITHIN_MS = 10_000;
 const KNOWN_RETRY_MS = 50;
 
 /** Whoever goes on to read or write must find it: five processes that start on an empty broker make the same topics at once. */
-const untilKnown = async (admin: Admin, topic: string): Promise<void> => {
+const untilKnown = async (admin: Admin, topics: string[]): Promise<{ topics: readonly ITopicMetadata[] }> => {
   const startedMs = performance.now();
   for (;;) {
     try {
-      await admin.fetchTopicMetadata({ topics: [topic] });
-      return;
+      return await admin.fetchTopicMetadata({ topics });
     } catch (error) {
       const pending = ['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE'].includes(protocolError(error) ?? '');
       if (!pending || performance.now() - startedMs > KNOWN_WITHIN_MS) throw error;
@@ -112,8 +114,7 @@ const untilKnown = async (admin: Admin, topic: string): Promise<void> => {
   }
 };
 
-const compare = async (admin: Admin, plans: readonly TopicPlan[], log: Logger): Promise<void> => {
-  const { topics: metadata } = await admin.fetchTopicMetadata({ topics: plans.map(({ topic }) => topic) });
+const compare = async (admin: Admin, plans: readonly TopicPlan[], metadata: readonly ITopicMetadata[], log: Logger): Promise<void> => {
   const { resources } = await admin.describeConfigs({
     includeSynonyms: false,
     resources: plans.map(({ topic, config }) => ({ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames: Object.keys(config) })),
