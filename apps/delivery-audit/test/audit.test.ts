@@ -123,6 +123,14 @@ describe('the audit', () => {
     });
   });
 
+  it('tells them page by page', async () => {
+    const path = `${TENANT}/deliveries/${deliveryId('default', 'e1', 'sub_1')}/attempts?page_size=1`;
+    const { body: one } = await get<Page<AttemptView>>(path);
+    const { body: two } = await get<Page<AttemptView>>(`${path}&page_token=${one.next_page_token}`);
+    expect([one, two].map(({ data }) => data.map(({ number }) => number))).toEqual([[1], [2]]);
+    expect(two.next_page_token).toBeUndefined();
+  });
+
   it('lists the deliveries of an event', async () => {
     const { body } = await get<Page<DeliveryView>>(`${TENANT}/events/e1/deliveries`);
     expect(body.data.map(({ subscription_id, status }) => `${subscription_id} ${status}`).toSorted()).toEqual(['sub_1 delivered', 'sub_2 pending']);
@@ -161,7 +169,7 @@ describe('the audit', () => {
     ['/deliveries?status=done', 'status'],
     ['/deliveries?subscription=a&subscription=b', 'subscription'],
     ['/events/e1/deliveries?status=failed', 'status'],
-    [`/deliveries/${deliveryId('default', 'e1', 'sub_1')}/attempts?page_size=1`, 'page_size'],
+    [`/deliveries/${deliveryId('default', 'e1', 'sub_1')}/attempts?page_size=0`, 'page_size'],
   ])('refuses %s', async (path, field) => {
     expect(await get(TENANT + path)).toMatchObject({ status: 422, body: { code: 'invalid', errors: [{ path: field }] } });
   });

@@ -1,6 +1,7 @@
 import type { Consumer, EachBatchPayload, Kafka as Client } from 'kafkajs';
-import { decodeDone, encodeDone } from './commit-metadata.js';
+import { encodeDone } from './commit-metadata.js';
 import { messageOf } from './errors.js';
+import { committedProgress, keyOf, logOffsets } from './group-offsets.js';
 import { receive, type Incoming, type IncomingRecord, type Partition } from './incoming.js';
 import { capturing, hook, type Cluster, type ConsumerGroup, type FetchedMessage, type GroupHooks, type PartitionCommit, type TopicPartitions } from './kafkajs-internals.js';
 import { PartitionWindow, type Progress } from './partition-window.js';
@@ -56,8 +57,6 @@ const HEARTBEAT_MS = 2_000;
 const SESSION_TIMEOUT_MS = 10_000;
 /** How long a fetch waits for new records; bounds how late a resumed partition is read again. */
 const MAX_WAIT_MS = 100;
-
-const keyOf = (topic: string, partition: number): string => `${topic}/${partition}`;
 
 const sameProgress = (a: Progress, b: Progress): boolean =>
   a.offset === b.offset &&
@@ -413,40 +412,3 @@ export class GroupConsumption implements Consumption, GroupHooks {
     else this.exit({ ...worst }, 'a partition makes no progress; a new start may help');
   }
 }
-
-/** What the group has committed; where it has not, the beginning of the log. */
-const committedProgress = async (group: ConsumerGroup, assigned: readonly TopicPartitions[]): Promise<ReadonlyMap<string, Progress>> => {
-  const { coordinator, groupId, cluster } = group;
-  if (!coordinator || assigned.length === 0) return new Map();
-  const { responses } = await coordinator.offsetFetch({
-    groupId,
-    topics: assigned.map(({ topic, partitions }) => ({ topic, partitions: partitions.map((partition) => ({ partition })) })),
-  });
-  const beginnings = await logOffsets(cluster, assigned, true);
-  const progress = new Map<string, Progress>();
-  for (const { topic, partitions } of responses) {
-    for (const { partition, offset, metadata } of partitions) {
-      const key = keyOf(topic, partition);
-      const committed = Number(offset);
-      progress.set(
-        key,
-        committed < 0 ? { offset: beginnings.get(key) ?? 0, done: [] } : { offset: committed, done: decodeDone(committed, metadata) },
-      );
-    }
-  }
-  return progress;
-};
-
-const logOffsets = async (
-  cluster: Cluster,
-  assigned: readonly TopicPartitions[],
-  fromBeginning: boolean,
-): Promise<ReadonlyMap<string, number>> => {
-  if (assigned.length === 0) return new Map();
-  const topics = await cluster.fetchTopicsOffset(
-    assigned.map(({ topic, partitions }) => ({ topic, fromBeginning, partitions: partitions.map((partition) => ({ partition })) })),
-  );
-  return new Map(
-    topics.flatMap(({ topic, partitions }) => partitions.map(({ partition, offset }) => [keyOf(topic, partition), Number(offset)] as const)),
-  );
-};

@@ -1,10 +1,13 @@
-import type { Attempt, Page, Trigger } from '@posthorn/contracts';
+import { pageSize, type Attempt, type Page, type Trigger } from '@posthorn/contracts';
+import { decodePageToken, encodePageToken } from '@posthorn/service-kit';
 import { z } from 'zod';
 import type { Database } from './database.js';
 import { Conditions } from './sql.js';
 
-/** No parameters: a page holds them all. */
-export const attemptsQuery = z.strictObject({});
+export const attemptsQuery = z.strictObject({ page_size: pageSize, page_token: z.string().max(1024).optional() });
+
+/** Round and number of the last attempt of the page before. */
+const position = z.tuple([z.number().int(), z.number().int()]);
 
 /** An attempt as the API shows it. */
 export type AttemptView = Attempt & { readonly round: number; readonly number: number; readonly trigger: Trigger };
@@ -27,13 +30,26 @@ const viewOf = ({ started_at, response, error, ...row }: Row): AttemptView => ({
   ...(error && { error }),
 });
 
-/** In the order in which they were made. A page holds them all: a delivery has as many as its retry schedule and its rounds allow. */
-export const listAttempts = async (database: Database, deliveryId: string, day: string): Promise<Page<AttemptView>> => {
+/** In the order in which they were made. */
+export const listAttempts = async (
+  database: Database,
+  deliveryId: string,
+  day: string,
+  { page_size, page_token }: z.infer<typeof attemptsQuery>,
+): Promise<Page<AttemptView>> => {
   const conditions = new Conditions().add('day = ?::date and delivery_id = ?', day, deliveryId);
+  if (page_token !== undefined) {
+    const [round, number] = decodePageToken(position, page_token);
+    conditions.add('(round, number) > (?::integer, ?::integer)', String(round), String(number));
+  }
   const rows = await database.query<Row>(
     `select round, number, started_at, duration_ms, request, response, error, trigger
-     from audit.attempts where ${conditions.text} order by round, number`,
+     from audit.attempts where ${conditions.text} order by round, number limit ${page_size + 1}`,
     conditions.parameters,
   );
-  return { data: rows.map(viewOf) };
+  const data = rows.slice(0, page_size).map(viewOf);
+  const last = data.at(-1);
+  return rows.length <= page_size || last === undefined
+    ? { data }
+    : { data, next_page_token: encodePageToken([last.round, last.number]) };
 };

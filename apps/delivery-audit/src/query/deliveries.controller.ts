@@ -21,9 +21,9 @@ export class DeliveriesController {
 
   @Get(':id/attempts')
   async attempts(@Param('tenant') tenant: string, @Param('id') id: string, @Query() query: unknown): Promise<Page<AttemptView>> {
-    parseOrRefuse(attemptsQuery, query);
+    const listing = parseOrRefuse(attemptsQuery, query);
     const day = (await dayOfDelivery(this.database, tenant, id)) ?? unknownDelivery();
-    return listAttempts(this.database, id, day);
+    return listAttempts(this.database, id, day, listing);
   }
 }
 
