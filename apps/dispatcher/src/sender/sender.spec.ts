@@ -153,6 +153,41 @@ describe('the sender', () => {
     expect(outcomes.made).toHaveLength(1);
   });
 
+  it.each([
+    ['was cut off by the end of the process', { error: { code: 'aborted' as const, message: 'aborted' } }, false],
+    ['failed when its partition had been taken away', {}, true],
+  ])('leaves an attempt that %s to whoever makes it again', async (_, rest, revoked) => {
+    const { sender, attempts, outcomes, retries } = sending(subscription('sub_a', ['*']));
+    const record = requested(requestFor(['sub_a']));
+    sender.onRecord(record);
+    record.revoked = revoked;
+    await attempts[0]?.end(failure(rest));
+    expect([outcomes.made, retries.made, record.timesDone, sender.core.inFlight]).toEqual([[], [], 0, 0]);
+  });
+
+  it('makes a retry once, though a crash had it written twice', async () => {
+    const { sender, attempts, outcomes, retries } = sending(subscription('sub_a', ['*']));
+    const retry = requestFor(['sub_a'], { number: 2, trigger: 'retry' });
+    const [first, again, next] = [requested(retry), requested(retry), requested({ ...retry, number: 3 })];
+    sender.onRecord(first);
+    await attempts[0]?.end(failure());
+    await outcomes.settleAll();
+    await retries.settleAll();
+    sender.onRecord(again);
+    sender.onRecord(next);
+    await turn();
+    expect([attempts.length, retries.made.length, first.timesDone, again.timesDone, next.timesDone]).toEqual([2, 1, 1, 1, 0]);
+  });
+
+  it('makes a retry again whose outcome did not get into Kafka', async () => {
+    const { sender, attempts } = sending(subscription('sub_a', ['*']));
+    const retry = requestFor(['sub_a'], { number: 2, trigger: 'retry' });
+    sender.onRecord(requested(retry));
+    await attempts[0]?.end(failure());
+    sender.onRecord(requested(retry));
+    expect(attempts).toHaveLength(2);
+  });
+
   it('refuses a record in a version that it does not know', () => {
     const { sender } = sending();
     const record = new FakeRecord('deliveries.requested', requestFor(['sub_a']), { headers: { schema: '99' } });

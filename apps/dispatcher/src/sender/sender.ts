@@ -1,10 +1,11 @@
-import { requireKnownSchema, unframe, type Outcome, type RequestedHead, type TopicName } from '@posthorn/contracts';
+import { deliveryId, requireKnownSchema, unframe, type Outcome, type RequestedHead, type TopicName } from '@posthorn/contracts';
 import { afterAttempt } from '@posthorn/domain';
 import type { AttemptRequest, AttemptResult } from '@posthorn/egress';
 import type { IncomingRecord, OutgoingRecord } from '@posthorn/kafka';
 import { tierFor } from '../delay/wheel.js';
 import type { RegistryFeed } from '../registry/registry-feed.js';
 import { outcomeOf, Request } from './delivery.js';
+import { RecentAttempts } from './recent-attempts.js';
 import { SenderCore } from './sender-core.js';
 import type { SendingTerms, Subscriptions } from './subscriptions.js';
 
@@ -31,6 +32,7 @@ type Delivery = { readonly request: Request; readonly subscription: string };
 export class Sender {
   readonly core: SenderCore<Delivery>;
   readonly #parts: SenderParts;
+  readonly #recentRetries = new RecentAttempts();
 
   constructor(parts: SenderParts) {
     this.#parts = parts;
@@ -60,6 +62,10 @@ export class Sender {
 
   async #send(delivery: Delivery): Promise<void> {
     if (delivery.request.revoked) return;
+    if (this.#isRepeated(delivery)) {
+      delivery.request.oneDone();
+      return;
+    }
     const terms = this.#parts.subscriptions.get(delivery.subscription);
     if (terms === undefined) await this.#cancel(delivery, 'the subscription was deleted');
     else if (!terms.enabled) await this.#cancel(delivery, 'the subscription is disabled');
@@ -69,6 +75,8 @@ export class Sender {
   async #attempt({ request, subscription }: Delivery, terms: SendingTerms): Promise<void> {
     const { head, payload } = request;
     const { attempt, verdict } = await this.#parts.attempt({ eventId: head.event.id, payload, subscription: terms });
+    // Cut off by our own end, or the partition has a new owner: the attempt is made again there, and one chain of retries is enough.
+    if (!verdict.success && (request.revoked || verdict.error.code === 'aborted')) return;
     const nowMs = Date.now();
     const step = afterAttempt(verdict.success ? { kind: 'success' } : { kind: 'failure', ...verdict }, {
       number: head.number,
@@ -81,7 +89,12 @@ export class Sender {
       this.#write(request, outcome, nowMs),
       step.status === 'retrying' && this.#retryLater(request, subscription, step.dueAtMs, nowMs),
     ]);
+    if (isRetry(head)) this.#recentRetries.add(keyOf(head, subscription));
     request.oneDone();
+  }
+
+  #isRepeated({ request: { head }, subscription }: Delivery): boolean {
+    return isRetry(head) && this.#recentRetries.has(keyOf(head, subscription));
   }
 
   async #cancel({ request, subscription }: Delivery, reason: string): Promise<void> {
@@ -100,3 +113,8 @@ export class Sender {
     return this.#parts.send({ topic, ...request.retryRecord(subscription, dueAtMs) });
   }
 }
+
+const isRetry = ({ number }: RequestedHead): boolean => number > 1;
+
+const keyOf = ({ event, round, number }: RequestedHead, subscription: string): string =>
+  `${deliveryId(event.tenant, event.id, subscription)}/${round}/${number}`;
