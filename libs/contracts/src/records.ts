@@ -95,7 +95,6 @@ export type Attempt = z.infer<typeof attempt>;
 
 /** Where the delivery stands after this outcome. */
 export const outcomeStatus = z.enum(['delivered', 'retrying', 'failed', 'cancelled']);
-export type OutcomeStatus = z.infer<typeof outcomeStatus>;
 
 /** What became of attempt `number` of a delivery; without `attempt` when it ended before a request was made. */
 const outcome = z.object({

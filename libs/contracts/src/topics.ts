@@ -1,4 +1,4 @@
-import { recordSchemas, type RecordName } from './records.js';
+import type { RecordName } from './records.js';
 
 /** A record's `schema` header. A reader ignores unknown fields and refuses an unknown version. */
 export const SCHEMA_HEADER = 'schema';
@@ -151,6 +151,3 @@ export const topics: readonly Topic[] = [
 
 /** `posthorn.events.inbound.v1`: the name on the broker. */
 export const topicOnBroker = (prefix: string, name: TopicName): string => `${prefix}.${name}.v1`;
-
-export const recordSchemaOf = ({ record }: Topic): (typeof recordSchemas)[RecordName] | undefined =>
-  record && recordSchemas[record];

@@ -13,7 +13,7 @@ const rowsOf = (value: Buffer): Rows => {
 };
 
 /** Lets everything run that needs no further input; batches are due at once. */
-const settled = (): Promise<void> => new Promise((resolve) => void setTimeout(resolve, 5));
+const settled = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
 class Scene {
   readonly done: string[] = [];

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { unframe, type RequestedHead, type Routed } from '@posthorn/contracts';
+import { recordSchemas, unframe, type RequestedHead, type Routed } from '@posthorn/contracts';
 import type { OutgoingRecord } from '@posthorn/kafka';
 import { RegistryFeed } from '../registry/registry-feed.js';
 import { Calls, data, event, FakeRecord, subscription } from '../spec-support/records.js';
@@ -54,6 +54,16 @@ describe('the router', () => {
     }
     expect(decisions()).toMatchObject([{ event_id: 'evt_1', position: 4, accepted_at: event.acceptedtime }]);
     expect(decisions()[0]?.subscriptions.toSorted()).toEqual(['a', 'b', 'cc']);
+  });
+
+  it('writes records as the catalogue describes them', () => {
+    const { router, learn, sent } = routing();
+    learn(1, 'a', '*');
+    router.onRecord(accepted());
+    expect(sent.made.map(({ topic }) => topic).toSorted()).toEqual(['requested', 'routed']);
+    for (const { topic, value } of sent.made) {
+      recordSchemas[topic as 'requested' | 'routed'].strict().parse(JSON.parse(String(value))); // The topics' names above.
+    }
   });
 
   it('states the decision also when nothing matched', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { deliveryId, unframe, type Outcome, type RequestedHead, type SubscriptionState } from '@posthorn/contracts';
+import { deliveryId, recordSchemas, unframe, type Outcome, type RequestedHead, type SubscriptionState } from '@posthorn/contracts';
 import type { AttemptRequest, AttemptResult } from '@posthorn/egress';
 import type { OutgoingRecord } from '@posthorn/kafka';
 import { RegistryFeed } from '../registry/registry-feed.js';
@@ -100,6 +100,7 @@ describe('the sender', () => {
     const { head, data: carried } = unframe<RequestedHead>(retry?.value as Buffer);
     expect(head).toMatchObject({ subscriptions: ['sub_a'], round: 0, number: 2, trigger: 'retry' });
     expect(carried).toEqual(data);
+    recordSchemas.requested.strict().parse(JSON.parse(String(retry?.value)));
     expect(outcomes.made.find(({ status }) => status === 'retrying')?.next_attempt_at).toBe(head.due_at);
     await outcomes.settleAll();
     expect(record.timesDone).toBe(0);
@@ -129,6 +130,14 @@ describe('the sender', () => {
     ]);
     expect(attempts).toEqual([]);
     expect(record.timesDone).toBe(1);
+  });
+
+  it('writes outcomes as the catalogue describes them', async () => {
+    const { sender, attempts, outcomes } = sending(subscription('sub_a', ['*']));
+    sender.onRecord(requested(requestFor(['sub_a', 'sub_gone'])));
+    await attempts[0]?.end(failure());
+    const schema = recordSchemas.attempted.shape.outcomes.element.strict();
+    expect(outcomes.made.map((outcome) => schema.parse(JSON.parse(JSON.stringify(outcome))).status).toSorted()).toEqual(['cancelled', 'retrying']);
   });
 
   it('does not call a subscription unknown before it has read as far as the router had', async () => {
