@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import type { Envelope } from './envelope.js';
+import { timestamp } from './rest/names.js';
+import { schemaPolicy, unknownEventTypes } from './rest/tenants.js';
+import { scope } from './rest/api-keys.js';
 
-const timestamp = z.iso.datetime({ offset: true });
 
 const envelope = z.object({
   specversion: z.literal('1.0'),
@@ -76,7 +78,7 @@ export const attemptErrorCode = z.enum([
 export type AttemptErrorCode = z.infer<typeof attemptErrorCode>;
 
 /** One HTTP request and what came of it. */
-const attempt = z.object({
+export const attempt = z.object({
   started_at: timestamp,
   duration_ms: z.number().nonnegative(),
   request: z.object({ url: z.string(), headers: z.record(z.string(), z.string()) }),
@@ -157,11 +159,87 @@ export type Rejection = z.infer<typeof rejected>;
 const encrypted = z.object({ key_id: z.string(), ciphertext: z.base64() });
 export type Encrypted = z.infer<typeof encrypted>;
 
-const tenantState = z.object({ kind: z.literal('tenant'), id: z.string(), name: z.string() });
+const tenantState = z.object({
+  kind: z.literal('tenant'),
+  id: z.string(),
+  name: z.string(),
+  settings: z.object({ schema_policy: schemaPolicy, unknown_event_types: unknownEventTypes, retention_ms: z.number().int() }),
+  created_at: timestamp,
+  updated_at: timestamp,
+});
 export type TenantState = z.infer<typeof tenantState>;
+
+const eventTypeState = z.object({
+  kind: z.literal('event_type'),
+  /** `<tenant>/<name>` */
+  id: z.string(),
+  tenant: z.string(),
+  name: z.string(),
+  description: z.string(),
+  /** Of the schema; earlier ones are in the history. */
+  version: z.number().int().positive(),
+  schema: z.union([z.record(z.string(), z.unknown()), z.boolean()]).optional(),
+  example: z.unknown().optional(),
+  archived: z.boolean(),
+  created_at: timestamp,
+  updated_at: timestamp,
+});
+export type EventTypeState = z.infer<typeof eventTypeState>;
+
+const apiKeyState = z.object({
+  kind: z.literal('api_key'),
+  id: z.string(),
+  name: z.string(),
+  /** SHA-256 of the key in hexadecimal. The key has 256 random bits: there is nothing to be gained from a slow hash. */
+  hash: z.string(),
+  prefix: z.string(),
+  scopes: z.array(scope),
+  /** Absent: all tenants. */
+  tenant: z.string().optional(),
+  expires_at: timestamp.optional(),
+  created_at: timestamp,
+});
+export type ApiKeyState = z.infer<typeof apiKeyState>;
+
+/** The pair that portal tokens are signed with: every service verifies with the public key, only the registry can sign. */
+const portalKeyState = z.object({
+  kind: z.literal('portal_key'),
+  id: z.string(),
+  /** Ed25519, the 32 bytes in base64url (RFC 8037 member `x`). */
+  public_key: z.string(),
+  /** The 32 bytes in base64url (RFC 8037 member `d`), encrypted. */
+  private_key: encrypted,
+  created_at: timestamp,
+});
+export type PortalKeyState = z.infer<typeof portalKeyState>;
 
 export const disabledReason = z.enum(['by_user', 'gone', 'failing']);
 export type DisabledReason = z.infer<typeof disabledReason>;
+
+/** What is encrypted begins with `whsec_` (an HMAC secret, scheme `v1`) or `whsk_` (an Ed25519 private key, scheme `v1a`). */
+const signingSecret = encrypted.extend({
+  scheme: z.enum(['v1', 'v1a']),
+  /** Signs until then, beside the newest; absent on the newest. */
+  expires_at: timestamp.optional(),
+});
+export type SigningSecret = z.infer<typeof signingSecret>;
+
+const authenticationState = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('none') }),
+  z.object({ type: z.literal('api_key'), header: z.string(), key: encrypted }),
+  z.object({ type: z.literal('token'), token: encrypted }),
+  z.object({ type: z.literal('basic'), username: z.string(), password: encrypted }),
+  z.object({ type: z.literal('bearer'), token: encrypted }),
+  z.object({
+    type: z.literal('oauth2_client_credentials'),
+    token_url: z.string(),
+    client_id: z.string(),
+    client_secret: encrypted,
+    scope: z.string().optional(),
+  }),
+  z.object({ type: z.literal('mtls'), certificate: z.string(), private_key: encrypted, ca: z.string().optional() }),
+]);
+export type AuthenticationState = z.infer<typeof authenticationState>;
 
 const subscriptionState = z.object({
   kind: z.literal('subscription'),
@@ -172,24 +250,47 @@ const subscriptionState = z.object({
   type: z.literal('rest'),
   url: z.string(),
   event_types: z.array(z.string()),
+  /** CEL; compiled once before it got here. */
+  filter: z.string().optional(),
   enabled: z.boolean(),
   disabled_reason: disabledReason.optional(),
+  disabled_at: timestamp.optional(),
+  /** Enabled at this URL since then: what an attempt from before it says no longer counts against it. */
+  enabled_since: timestamp,
+  payload: z.object({
+    format: z.enum(['standard', 'cloudevents', 'cloudevents_binary', 'context', 'raw', 'transform']),
+    transform: z.string().optional(),
+    context: z.unknown().optional(),
+  }),
+  authentication: authenticationState,
   headers: z.record(z.string(), z.string()),
   policy: z.object({
     timeout_ms: z.number().int(),
     max_concurrency: z.number().int(),
     /** Waits before the second, third, … attempt; absent means the default schedule. */
     retry_schedule_ms: z.array(z.number().int()).optional(),
+    rate_limit: z.object({ per_second: z.number(), burst: z.number().int() }).optional(),
+    ordering: z.enum(['none', 'by_key']),
+    /** Absent: any 2xx. */
+    success: z.object({ statuses: z.array(z.string()) }).optional(),
+    /** 0: never. */
+    disable_after_ms: z.number().int(),
   }),
   metadata: z.record(z.string(), z.string()),
   /** Newest first; more than one during a rotation. */
-  signing_secrets: z.array(encrypted).min(1),
+  signing_secrets: z.array(signingSecret).min(1),
   created_at: timestamp,
   updated_at: timestamp,
 });
 export type SubscriptionState = z.infer<typeof subscriptionState>;
 
-export const aggregateState = z.discriminatedUnion('kind', [tenantState, subscriptionState]);
+export const aggregateState = z.discriminatedUnion('kind', [
+  tenantState,
+  eventTypeState,
+  subscriptionState,
+  apiKeyState,
+  portalKeyState,
+]);
 export type AggregateState = z.infer<typeof aggregateState>;
 
 /**
@@ -219,10 +320,29 @@ const domainEvent = z.object({
   data: z.record(z.string(), z.unknown()),
   /** Id of the key, or the service, that caused it. */
   actor: z.string(),
+  /** What it was done in answer to: a request, a delivery, another event. */
+  cause: z.string().optional(),
   at: timestamp,
 });
 
-export const recordSchemas = { accepted, requested, routed, attempted, rejected, registryState, domainEvent };
+/** `operations`: what the people who run a tenant, or Posthorn, want to be told. */
+const operation = z.object({
+  /** Derived from what it tells of, so that telling it twice gives the same id. */
+  id: z.string(),
+  type: z.enum(['subscription.disabled']),
+  tenant: z.string(),
+  /** Id of what it is about. */
+  subject: z.string(),
+  time: timestamp,
+  data: z.record(z.string(), z.unknown()),
+});
+export type Operation = z.infer<typeof operation>;
+
+/** `keys.used`: an API key was used at a service; at most once a minute. */
+const keyUsed = z.object({ key_id: z.string(), service: z.string(), at: timestamp });
+export type KeyUsed = z.infer<typeof keyUsed>;
+
+export const recordSchemas = { accepted, requested, routed, attempted, rejected, registryState, domainEvent, operation, keyUsed };
 export type RecordName = keyof typeof recordSchemas;
 
 /** The heads of framed records, as code handles them: the envelope keeps its declared type. */

@@ -38,6 +38,8 @@ export type TopicName =
   | 'events.accepted'
   | 'registry.log'
   | 'registry.state'
+  | 'keys.used'
+  | 'operations'
   | 'deliveries.routed'
   | 'deliveries.requested'
   | 'deliveries.attempted'
@@ -111,7 +113,23 @@ export const topics: readonly Topic[] = [
     cleanup: 'compact',
     record: 'registryState',
     writers: ['subscription-registry'],
-    readers: ['event-ingestion', 'dispatcher'],
+    readers: ['subscription-registry', 'event-ingestion', 'dispatcher', 'delivery-audit'],
+  }),
+  topic('keys.used', {
+    key: 'API key and service',
+    partitions: 1,
+    cleanup: 'compact',
+    record: 'keyUsed',
+    writers: ['subscription-registry', 'event-ingestion', 'delivery-audit'],
+    readers: ['subscription-registry'],
+  }),
+  topic('operations', {
+    key: 'tenant',
+    partitions: 1,
+    retentionMs: 14 * DAY,
+    record: 'operation',
+    writers: ['subscription-registry'],
+    readers: ['operators'],
   }),
   topic('deliveries.routed', {
     key: 'event id',
@@ -135,7 +153,7 @@ export const topics: readonly Topic[] = [
     retentionMs: 7 * DAY,
     record: 'attempted',
     writers: ['dispatcher sender'],
-    readers: ['delivery-audit'],
+    readers: ['delivery-audit', 'subscription-registry'],
   }),
   ...delayTiers.map(({ name, ms }) =>
     topic(`deliveries.delayed.${name}`, {
