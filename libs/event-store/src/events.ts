@@ -16,20 +16,27 @@ export type RecordedEvent = {
   readonly data: Readonly<Record<string, unknown>>;
   /** Who caused it: the id of a key or of a service. */
   readonly actor: string;
+  /** What it was done in answer to: a request, a delivery, another event. */
+  readonly cause?: string;
   readonly at: string;
 };
 
 /** As the driver hands it over: bigint as text. */
-export type EventRow = Omit<RecordedEvent, 'position' | 'at'> & { readonly position: string; readonly at: Date };
+export type EventRow = Omit<RecordedEvent, 'position' | 'cause' | 'at'> & {
+  readonly position: string;
+  readonly cause: string | null;
+  readonly at: Date;
+};
 
-export const EVENT_COLUMNS = 'position, stream, version, type, data, actor, at';
+export const EVENT_COLUMNS = 'position, stream, version, type, data, actor, cause, at';
 
-export const recordedEvent = ({ position, stream, version, type, data, actor, at }: EventRow): RecordedEvent => ({
+export const recordedEvent = ({ position, stream, version, type, data, actor, cause, at }: EventRow): RecordedEvent => ({
   position: Number(position),
   stream,
   version,
   type,
   data,
   actor,
+  ...(cause !== null && { cause }),
   at: at.toISOString(),
 });

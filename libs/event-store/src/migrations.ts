@@ -34,5 +34,17 @@ export const eventStoreMigrations = (schema: string): (new () => MigrationInterf
     }
   }
 
-  return [CreateEventStore1795255200000];
+  class AddCause1795341600000 implements MigrationInterface {
+    readonly name = 'AddCause1795341600000';
+
+    async up(runner: QueryRunner): Promise<void> {
+      await runner.query(`alter table ${events} add column cause text`);
+    }
+
+    async down(runner: QueryRunner): Promise<void> {
+      await runner.query(`alter table ${events} drop column cause`);
+    }
+  }
+
+  return [CreateEventStore1795255200000, AddCause1795341600000];
 };

@@ -31,9 +31,15 @@ afterEach(async () => {
 const append = async (): Promise<number> => {
   const at = new Date().toISOString();
   const events = [{ type: String(version + 1), data: {}, at }];
-  const result = await store.append({ stream: 's', expectedVersion: version++, events, actor: 'tester' }, () => Promise.resolve());
+  const result = await store.append([{ stream: 's', expectedVersion: version++, events }], { actor: 'tester' }, () => Promise.resolve());
   if (result.kind !== 'appended') throw new Error('not appended');
   return result.events[0]?.position ?? 0;
+};
+
+/** Appends the first event of a stream; its type is the stream's name. */
+const begin = (stream: string, project: () => Promise<void>) => {
+  const events = [{ type: stream, data: {}, at: new Date().toISOString() }];
+  return store.append([{ stream, expectedVersion: 0, events }], { actor: 'tester' }, project);
 };
 
 const start = (publish: RelayOptions['publish'], options: Partial<RelayOptions> = {}): Relay => {
@@ -62,6 +68,20 @@ const until = async (condition: () => boolean | Promise<boolean>): Promise<void>
 const killSession = (): Promise<unknown> =>
   database.pool.query('select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1', [`relay ${relayName}`]);
 
+/** How many appends wait for another one's commit. */
+const waitingForTheirTurn = async (): Promise<number> => {
+  const { rows } = await database.pool.query<{ count: string }>(
+    `select count(*) from pg_locks where locktype = 'advisory' and not granted
+     and database = (select oid from pg_database where datname = current_database())`,
+  );
+  return Number(rows[0]?.count);
+};
+
+/** Resolves when the relay has had this many turns of its connection since. */
+const looksAt = async (relay: Relay, times: number): Promise<void> => {
+  for (let turn = 0; turn < times; turn++) await relay.behindMs();
+};
+
 describe('one relay', () => {
   it('publishes in order, in batches, what was there and what comes', async () => {
     for (let i = 0; i < 5; i++) await append();
@@ -86,6 +106,32 @@ describe('one relay', () => {
     const relay = start(() => Promise.resolve(), { pollMs: 60_000 });
     await until(() => relay.role === 'leader');
     await expect(relay.waitUntilRelayed(await append(), 5_000)).resolves.toBe(true);
+  });
+
+  it('skips nothing of two writers of whom the one that drew its number first commits last', async () => {
+    const published: string[] = [];
+    const relay = start(into(published), { pollMs: 10 });
+    await relay.waitUntilRelayed(await append(), 5_000);
+    let drawn: (() => void) | undefined;
+    let commit: (() => void) | undefined;
+    const firstHasDrawn = new Promise<void>((resolve) => (drawn = resolve));
+    const mayCommit = new Promise<void>((resolve) => (commit = resolve));
+    const first = begin(`first of ${relayName}`, () => {
+      drawn?.();
+      return mayCommit;
+    });
+    await firstHasDrawn;
+    let secondIsIn = false;
+    const second = begin(`second of ${relayName}`, () => Promise.resolve()).then(() => (secondIsIn = true));
+    // The relay looks again and again meanwhile; would the second get past the first, it would be published now and the first never.
+    await until(async () => (await waitingForTheirTurn()) === 1);
+    await looksAt(relay, 3);
+    expect([published, secondIsIn]).toEqual([['1'], false]);
+
+    commit?.();
+    await Promise.all([first, second]);
+    await until(() => published.length === 3);
+    expect(published).toEqual(['1', `first of ${relayName}`, `second of ${relayName}`]);
   });
 
   it('tells who waits in vain', async () => {
