@@ -1,4 +1,5 @@
 import { Controller, HttpCode, Param, Post, Req } from '@nestjs/common';
+import { Scoped } from '@posthorn/service-kit';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { RestDoor } from './rest-door.js';
 
@@ -21,12 +22,14 @@ export class EventsController {
   constructor(private readonly door: RestDoor) {}
 
   @Post()
+  @Scoped('events:write')
   @HttpCode(ACCEPTED)
   publish(@Param('tenant') tenant: string, @Req() request: FastifyRequest): Promise<object> {
     return this.door.publish({ tenant, headers: request.headers, body: bodyOf(request) });
   }
 
   @Post('batch')
+  @Scoped('events:write')
   @HttpCode(ACCEPTED)
   publishBatch(@Param('tenant') tenant: string, @Req() request: FastifyRequest): Promise<object> {
     return this.door.publishBatch({ tenant, headers: request.headers, body: bodyOf(request) });

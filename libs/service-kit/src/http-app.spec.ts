@@ -4,7 +4,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { adminKeyOnly, Open } from './auth.js';
+import { adminKeyOnly, Open, Scoped } from './access/index.js';
 import { createHttpApp } from './http-app.js';
 import { createLog } from './log.js';
 import { parseOrRefuse, Problem } from './problem.js';
@@ -21,26 +21,31 @@ class ThingsController {
   }
 
   @Get('v1/things/:id')
+  @Scoped('registry:read')
   thing(@Req() request: FastifyRequest<{ Params: { id: string } }>): object {
-    return { id: request.params.id, actor: request.actor };
+    return { id: request.params.id, actor: request.caller.actor };
   }
 
   @Post('v1/things')
+  @Scoped('registry:read')
   create(@Body() body: unknown): object {
     return parseOrRefuse(z.strictObject({ name: z.string() }), body);
   }
 
   @Get('v1/broken')
+  @Scoped('registry:read')
   broken(): never {
     throw new Error('the password is hunter2');
   }
 
   @Get('v1/busy')
+  @Scoped('registry:read')
   busy(): never {
     throw new Problem('rate_limited', 'Too many.', { headers: { 'retry-after': '7' } });
   }
 
   @Get('v1/teapot')
+  @Scoped('registry:read')
   teapot(): never {
     throw new HttpException('short and stout', 418);
   }

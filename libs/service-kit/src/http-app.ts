@@ -5,10 +5,12 @@ import { Catch, type ArgumentsHost, type DynamicModule, type ExceptionFilter } f
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { guard, type Authenticate } from './auth.js';
+import { authorizer, type Authenticate } from './access/authorize.js';
+import { guard } from './access/guard.js';
 import { KnownRoutes } from './known-routes.js';
 import { NestLog, type Log } from './log.js';
 import type { ObserveRequest } from './metrics.js';
+import { schemaPipe } from './openapi/schema-pipe.js';
 import { Problem, PROBLEM_MEDIA_TYPE, problemOf } from './problem.js';
 
 export type HttpAppOptions = {
@@ -119,7 +121,7 @@ const observeRequests = (fastify: FastifyInstance, log: Log, observe: ObserveReq
         duration_ms: Math.round(reply.elapsedTime * 1_000) / 1_000,
         remote_address: request.ip,
         user_agent: request.headers['user-agent'],
-        actor: request.actor,
+        actor: request.caller.actor,
       };
       log.debug(fields, 'request');
     }
@@ -158,7 +160,7 @@ export const createHttpApp = async (options: HttpAppOptions): Promise<NestFastif
   // Text is not among what any of our routes takes; unread, it is a 415 instead of a puzzling 422.
   fastify.removeContentTypeParser('text/plain');
   observeRequests(fastify, log, options.observe);
-  guard(fastify, options.authenticate);
+  guard(fastify, authorizer(options.authenticate));
   await options.fastify?.(fastify);
 
   const app = await NestFactory.create<NestFastifyApplication>(options.module, adapter, {
@@ -166,6 +168,7 @@ export const createHttpApp = async (options: HttpAppOptions): Promise<NestFastif
     bodyParser: false,
     abortOnError: false,
   });
+  app.useGlobalPipes(schemaPipe);
   app.useGlobalFilters(new ProblemFilter(send));
   await app.init();
   await fastify.ready();

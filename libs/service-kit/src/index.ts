@@ -1,10 +1,11 @@
-export * from './auth.js';
+export * from './access/index.js';
 export * from './config.js';
 export { configurationTable, type DescribedService } from './config-table.js';
 export * from './health.js';
 export { createHttpApp, type HttpAppOptions } from './http-app.js';
 export * from './log.js';
 export { lagMetric } from './metrics.js';
+export { Answers } from './openapi/answers.js';
 export * from './page-token.js';
 export { Problem, parseOrRefuse, type FieldError } from './problem.js';
 export { runService, VERSION, type Kit, type KitWithoutKafka, type Service, type ServiceName } from './run-service.js';

@@ -12,6 +12,7 @@ const TITLES: Readonly<Record<ProblemCode, string>> = {
   method_not_allowed: 'The resource does not have this method',
   already_exists: 'The resource exists already',
   conflict: 'The resource is in another state',
+  idempotency_conflict: 'The idempotency key was used for another request',
   version_mismatch: 'The resource was changed meanwhile',
   too_large: 'The request is too large',
   unsupported_media_type: 'The content type is not understood',

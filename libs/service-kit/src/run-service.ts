@@ -5,7 +5,7 @@ import type { Kafka } from '@posthorn/kafka';
 import type { FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
 import { z } from 'zod';
-import { adminKeyOnly } from './auth.js';
+import { adminKeyOnly } from './access/admin-key.js';
 import { ConfigError, kafkaSettings, readConfig, type CommonConfig, type ProcessConfig } from './config.js';
 import { FrontDoor, type Handler } from './front-door.js';
 import { Health } from './health.js';

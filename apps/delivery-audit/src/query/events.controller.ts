@@ -1,6 +1,6 @@
 import { Controller, Get, Header, Param, Query } from '@nestjs/common';
 import type { DeliveryView, Page } from '@posthorn/contracts';
-import { parseOrRefuse, Problem } from '@posthorn/service-kit';
+import { parseOrRefuse, Problem, Scoped } from '@posthorn/service-kit';
 import { Database } from './database.js';
 import { deliveriesOfEventQuery, listDeliveriesOfEvent } from './deliveries.js';
 import { dayOfEvent, eventsQuery, listEvents, readEvent, type EventView } from './events.js';
@@ -10,17 +10,20 @@ export class EventsController {
   constructor(private readonly database: Database) {}
 
   @Get()
+  @Scoped('audit:read')
   list(@Param('tenant') tenant: string, @Query() query: unknown): Promise<Page<EventView>> {
     return listEvents(this.database, tenant, parseOrRefuse(eventsQuery, query));
   }
 
   @Get(':id')
+  @Scoped('audit:read')
   @Header('content-type', 'application/json; charset=utf-8')
   async read(@Param('tenant') tenant: string, @Param('id') id: string): Promise<Buffer> {
     return (await readEvent(this.database, tenant, id)) ?? unknownEvent();
   }
 
   @Get(':id/deliveries')
+  @Scoped('audit:read')
   async deliveries(@Param('tenant') tenant: string, @Param('id') id: string, @Query() query: unknown): Promise<Page<DeliveryView>> {
     const listing = parseOrRefuse(deliveriesOfEventQuery, query);
     const day = (await dayOfEvent(this.database, tenant, id)) ?? unknownEvent();

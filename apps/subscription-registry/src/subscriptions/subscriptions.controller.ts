@@ -1,6 +1,6 @@
 import { Body, Controller, Delete, Get, Headers, HttpCode, Param, Patch, Post, Query, Req, Res } from '@nestjs/common';
 import { createSubscriptionBody, EVENT_TYPE_NAME, updateSubscriptionBody, type Page, type SubscriptionView } from '@posthorn/contracts';
-import { parseOrRefuse } from '@posthorn/service-kit';
+import { parseOrRefuse, Scoped } from '@posthorn/service-kit';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { pageQuery, pageRequest } from '../page.js';
@@ -38,24 +38,27 @@ export class SubscriptionsController {
   constructor(private readonly subscriptions: Subscriptions) {}
 
   @Post()
+  @Scoped('registry:write')
   async create(
     @Param('tenant') tenant: string,
     @Body() body: unknown,
-    @Req() { actor }: FastifyRequest,
+    @Req() { caller }: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SubscriptionView & { readonly secret: string }> {
-    const { secret, ...written } = await this.subscriptions.create(tenant, parseOrRefuse(createSubscriptionBody, body), actor);
+    const { secret, ...written } = await this.subscriptions.create(tenant, parseOrRefuse(createSubscriptionBody, body), caller.actor);
     void reply.header('cache-control', 'no-store');
     return { ...told(reply, written), secret };
   }
 
   @Get()
+  @Scoped('registry:read')
   list(@Param('tenant') tenant: string, @Query() query: unknown): Promise<Page<SubscriptionView>> {
     const { event_type, enabled, q, ...page } = refuseUnstorable(parseOrRefuse(listQuery, query));
     return this.subscriptions.list(tenant, pageRequest(page), { eventType: event_type, enabled, nameContains: q });
   }
 
   @Get(':id')
+  @Scoped('registry:read')
   async get(@Param() { tenant, id }: Path, @Res({ passthrough: true }) reply: FastifyReply): Promise<SubscriptionView> {
     const view = await this.subscriptions.get(tenant, id);
     void reply.header('etag', etagOf(view.version));
@@ -63,6 +66,7 @@ export class SubscriptionsController {
   }
 
   @Get(':id/secret')
+  @Scoped('registry:write')
   async secret(@Param() { tenant, id }: Path, @Res({ passthrough: true }) reply: FastifyReply): Promise<{ readonly secret: string }> {
     const secret = await this.subscriptions.secretOf(tenant, id);
     void reply.header('cache-control', 'no-store');
@@ -70,47 +74,51 @@ export class SubscriptionsController {
   }
 
   @Patch(':id')
+  @Scoped('registry:write')
   async update(
     @Param() path: Path,
     @Headers('if-match') ifMatch: string | undefined,
     @Body() body: unknown,
-    @Req() { actor }: FastifyRequest,
+    @Req() { caller }: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SubscriptionView> {
     const changes = parseOrRefuse(updateSubscriptionBody, body);
-    return told(reply, await this.subscriptions.update(targetOf(path, ifMatch), changes, actor));
+    return told(reply, await this.subscriptions.update(targetOf(path, ifMatch), changes, caller.actor));
   }
 
   @Post(':id/enable')
+  @Scoped('registry:write')
   @HttpCode(200)
   async enable(
     @Param() path: Path,
     @Headers('if-match') ifMatch: string | undefined,
-    @Req() { actor }: FastifyRequest,
+    @Req() { caller }: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SubscriptionView> {
-    return told(reply, await this.subscriptions.enable(targetOf(path, ifMatch), actor));
+    return told(reply, await this.subscriptions.enable(targetOf(path, ifMatch), caller.actor));
   }
 
   @Post(':id/disable')
+  @Scoped('registry:write')
   @HttpCode(200)
   async disable(
     @Param() path: Path,
     @Headers('if-match') ifMatch: string | undefined,
-    @Req() { actor }: FastifyRequest,
+    @Req() { caller }: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SubscriptionView> {
-    return told(reply, await this.subscriptions.disable(targetOf(path, ifMatch), actor));
+    return told(reply, await this.subscriptions.disable(targetOf(path, ifMatch), caller.actor));
   }
 
   @Delete(':id')
+  @Scoped('registry:write')
   @HttpCode(204)
   async delete(
     @Param() path: Path,
     @Headers('if-match') ifMatch: string | undefined,
-    @Req() { actor }: FastifyRequest,
+    @Req() { caller }: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<void> {
-    tellWritten(reply, await this.subscriptions.delete(targetOf(path, ifMatch), actor));
+    tellWritten(reply, await this.subscriptions.delete(targetOf(path, ifMatch), caller.actor));
   }
 }
