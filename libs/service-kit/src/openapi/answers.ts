@@ -1,0 +1,22 @@
+import { applyDecorators, HttpCode } from '@nestjs/common';
+import type { z } from 'zod';
+
+/** What a controller's method answers when all is well. */
+export type Answer = {
+  readonly status: number;
+  /** Of the body; without one there is none. */
+  readonly schema: z.ZodType | undefined;
+  /** One sentence. */
+  readonly summary: string;
+};
+
+const answers = new WeakMap<object, Answer>();
+
+/** The answer of a controller's method: sets its status, and says so in the OpenAPI document. */
+export const Answers = (status: number, schema: z.ZodType | undefined, summary: string): MethodDecorator =>
+  applyDecorators(HttpCode(status), ((_target, _name, { value }) => {
+    if (typeof value === 'function') answers.set(value, { status, schema, summary });
+  }) satisfies MethodDecorator);
+
+/** What `Answers` said of a method; undefined when it has none. */
+export const answerOf = (method: object): Answer | undefined => answers.get(method);
