@@ -19,7 +19,8 @@ export const fold = <State, Event>(
 /** A fact about one of our aggregates, as `decide` states it. `at` is RFC 3339 in UTC with milliseconds. */
 export type Fact<Type extends string, Data> = { readonly type: Type; readonly data: Data; readonly at: string };
 
-export type RefusalCode = 'already_exists' | 'not_found';
+/** A closed list; each is a problem code of the API. */
+export type RefusalCode = 'already_exists' | 'not_found' | 'conflict' | 'invalid';
 
 /** The aggregate is not in a state that allows the command. */
 export class CommandRefused extends Error {
