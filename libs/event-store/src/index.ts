@@ -2,4 +2,5 @@ export * from './events.js';
 export * from './event-store.js';
 export * from './migrations.js';
 export * from './relay.js';
+export * from './relay-checkpoint.js';
 export * from './database.js';

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { EventStore, Relay, type RecordedEvent, type RelayOptions } from '../src/index.js';
+import { EventStore, Relay, RelayCheckpoint, type RecordedEvent, type RelayOptions } from '../src/index.js';
 import { createDatabase, type TestDatabase } from './database.js';
 
 const log = { info: () => undefined, warn: () => undefined };
@@ -185,6 +185,40 @@ describe('one relay', () => {
     const next = start(into(published));
     await expect(next.waitUntilRelayed(await append(), 5_000)).resolves.toBe(true);
     expect(published).toEqual(['1', '2', '2', '3']);
+  });
+});
+
+describe('a checkpoint that is set back', () => {
+  it('has the leader publish everything again, and what was under way does not undo that', async () => {
+    const checkpoint = new RelayCheckpoint(database.pool, 'store', relayName);
+    await expect(checkpoint.read()).resolves.toEqual({ position: 0, isLed: false });
+    const published: string[] = [];
+    let held: (() => void) | undefined;
+    const relay = start(async (batch) => {
+      if (published.length === 2) await new Promise<void>((resolve) => (held = resolve));
+      await into(published)(batch);
+    });
+    await append();
+    await relay.waitUntilRelayed(await append(), 5_000);
+    const last = await append();
+    await until(() => held !== undefined);
+    await checkpoint.setBack();
+    await expect(checkpoint.read()).resolves.toEqual({ position: 0, isLed: true });
+    held?.();
+    await until(async () => (await checkpoint.read()).position === last);
+    expect(published.slice(2)).toEqual(['3', '1', '2', '3']);
+
+    await relay.close();
+    await expect(checkpoint.read()).resolves.toEqual({ position: last, isLed: false });
+  });
+
+  it('begins at the beginning also where no relay ever was', async () => {
+    const last = await append();
+    const checkpoint = new RelayCheckpoint(database.pool, 'store', relayName);
+    await checkpoint.setBack();
+    start(() => Promise.resolve());
+    await until(async () => (await checkpoint.read()).position === last);
+    await expect(checkpoint.read()).resolves.toEqual({ position: last, isLed: true });
   });
 });
 
