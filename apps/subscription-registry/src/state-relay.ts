@@ -4,13 +4,9 @@ import type { Kafka, Producer } from '@posthorn/kafka';
 import type { Pool } from 'pg';
 import { Histogram, type Registry } from 'prom-client';
 import { SCHEMA } from './migrations/migrations.js';
+import { readModels } from './read-models.js';
 import { stateRecords, type StateRow } from './state-records.js';
 import { aggregateOf, streamOf, type AggregateKind } from './streams.js';
-
-const TABLES: Readonly<Record<AggregateKind, string>> = {
-  tenant: `${SCHEMA}.tenants`,
-  subscription: `${SCHEMA}.subscriptions`,
-};
 
 export type PublisherParts = {
   readonly kafka: Kafka;
@@ -60,17 +56,20 @@ const logRecord = (topic: string, event: RecordedEvent) => ({
 
 /** The rows of the batch's aggregates, by stream. */
 const readStates = async (pool: Pool, batch: readonly RecordedEvent[]): Promise<ReadonlyMap<string, StateRow>> => {
-  const ids: Record<AggregateKind, Set<string>> = { tenant: new Set(), subscription: new Set() };
+  const idsOfKind = new Map<AggregateKind, Set<string>>();
   for (const { stream } of batch) {
     const { kind, id } = aggregateOf(stream);
-    ids[kind].add(id);
+    const ids = idsOfKind.get(kind);
+    if (ids) ids.add(id);
+    else idsOfKind.set(kind, new Set([id]));
   }
   const states = new Map<string, StateRow>();
-  for (const kind of ['tenant', 'subscription'] as const) {
-    if (ids[kind].size === 0) continue;
+  for (const { kind, table } of readModels) {
+    const ids = idsOfKind.get(kind);
+    if (!ids) continue;
     const { rows } = await pool.query<StateRow & { readonly id: string }>(
-      `select id, version, state from ${TABLES[kind]} where id = any($1)`,
-      [[...ids[kind]]],
+      `select id, version, state from ${SCHEMA}.${table} where id = any($1)`,
+      [[...ids]],
     );
     for (const { id, version, state } of rows) states.set(streamOf(kind, id), { version, state });
   }

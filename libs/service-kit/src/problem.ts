@@ -1,5 +1,5 @@
 import { HttpException } from '@nestjs/common';
-import { problemCodes, type ProblemBody, type ProblemCode } from '@posthorn/contracts';
+import { pathText, problemCodes, type ProblemBody, type ProblemCode } from '@posthorn/contracts';
 import { z } from 'zod';
 
 export type FieldError = { readonly path: string; readonly message: string };
@@ -26,15 +26,23 @@ const TITLES: Readonly<Record<ProblemCode, string>> = {
 export class Problem extends Error {
   override readonly name = 'Problem';
   readonly errors: readonly FieldError[] | undefined;
+  /** With `version_mismatch`: the version there is. */
+  readonly currentVersion: number | undefined;
   readonly headers: Readonly<Record<string, string>>;
 
   constructor(
     readonly code: ProblemCode,
     detail: string,
-    options: { errors?: readonly FieldError[]; headers?: Readonly<Record<string, string>>; cause?: unknown } = {},
+    options: {
+      errors?: readonly FieldError[];
+      currentVersion?: number;
+      headers?: Readonly<Record<string, string>>;
+      cause?: unknown;
+    } = {},
   ) {
     super(detail, 'cause' in options ? { cause: options.cause } : undefined);
     this.errors = options.errors;
+    this.currentVersion = options.currentVersion;
     this.headers = { ...(code === 'unavailable' && { 'retry-after': '1' }), ...options.headers };
   }
 
@@ -50,20 +58,12 @@ export class Problem extends Error {
       code: this.code,
       detail: this.message,
       ...(this.errors && { errors: this.errors }),
+      ...(this.currentVersion !== undefined && { current_version: this.currentVersion }),
     };
   }
 }
 
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json';
-
-/** `policy.timeout`, `event_types[0]`, `headers["x y"]`. */
-const pathText = (path: readonly PropertyKey[]): string =>
-  path.reduce<string>((text, key) => {
-    if (typeof key === 'number') return `${text}[${key}]`;
-    const name = String(key);
-    if (!/^[\w-]+$/.test(name)) return `${text}[${JSON.stringify(name)}]`;
-    return text === '' ? name : `${text}.${name}`;
-  }, '');
 
 type Issue = z.core.$ZodIssue;
 

@@ -34,19 +34,18 @@ export const subscriptionRows = new EntitySchema<SubscriptionRow>({
 export const subscriptionAggregate: AggregateType<SubscriptionCommand, Subscription, SubscriptionEvent> = {
   kind: 'subscription',
   decider: subscription,
-  project: async (client, { id, version, state }) => {
-    if (state.kind !== 'subscription') {
-      await client.query(`delete from ${SCHEMA}.subscriptions where id = $1`, [id]);
-      return;
-    }
-    await client.query(
-      `insert into ${SCHEMA}.subscriptions (id, version, tenant, name, enabled, event_types, state)
-       values ($1, $2, $3, $4, $5, $6, $7)
-       on conflict (id) do update set version = excluded.version, name = excluded.name, enabled = excluded.enabled,
-         event_types = excluded.event_types, state = excluded.state`,
-      [id, version, state.tenant, state.name, state.enabled, state.event_types, state],
-    );
-  },
+  table: 'subscriptions',
+  columns: [
+    { name: 'id', type: 'text' },
+    { name: 'version', type: 'integer' },
+    { name: 'tenant', type: 'text' },
+    { name: 'name', type: 'text' },
+    { name: 'enabled', type: 'boolean' },
+    { name: 'event_types', type: 'text[]' },
+    { name: 'state', type: 'jsonb' },
+  ],
+  rowOf: ({ id, version, state }) =>
+    state.kind === 'subscription' ? [id, version, state.tenant, state.name, state.enabled, state.event_types, state] : undefined,
 };
 
 export type SubscriptionFilter = {

@@ -4,6 +4,7 @@ import { EntitySchema, MoreThan, type Repository } from 'typeorm';
 import type { AggregateType } from '../aggregates.js';
 import { asking } from '../database.js';
 import { SCHEMA } from '../migrations/migrations.js';
+import type { PageRequest } from '../page.js';
 
 export type TenantRow = { readonly id: string; readonly version: number; readonly state: TenantState };
 
@@ -17,13 +18,13 @@ export const tenantRows = new EntitySchema<TenantRow>({
 export const tenantAggregate: AggregateType<TenantCommand, Tenant, TenantEvent> = {
   kind: 'tenant',
   decider: tenant,
-  project: async (client, { id, version, state }) => {
-    await client.query(
-      `insert into ${SCHEMA}.tenants (id, version, state) values ($1, $2, $3)
-       on conflict (id) do update set version = excluded.version, state = excluded.state`,
-      [id, version, state],
-    );
-  },
+  table: 'tenants',
+  columns: [
+    { name: 'id', type: 'text' },
+    { name: 'version', type: 'integer' },
+    { name: 'state', type: 'jsonb' },
+  ],
+  rowOf: ({ id, version, state }) => (state.kind === 'tenant' ? [id, version, state] : undefined),
 };
 
 export class TenantTable {
@@ -37,8 +38,8 @@ export class TenantTable {
     return asking(this.#rows.findOneBy({ id }));
   }
 
-  /** By id, after `after`. */
-  list(after: string, limit: number): Promise<readonly TenantRow[]> {
-    return asking(this.#rows.find({ where: { id: MoreThan(after) }, order: { id: 'asc' }, take: limit }));
+  /** By id. */
+  list({ after, size }: PageRequest): Promise<readonly TenantRow[]> {
+    return asking(this.#rows.find({ where: { id: MoreThan(after) }, order: { id: 'asc' }, take: size }));
   }
 }
