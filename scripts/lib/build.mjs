@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { generate } from './generate.mjs';
 import { capture } from './processes.mjs';
 import { step } from './progress.mjs';
 
@@ -39,6 +40,7 @@ export const compile = (root, args) => capture(process.execPath, [join(root, 'no
 
 /** Builds libs and apps, unless nothing has changed since the last time: asking the compiler takes seconds, this milliseconds. */
 export const build = async (root) => {
+  await generate(root);
   const stamp = join(root, '.posthorn', 'build');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint(root)) return;
   rmSync(stamp, { force: true });

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { build, compile } from './build.mjs';
+import { generate } from './generate.mjs';
 import { endWithLauncher } from './parent.mjs';
 import { step } from './progress.mjs';
 import { inWords, ofCheck, ofJest, sum } from './tally.mjs';
@@ -130,6 +131,8 @@ const main = async () => {
   interrupt('SIGTERM', 143);
   const { stages, jestArgs } = parse(process.argv.slice(2));
   const results = [];
+  // Lint, types and unit tests come before any build.
+  await generate(root);
   try {
     for (const stage of stages) {
       if (interrupted !== undefined) break;
