@@ -25,6 +25,15 @@ export const fieldError = z.object({
   message: z.string(),
 });
 
+/** How a path in a problem is written: `policy.timeout`, `event_types[0]`, `headers["x y"]`. */
+export const pathText = (path: readonly PropertyKey[]): string =>
+  path.reduce<string>((text, key) => {
+    if (typeof key === 'number') return `${text}[${key}]`;
+    const name = String(key);
+    if (!/^[\w-]+$/.test(name)) return `${text}[${JSON.stringify(name)}]`;
+    return text === '' ? name : `${text}.${name}`;
+  }, '');
+
 /** `application/problem+json` */
 export const problemBody = z
   .object({
