@@ -1,0 +1,29 @@
+/** An expression that cannot be evaluated for this event: a member that is missing, types that do not go together, too many steps. */
+export class EvaluationFailed extends Error {
+  override readonly name = 'EvaluationFailed';
+}
+
+let limit = 0;
+let left = 0;
+
+/**
+ * Evaluates with at most so many steps; a step is some 50 ns at worst. Everything whose cost depends on the event pays by its size
+ * before it is done, so that no expression can keep the process from its other work, nor fill its memory.
+ */
+export const metered = <T>(steps: number, evaluate: () => T): T => {
+  limit = steps;
+  left = steps;
+  return evaluate();
+};
+
+/** @throws {EvaluationFailed} when the steps are used up */
+export const pay = (steps: number): void => {
+  left -= steps;
+  if (left < 0) throw new EvaluationFailed(`it takes more than ${limit} steps`);
+};
+
+/** Work on text is quick: sixteen characters are a step. */
+export const payForText = (characters: number): void => pay(1 + (characters >> 4));
+
+/** What a failure costs that does not end the evaluation: an exception takes some 5 µs. */
+export const FAILURE_STEPS = 100;

@@ -1,0 +1,182 @@
+import { EvaluationFailed, pay, payForText } from './meter.js';
+import { CelType, Duration, isList, isMembers, memberOf, typeName, type Value } from './value.js';
+
+/** @throws {EvaluationFailed} */
+export const noOverload = (operation: string, ...operands: readonly Value[]): never => {
+  throw new EvaluationFailed(`${operation} is not defined for ${operands.map(typeName).join(' and ')}`);
+};
+
+const isNumber = (value: Value): value is number | bigint => typeof value === 'number' || typeof value === 'bigint';
+
+/** Values of different types are unequal, but for numbers, which are compared as numbers. */
+export const equals = (a: Value, b: Value): boolean => {
+  if (typeof a === 'string') {
+    if (typeof b !== 'string' || a.length !== b.length) return false;
+    payForComparing(a.length);
+    return a === b;
+  }
+  if (a === b) return true;
+  if (isNumber(a)) return typeof a !== typeof b && isNumber(b) && Number(a) === Number(b) && exactlyEqual(a, b);
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  if (a instanceof Date) return b instanceof Date && a.getTime() === b.getTime();
+  if (a instanceof Duration) return b instanceof Duration && a.milliseconds === b.milliseconds;
+  if (a instanceof CelType) return false;
+  if (isList(a)) {
+    if (!isList(b) || a.length !== b.length) return false;
+    pay(a.length);
+    return a.every((item, index) => equals(item, b[index] ?? null));
+  }
+  if (!isMembers(b)) return false;
+  const names = Object.keys(a);
+  if (names.length !== Object.keys(b).length) return false;
+  pay(names.length);
+  return names.every((name) => {
+    const other = memberOf(b, name);
+    return other !== undefined && equals(a[name] ?? null, other);
+  });
+};
+
+/** Short texts are compared within the step that the operator is. */
+const payForComparing = (characters: number): void => {
+  if (characters > 256) payForText(characters);
+};
+
+/** An int beyond 2^53 must not equal the double it would be rounded to. */
+const exactlyEqual = (a: number | bigint, b: number | bigint): boolean => !(a < b) && !(a > b);
+
+export type Comparison = '<' | '<=' | '>' | '>=';
+
+export const compare = (operator: Comparison, a: Value, b: Value): boolean => {
+  if (isNumber(a) && isNumber(b)) return ordered(operator, a, b);
+  if (typeof a === 'string' && typeof b === 'string') {
+    payForComparing(Math.min(a.length, b.length));
+    return ordered(operator, a, b);
+  }
+  if (typeof a === 'boolean' && typeof b === 'boolean') return ordered(operator, Number(a), Number(b));
+  if (a instanceof Date && b instanceof Date) return ordered(operator, a.getTime(), b.getTime());
+  if (a instanceof Duration && b instanceof Duration) return ordered(operator, a.milliseconds, b.milliseconds);
+  return noOverload(operator, a, b);
+};
+
+const ordered = <T extends string | number | bigint>(operator: Comparison, a: T, b: T): boolean => {
+  switch (operator) {
+    case '<':
+      return a < b;
+    case '<=':
+      return a <= b;
+    case '>':
+      return a > b;
+    case '>=':
+      return a >= b;
+  }
+};
+
+export const isIn = (value: Value, collection: Value): boolean => {
+  if (isList(collection)) {
+    pay(collection.length);
+    return collection.some((item) => equals(value, item));
+  }
+  if (isMembers(collection)) return typeof value === 'string' && Object.hasOwn(collection, value);
+  return noOverload('in', value, collection);
+};
+
+const INT_MIN = -(2n ** 63n);
+const INT_MAX = 2n ** 63n - 1n;
+
+/** @throws {EvaluationFailed} outside of 64 bits */
+export const int = (value: bigint): bigint => {
+  if (value < INT_MIN || value > INT_MAX) throw new EvaluationFailed('the number does not fit into 64 bits');
+  return value;
+};
+
+/** @throws {EvaluationFailed} outside of the years 1 to 9999 */
+export const timestamp = (milliseconds: number): Date => {
+  if (milliseconds >= -62_135_596_800_000 && milliseconds <= 253_402_300_799_999) return new Date(milliseconds);
+  throw new EvaluationFailed('not a timestamp between the years 1 and 9999');
+};
+
+export const add = (a: Value, b: Value): Value => {
+  if (typeof a === 'string' && typeof b === 'string') {
+    payForText(a.length + b.length);
+    return a + b;
+  }
+  if (isList(a) && isList(b)) {
+    pay(a.length + b.length);
+    return [...a, ...b];
+  }
+  if (a instanceof Duration && b instanceof Duration) return new Duration(a.milliseconds + b.milliseconds);
+  if (a instanceof Date && b instanceof Duration) return timestamp(a.getTime() + b.milliseconds);
+  if (a instanceof Duration && b instanceof Date) return timestamp(a.milliseconds + b.getTime());
+  return arithmetic('+', a, b);
+};
+
+export const subtract = (a: Value, b: Value): Value => {
+  if (a instanceof Date && b instanceof Date) return new Duration(a.getTime() - b.getTime());
+  if (a instanceof Date && b instanceof Duration) return timestamp(a.getTime() - b.milliseconds);
+  if (a instanceof Duration && b instanceof Duration) return new Duration(a.milliseconds - b.milliseconds);
+  return arithmetic('-', a, b);
+};
+
+export type Arithmetic = '+' | '-' | '*' | '/' | '%';
+
+/**
+ * Ints with ints as CEL has it. Where one operand is a double the other becomes one: CEL knows no such mixture, but JSON does not
+ * tell 2 from 2.0, and `data.total * 2` has to mean something.
+ */
+export const arithmetic = (operator: Arithmetic, a: Value, b: Value): Value => {
+  if (typeof a === 'bigint' && typeof b === 'bigint') return int(ofInts(operator, a, b));
+  if (isNumber(a) && isNumber(b)) return ofDoubles(operator, Number(a), Number(b));
+  return noOverload(operator, a, b);
+};
+
+const ofInts = (operator: Arithmetic, a: bigint, b: bigint): bigint => {
+  if (b === 0n && (operator === '/' || operator === '%')) throw new EvaluationFailed('division by zero');
+  switch (operator) {
+    case '+':
+      return a + b;
+    case '-':
+      return a - b;
+    case '*':
+      return a * b;
+    case '/':
+      return a / b;
+    case '%':
+      return a % b;
+  }
+};
+
+const ofDoubles = (operator: Arithmetic, a: number, b: number): number => {
+  switch (operator) {
+    case '+':
+      return a + b;
+    case '-':
+      return a - b;
+    case '*':
+      return a * b;
+    case '/':
+      return a / b;
+    case '%':
+      return a % b;
+  }
+};
+
+export const negate = (value: Value): Value => {
+  if (typeof value === 'number') return -value;
+  return typeof value === 'bigint' ? int(-value) : noOverload('-', value);
+};
+
+/** `a.name`: a map's member. */
+export const member = (value: Value, name: string): Value => {
+  if (!isMembers(value)) return noOverload(`the member "${name}"`, value);
+  const found = memberOf(value, name);
+  if (found === undefined) throw new EvaluationFailed(`there is no member "${name}"`);
+  return found;
+};
+
+/** `a[b]`: a list's item or a map's member. */
+export const item = (value: Value, index: Value): Value => {
+  if (!isList(value)) return typeof index === 'string' ? member(value, index) : noOverload('[]', value, index);
+  const found = isNumber(index) ? value[Number(index)] : noOverload('[]', value, index);
+  if (found === undefined) throw new EvaluationFailed(`there is no item ${String(index)} in a list of ${value.length}`);
+  return found;
+};
