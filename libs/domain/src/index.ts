@@ -10,3 +10,4 @@ export * from './portal-key/portal-key.js';
 export type { Changes } from './changes.js';
 export type { NotThere } from './lifetime.js';
 export type { NewSecret } from './subscription/secrets.js';
+export * from './expression/index.js';
