@@ -19,6 +19,7 @@ describe('SecretBox', () => {
     const rotated = new SecretBox([['k2', two], ['k1', one]]);
     expect(rotated.decrypt(old)).toBe('s');
     expect(rotated.encrypt('s').key_id).toBe('k2');
+    expect([rotated.isCurrent(old), rotated.isCurrent(rotated.encrypt('s'))]).toEqual([false, true]);
   });
 
   it('names the key it does not have', () => {

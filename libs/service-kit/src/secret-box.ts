@@ -51,6 +51,11 @@ export class SecretBox {
     }
   }
 
+  /** Whether it is the key that encrypts now which this was encrypted with. */
+  isCurrent({ key_id }: Pick<Encrypted, 'key_id'>): boolean {
+    return key_id === this.#writingKeyId;
+  }
+
   #key(id: string): KeyObject {
     const key = this.#keys.get(id);
     if (key === undefined) throw new SecretBoxError('unknown_key', `no encryption key has the id ${id}`);
