@@ -48,7 +48,7 @@ const readingOptions = (url: string): DataSourceOptions => ({
 });
 
 const startLoading = async (url: string, groupId: string, source: DataSource, kit: Kit): Promise<void> => {
-  const { kafka, log, health, metrics, onShutdown } = kit;
+  const { kafka, log, health, metrics, registryState, onShutdown } = kit;
   const loader = new Loader(url);
   let consumption: Consumption | undefined;
   const intake = new Intake({
@@ -65,7 +65,7 @@ const startLoading = async (url: string, groupId: string, source: DataSource, ki
     await source.query('select 1');
     return intake.trouble;
   });
-  lagMetric(metrics, () => consumption?.lag ?? []);
+  lagMetric(metrics, () => [...(consumption?.lag ?? []), [kafka.topic('registry.state'), registryState.lag]]);
   health.addReadiness('consumer', () => (consumption?.assigned === true ? consumption.stalled : 'not yet a member of its group'));
 
   const topics = ['events.accepted', 'deliveries.routed', 'deliveries.attempted'] as const;

@@ -20,11 +20,11 @@ export class AppModule {
 
 /** Puts the parts together. Events are read from Kafka as soon as the tenants are known; until then both doors are shut. */
 export const ingestionModule = async (config: IngestionConfig, kit: Kit): Promise<DynamicModule> => {
-  const { kafka, log, health } = kit;
-  await kafka.ensureTopics(['events.inbound', 'events.accepted', 'events.rejected', 'registry.state']);
+  const { kafka, log, health, registryState } = kit;
+  await kafka.ensureTopics(['events.inbound', 'events.accepted', 'events.rejected']);
 
-  const following = await kafka.follow({ topic: kafka.topic('registry.state'), onRecord: (record) => tenants.fold(record) });
-  const tenants: Tenants = new Tenants({ readToEnd: () => following.readToEnd() });
+  const tenants = new Tenants(() => registryState.readFresh());
+  registryState.fold('tenant', tenants);
 
   const metrics = ingestionMetrics(kit.metrics);
   const topics = { accepted: kafka.topic('events.accepted'), rejected: kafka.topic('events.rejected') };
@@ -37,7 +37,6 @@ export const ingestionModule = async (config: IngestionConfig, kit: Kit): Promis
     maxEventBytes,
   });
 
-  let isCaughtUp = false;
   let consumption: Consumption | undefined;
   const restDoor = new RestDoor({
     outlet: new Outlet({
@@ -49,7 +48,7 @@ export const ingestionModule = async (config: IngestionConfig, kit: Kit): Promis
       deadlineMs: REST_DEADLINE_MS,
     }),
     tenants,
-    isOpen: () => isCaughtUp,
+    isOpen: () => registryState.isCaughtUp,
     log,
     maxEventBytes,
     deadlineMs: REST_DEADLINE_MS,
@@ -57,8 +56,7 @@ export const ingestionModule = async (config: IngestionConfig, kit: Kit): Promis
   });
 
   const open = async (): Promise<void> => {
-    await following.caughtUp;
-    isCaughtUp = true;
+    await registryState.caughtUp;
     log.info({ tenants: tenants.size }, 'tenants are known');
     consumption = await kafka.consume({
       groupId: `${config.POSTHORN_TOPIC_PREFIX}.event-ingestion`,
@@ -76,11 +74,10 @@ export const ingestionModule = async (config: IngestionConfig, kit: Kit): Promis
     if (!isClosing) throw error;
   });
 
-  health.addReadiness('tenants', () => (isCaughtUp ? undefined : `${following.lag} records of registry.state to be read`));
   health.addReadiness('kafka door', () =>
     consumption?.assigned ? consumption.stalled : 'not yet, or no longer, a member of its consumer group',
   );
-  lagMetric(kit.metrics, () => [...(consumption?.lag ?? []), [kafka.topic('registry.state'), following.lag]]);
+  lagMetric(kit.metrics, () => [...(consumption?.lag ?? []), [kafka.topic('registry.state'), registryState.lag]]);
 
   return {
     module: AppModule,

@@ -43,12 +43,8 @@ const given = (door: 'kafka' | 'rest') => {
     fatal: ignore,
     isLevelEnabled: (level: string) => level !== 'debug',
   };
-  const tenants = new Tenants({ readToEnd: async () => undefined });
-  tenants.fold({
-    key: Buffer.from('default'),
-    value: Buffer.from('{"position":1,"version":1,"state":{"kind":"tenant","id":"default","name":"x"}}'),
-    headers: { schema: Buffer.from('1'), kind: Buffer.from('tenant') },
-  });
+  const tenants = new Tenants(async () => undefined);
+  tenants.changed({ id: 'default' });
   const outlet = new Outlet({
     door,
     producer,

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { type Envelope, type Rejection, type TopicName, unframe } from '@posthorn/contracts';
+import { type AggregateState, type Envelope, type Rejection, type TopicName, unframe } from '@posthorn/contracts';
 import { type FollowedRecord, Kafka } from '@posthorn/kafka';
 
 export const API_KEY = 'phk_0123456789abcdef';
+export const CREATED_AT = '2026-01-02T03:04:05.678Z';
 
 const silent = { debug() {}, info() {}, warn() {}, error() {}, fatal() {} };
 
@@ -63,12 +64,14 @@ export const openKafka = async (topicPrefix: string) => {
   });
   const send = (topic: TopicName, value: string | Buffer, more: { key?: string; partition?: number; headers?: Record<string, string> } = {}) =>
     producer.send({ topic: kafka.topic(topic), value, ...more });
-  const createTenant = (id: string) =>
-    send('registry.state', JSON.stringify({ position: 1, version: 1, state: { kind: 'tenant', id, name: id } }), {
-      key: id,
-      headers: { schema: '1', kind: 'tenant', position: '1' },
+  const publishState = (state: AggregateState) =>
+    send('registry.state', JSON.stringify({ position: 1, version: 1, state }), {
+      key: state.id,
+      headers: { schema: '1', kind: state.kind, position: '1' },
     });
-  return { kafka, accepted, rejected, send, createTenant, close: () => kafka.close() };
+  const settings = { schema_policy: 'warn', unknown_event_types: 'accept', retention_ms: 86_400_000 } as const;
+  const createTenant = (id: string) => publishState({ kind: 'tenant', id, name: id, settings, created_at: CREATED_AT, updated_at: CREATED_AT });
+  return { kafka, accepted, rejected, send, publishState, createTenant, close: () => kafka.close() };
 };
 
 export type Service = { readonly url: string; readonly process: ChildProcess; readonly stop: (signal: NodeJS.Signals) => Promise<void> };

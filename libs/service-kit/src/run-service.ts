@@ -1,18 +1,23 @@
 import 'reflect-metadata';
 import { readFileSync } from 'node:fs';
-import type { DynamicModule } from '@nestjs/common';
+import type { DynamicModule, INestApplicationContext } from '@nestjs/common';
 import type { Kafka } from '@posthorn/kafka';
 import type { FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
 import { z } from 'zod';
+import { Access } from './access/access.js';
 import { adminKeyOnly } from './access/admin-key.js';
+import { authorizer, type Authorize } from './access/authorize.js';
+import type { RegistryStateFeed } from './access/registry-state-feed.js';
 import { ConfigError, kafkaSettings, readConfig, type CommonConfig, type ProcessConfig } from './config.js';
 import { FrontDoor, type Handler } from './front-door.js';
+import type { ServedService } from './grpc/calls.js';
 import { Health } from './health.js';
 import { createHttpApp } from './http-app.js';
 import { LifeCycle } from './life-cycle.js';
 import { createLog, type Log } from './log.js';
 import { createMetrics, requestDuration } from './metrics.js';
+import type { ApiDescription } from './openapi/document.js';
 
 export type ServiceName = 'subscription-registry' | 'event-ingestion' | 'dispatcher' | 'delivery-audit' | 'gateway';
 
@@ -29,7 +34,11 @@ export type KitWithoutKafka = {
   readonly onShutdown: (what: string, close: () => Promise<void>) => void;
 };
 
-export type Kit = KitWithoutKafka & { readonly kafka: Kafka };
+export type Kit = KitWithoutKafka & {
+  readonly kafka: Kafka;
+  /** Read from its beginning once the module is built, in a service with routes to guard. */
+  readonly registryState: Pick<RegistryStateFeed, 'fold' | 'caughtUp' | 'isCaughtUp' | 'lag' | 'readFresh'>;
+};
 
 export type Service<C extends ProcessConfig> = {
   readonly name: ServiceName;
@@ -38,7 +47,14 @@ export type Service<C extends ProcessConfig> = {
   readonly defaultPort: number;
   /** Builds the parts and the Nest module around them; called once, before anything but the process's health is served. */
   readonly module: (config: C, kit: C extends CommonConfig ? Kit : KitWithoutKafka) => DynamicModule | Promise<DynamicModule>;
+  /** Serves `/docs` and `/docs/openapi.json`. */
+  readonly api?: ApiDescription;
   readonly bodyLimitBytes?: number;
+  /** Served beside HTTP, with the parts that the module has made; the configuration holds `grpcConfig` then. */
+  readonly grpc?: {
+    readonly defaultPort: number;
+    readonly services: (app: INestApplicationContext) => readonly ServedService[];
+  };
   /** Content type parsers, hooks, routes beside Nest's; called after `module`, before Nest adds its routes. */
   readonly fastify?: (instance: FastifyInstance, config: C) => void | Promise<void>;
 };
@@ -82,17 +98,26 @@ const start = async <C extends ProcessConfig>(service: Service<C>, config: C, lo
   const port = await door.open(config.PORT ?? service.defaultPort, config.HOST);
 
   const base: KitWithoutKafka = { log, metrics, health, onShutdown: (what, close) => lifeCycle.onShutdown(what, close) };
-  const kit = usesKafka(config) ? { ...base, kafka: await connectKafka(config, service.name, base) } : base;
+  const adminKey = config.POSTHORN_ADMIN_API_KEY;
+  const kafka = usesKafka(config) ? await connectKafka(config, service.name, base) : undefined;
+  const access = kafka && new Access({ kafka, service: service.name, adminKey, log });
+  const kit = access ? { ...base, kafka, registryState: access.registryState } : base;
   const module = await service.module(config, kit as Parameters<Service<C>['module']>[1]); // the very condition of that type
 
+  const authenticate = access?.authenticate ?? adminKeyOnly(adminKey);
   let handler: Handler | undefined;
+  let isGuarded = false;
   const app = await createHttpApp({
     module,
     log,
-    authenticate: adminKeyOnly(config.POSTHORN_ADMIN_API_KEY),
+    authenticate,
     observe: requestDuration(metrics),
+    api: service.api,
     bodyLimitBytes: service.bodyLimitBytes,
-    fastify: (instance) => service.fastify?.(instance, config),
+    fastify: async (instance) => {
+      instance.addHook('onRoute', ({ config: route }) => void (isGuarded ||= route?.scoped !== undefined));
+      await service.fastify?.(instance, config);
+    },
     serverFactory: (handle) => {
       handler = handle as Handler;
       return door.server;
@@ -100,10 +125,27 @@ const start = async <C extends ProcessConfig>(service: Service<C>, config: C, lo
   });
   lifeCycle.onShutdown('application', () => app.close());
   lifeCycle.onShutdown('http', () => door.close());
+  if (isGuarded) await access?.start(health);
   if (lifeCycle.stopping || handler === undefined) return;
+  const grpcPort = await openGrpc(service, config, { authorize: authorizer(authenticate), app, kit: base });
   door.admit(handler);
   started = true;
-  log.info({ port, version: VERSION, startup_ms: Math.round(process.uptime() * 1_000) }, 'listening');
+  log.info({ port, ...(grpcPort !== undefined && { grpc_port: grpcPort }), version: VERSION, startup_ms: Math.round(process.uptime() * 1_000) }, 'listening');
+};
+
+type GrpcParts = { readonly authorize: Authorize; readonly app: INestApplicationContext; readonly kit: KitWithoutKafka };
+
+/** Loaded only where it is served. Opened last and closed first: calls under way find the whole application behind them. */
+const openGrpc = async <C extends ProcessConfig>(
+  { grpc }: Service<C>,
+  config: C & { readonly GRPC_PORT?: number | undefined },
+  { authorize, app, kit: { log, metrics, health, onShutdown } }: GrpcParts,
+): Promise<number | undefined> => {
+  if (grpc === undefined) return undefined;
+  const { GrpcDoor } = await import('./grpc/grpc-door.js');
+  const door = new GrpcDoor({ services: grpc.services(app), authorize, health, metrics, log });
+  onShutdown('grpc', () => door.close());
+  return door.open(config.GRPC_PORT ?? grpc.defaultPort, config.HOST);
 };
 
 const usesKafka = (config: ProcessConfig): config is CommonConfig => 'POSTHORN_KAFKA_BROKERS' in config;

@@ -1,11 +1,11 @@
 import { Controller, Get, Module } from '@nestjs/common';
-import { commonConfig, processConfig, runService, Scoped, z } from '../index.js';
+import { commonConfig, Open, processConfig, runService, z } from '../index.js';
 
 /** A whole small service; with WITH_KAFKA=1 one that has Kafka. */
 @Controller('v1')
 class SlowController {
   @Get('slow')
-  @Scoped('registry:read')
+  @Open()
   async slow(): Promise<object> {
     const answer = await new Promise<object>((resolve) => {
       process.once('SIGTERM', () => setTimeout(() => resolve({ answered: true }), 50));
