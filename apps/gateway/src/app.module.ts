@@ -8,7 +8,7 @@ class RootController {
   @Get()
   @Open()
   root(): object {
-    return { name: 'posthorn', version: VERSION, links: { api: '/v1', health: '/healthz', readiness: '/readyz', metrics: '/metrics' } };
+    return { name: 'posthorn', version: VERSION, links: { api: '/v1', docs: '/docs', health: '/healthz', readiness: '/readyz', metrics: '/metrics' } };
   }
 }
 

@@ -240,7 +240,7 @@ describe('the proxy', () => {
     expect(seen.map(({ service, url: asked }) => [service, asked])).toEqual([['delivery-audit', path]]);
   });
 
-  it('knows nothing beside /v1', async () => {
+  it('knows nothing beside /v1 and /docs', async () => {
     for (const path of ['//127.0.0.1/v1/tenants', '/v2', '/v1']) expect((await raw('GET', path)).status).toBe(404);
     expect(seen).toEqual([]);
   });

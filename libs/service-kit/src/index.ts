@@ -6,6 +6,7 @@ export { createHttpApp, type HttpAppOptions } from './http-app.js';
 export * from './log.js';
 export { lagMetric } from './metrics.js';
 export { Answers } from './openapi/answers.js';
+export type { ApiDescription } from './openapi/document.js';
 export * from './page-token.js';
 export { Problem, parseOrRefuse, type FieldError } from './problem.js';
 export { runService, VERSION, type Kit, type KitWithoutKafka, type Service, type ServiceName } from './run-service.js';
