@@ -16,8 +16,10 @@ const described = async (name: string): Promise<DescribedService> => {
   const source = join(root, 'apps', name, 'src');
   const exported = (await import(join(source, 'config.ts'))) as Readonly<Record<string, unknown>>;
   const config = Object.entries(exported).find(([key]) => key.endsWith('Config'))?.[1] as DescribedService['config'];
-  const defaultPort = Number(/defaultPort: (\d+)/.exec(readFileSync(join(source, 'main.ts'), 'utf8'))?.[1]);
-  return { name, config, defaultPort };
+  const main = readFileSync(join(source, 'main.ts'), 'utf8');
+  const defaultPort = Number(/defaultPort: (\d+)/.exec(main)?.[1]);
+  const [, grpcPort] = /grpc: \{ defaultPort: (\d+)/.exec(main) ?? [];
+  return { name, config, defaultPort, defaultGrpcPort: grpcPort === undefined ? undefined : Number(grpcPort) };
 };
 
 const topicsPage = (): string => `# Topics

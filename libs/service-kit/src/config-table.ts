@@ -1,6 +1,11 @@
 import { z } from 'zod';
 
-export type DescribedService = { readonly name: string; readonly config: z.ZodObject; readonly defaultPort: number };
+export type DescribedService = {
+  readonly name: string;
+  readonly config: z.ZodObject;
+  readonly defaultPort: number;
+  readonly defaultGrpcPort?: number | undefined;
+};
 
 type Row = { readonly variable: string; readonly value: string; readonly description: string; readonly services: string[] };
 
@@ -22,13 +27,14 @@ const escaped = (text: string): string => text.replaceAll('|', String.raw`\|`);
  */
 export const configurationTable = (services: readonly DescribedService[]): string => {
   const rows = new Map<string, Row>();
-  for (const { name, config, defaultPort } of services) {
+  for (const { name, config, defaultPort, defaultGrpcPort } of services) {
+    const ports: Readonly<Record<string, number | undefined>> = { PORT: defaultPort, GRPC_PORT: defaultGrpcPort };
     for (const [variable, schema] of Object.entries(config.shape)) {
       const description = schema instanceof z.ZodType ? schema.description : undefined;
       if (description === undefined) throw new Error(`${name}: ${variable} has no description`);
       const row = rows.get(variable) ?? { variable, value: defaultOf(schema), description, services: [] };
       if (row.description !== description) throw new Error(`${name}: ${variable} is described otherwise by ${row.services.join(', ')}`);
-      row.services.push(variable === 'PORT' ? `${name} (\`${defaultPort}\`)` : name);
+      row.services.push(variable in ports ? `${name} (\`${ports[variable]}\`)` : name);
       rows.set(variable, row);
     }
   }

@@ -31,6 +31,11 @@ export const processConfig = {
     .describe('Shut down when standard input ends, so that a service never outlives the process that started it'),
 };
 
+/** For the services with a gRPC door. */
+export const grpcConfig = {
+  GRPC_PORT: integer(0, 65_535).optional().describe('gRPC port, on the address of `HOST`; 0 takes a free one'),
+};
+
 const kafkaConfig = {
   POSTHORN_KAFKA_BROKERS: z
     .string()

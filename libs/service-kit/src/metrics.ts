@@ -29,6 +29,20 @@ export const requestDuration = (registry: Registry): ObserveRequest => {
   };
 };
 
+export type ObserveCall = (method: string, code: string, seconds: number) => void;
+
+/** `posthorn_grpc_request_duration_seconds`; the method is one of ours, as in `posthorn.registry.v1.TenantService/GetTenant`. */
+export const grpcDuration = (registry: Registry): ObserveCall => {
+  const histogram = new Histogram({
+    name: 'posthorn_grpc_request_duration_seconds',
+    help: 'Time from the request of a gRPC call to its status',
+    labelNames: ['method', 'code'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    registers: [registry],
+  });
+  return (method, code, seconds) => histogram.labels(method, code).observe(seconds);
+};
+
 /** `posthorn_consumer_lag`. @param read how far the readers of each topic are behind, asked at every scrape */
 export const lagMetric = (registry: Registry, read: () => Iterable<readonly [topic: string, records: number]>): void => {
   const gauge = new Gauge({

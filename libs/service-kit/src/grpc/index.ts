@@ -1,0 +1,3 @@
+export { serve, type Call, type CallContext, type Calls, type ServedService } from './calls.js';
+export { GrpcDoor, type GrpcDoorOptions } from './grpc-door.js';
+export { DETAILS_KEY } from './status.js';
