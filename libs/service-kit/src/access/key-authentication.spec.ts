@@ -89,13 +89,10 @@ const given = (options: { isCaughtUp?: boolean; readFresh?: () => Promise<void> 
     private_key: { key_id: 'k1', ciphertext: 'AAAA' },
     created_at: new Date(NOW).toISOString(),
   });
-  const token = (grant: Partial<PortalGrant> = {}) =>
-    signPortalToken(
-      { id: PORTAL_KEY_ID, publicKey: portal.x, privateKey: portal.d },
-      { tenant: 'acme', scopes: ['registry:read'], keyId: 'admin', ...grant },
-      'tok_1',
-      NOW,
-    );
+  const token = async (grant: Partial<PortalGrant> = {}): Promise<string> => {
+    const signer = { id: PORTAL_KEY_ID, publicKey: portal.x, privateKey: portal.d };
+    return (await signPortalToken(signer, { tenant: 'acme', scopes: ['registry:read'], keyId: 'admin', ...grant }, NOW)).token;
+  };
   return { publish, tombstone, unread, log, clock, authenticate, ask, apiKey, portal, token };
 };
 

@@ -1,4 +1,4 @@
-import { createPrivateKey, type KeyObject } from 'node:crypto';
+import { createPrivateKey, randomUUID, type KeyObject } from 'node:crypto';
 import { portalScope, type PortalScope } from '@posthorn/contracts';
 import { errors, jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
@@ -8,7 +8,7 @@ const PARTY = 'posthorn';
 const ALGORITHM = 'EdDSA';
 /** By which the clocks of two machines may differ. */
 const CLOCK_TOLERANCE_S = 5;
-export const PORTAL_TOKEN_MS = 3_600_000;
+const LIFETIME_S = 3_600;
 
 /** A right to one tenant for an hour, signed by the registry and verified by every service without asking it. */
 export type PortalGrant = {
@@ -28,18 +28,24 @@ export type PortalSigner = {
   readonly privateKey: string;
 };
 
-export const signPortalToken = (signer: PortalSigner, grant: PortalGrant, tokenId: string, nowMs: number): Promise<string> => {
-  const { id, publicKey: x, privateKey: d } = signer;
+/** @returns the token, and the end of its hour */
+export const signPortalToken = async (
+  { id, publicKey: x, privateKey: d }: PortalSigner,
+  { tenant, scopes, keyId }: PortalGrant,
+  nowMs: number,
+): Promise<{ readonly token: string; readonly expiresMs: number }> => {
   const issuedAt = Math.floor(nowMs / 1_000);
-  return new SignJWT({ scope: grant.scopes.join(' '), act: grant.keyId })
+  const expiresAt = issuedAt + LIFETIME_S;
+  const token = await new SignJWT({ scope: scopes.join(' '), act: keyId })
     .setProtectedHeader({ alg: ALGORITHM, typ: 'JWT', kid: id })
     .setIssuer(PARTY)
     .setAudience(PARTY)
-    .setSubject(grant.tenant)
-    .setJti(tokenId)
+    .setSubject(tenant)
+    .setJti(randomUUID())
     .setIssuedAt(issuedAt)
-    .setExpirationTime(issuedAt + PORTAL_TOKEN_MS / 1_000)
+    .setExpirationTime(expiresAt)
     .sign(createPrivateKey({ key: { kty: 'OKP', crv: 'Ed25519', x, d }, format: 'jwk' }));
+  return { token, expiresMs: expiresAt * 1_000 };
 };
 
 export type PortalVerdict = { readonly kind: 'granted'; readonly grant: PortalGrant } | { readonly kind: 'expired' } | { readonly kind: 'invalid' };
@@ -64,7 +70,7 @@ export const verifyPortalToken = async (
         audience: PARTY,
         requiredClaims: ['exp', 'iat'],
         clockTolerance: CLOCK_TOLERANCE_S,
-        maxTokenAge: PORTAL_TOKEN_MS / 1_000,
+        maxTokenAge: LIFETIME_S,
         currentDate: new Date(nowMs),
       },
     );
