@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { recordSchemas, unframe, type RequestedHead, type Routed } from '@posthorn/contracts';
+import { recordSchemas, unframe, type RequestedHead, type Routed, type SubscriptionState } from '@posthorn/contracts';
 import type { OutgoingRecord } from '@posthorn/kafka';
 import { RegistryFeed } from '../registry/registry-feed.js';
 import { Calls, data, event, FakeRecord, subscription } from '../spec-support/records.js';
@@ -9,12 +9,13 @@ import { SubscriptionTable } from './subscription-table.js';
 const routing = () => {
   const table = new SubscriptionTable((id) => id.length % 2);
   const feed = new RegistryFeed([table], () => new Promise(() => undefined));
-  const learn = (position: number, id: string, ...event_types: string[]): void =>
+  const apply = (position: number, state: SubscriptionState): void =>
     feed.apply({
-      key: Buffer.from(id),
-      value: Buffer.from(JSON.stringify({ state: subscription(id, event_types) })),
+      key: Buffer.from(state.id),
+      value: Buffer.from(JSON.stringify({ state })),
       headers: { position: Buffer.from(String(position)) },
     });
+  const learn = (position: number, id: string, ...event_types: string[]): void => apply(position, subscription(id, event_types));
   const sent = new Calls<OutgoingRecord>();
   const router = new Router({
     table,
@@ -31,7 +32,7 @@ const routing = () => {
       .filter(({ topic }) => topic === 'requested')
       .map(({ partition, value }) => ({ partition, ...unframe<RequestedHead>(value as Buffer) }));
   const decisions = (): Routed[] => sent.made.filter(({ topic }) => topic === 'routed').map(({ value }) => JSON.parse(String(value)) as Routed);
-  return { router, learn, sent, requests, decisions };
+  return { router, learn, apply, sent, requests, decisions };
 };
 
 const accepted = (headers?: Record<string, string>): FakeRecord => new FakeRecord('events.accepted', event, headers && { headers });
@@ -71,6 +72,19 @@ describe('the router', () => {
     router.onRecord(accepted());
     expect(requests()).toEqual([]);
     expect(decisions()).toMatchObject([{ event_id: 'evt_1', subscriptions: [] }]);
+  });
+
+  it('delivers to those whose filter the event passes, and states them alone', () => {
+    const { router, apply, requests, decisions } = routing();
+    apply(1, subscription('a', ['*'], { filter: 'data.a == 1 && event.type == "invoice.paid"' }));
+    apply(2, subscription('b', ['*'], { filter: 'data.a > 1' }));
+    apply(3, subscription('c', ['*'], { filter: 'data.missing == 1' }));
+    apply(4, subscription('d', ['*'], { filter: 'no longer +' }));
+    apply(5, subscription('ee', ['*'], { filter: 'data.a == 1 && event.type == "invoice.paid"' }));
+    router.onRecord(accepted());
+    expect(requests().map(({ head }) => head.subscriptions)).toEqual([['a'], ['ee']]);
+    expect(requests()[0]?.data).toEqual(data);
+    expect(decisions()[0]?.subscriptions).toEqual(['a', 'ee']);
   });
 
   it('is done with an event only when everything it wrote is in Kafka', async () => {

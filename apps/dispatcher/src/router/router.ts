@@ -1,6 +1,7 @@
 import { frame, REGISTRY_POSITION_HEADER, requireKnownSchema, SCHEMA_HEADER, SCHEMA_VERSION, unframe, type Envelope, type RequestedHead, type Routed } from '@posthorn/contracts';
 import type { IncomingRecord, OutgoingRecord } from '@posthorn/kafka';
 import type { RegistryFeed } from '../registry/registry-feed.js';
+import { Filters } from './filters.js';
 import type { SubscriptionTable } from './subscription-table.js';
 
 export type RouterParts = {
@@ -19,6 +20,7 @@ const headers = { [SCHEMA_HEADER]: SCHEMA_VERSION };
 /** `events.accepted` in; the routing decision and one request per partition of matching subscriptions out. */
 export class Router {
   readonly #parts: RouterParts;
+  readonly #filters = new Filters();
 
   constructor(parts: RouterParts) {
     this.#parts = parts;
@@ -42,7 +44,8 @@ export class Router {
     const { position } = feed;
     const requests: OutgoingRecord[] = [];
     const all: string[] = [];
-    for (const [partition, subscriptions] of table.match(event.tenant, event.type)) {
+    const judge = this.#filters.of(event, data);
+    for (const [partition, subscriptions] of table.match(event.tenant, event.type, (filter) => judge(filter).matches)) {
       all.push(...subscriptions);
       const head: RequestedHead = { event, subscriptions: [...subscriptions], position, round: 0, number: 1, trigger: 'first' };
       requests.push({

@@ -5,8 +5,8 @@ import { subscription } from '../spec-support/records.js';
 import { SubscriptionTable } from './subscription-table.js';
 
 const partitionOf = (id: string): number => id.charCodeAt(id.length - 1) % 3;
-const ids = (table: SubscriptionTable, tenant: string, type: string): string[] =>
-  [...table.match(tenant, type).values()].flat().sort();
+const ids = (table: SubscriptionTable, tenant: string, type: string, passes: (filter: string) => boolean = () => true): string[] =>
+  [...table.match(tenant, type, passes).values()].flat().sort();
 
 describe('the subscription table', () => {
   it('finds a subscription once, however many of its patterns match', () => {
@@ -18,7 +18,7 @@ describe('the subscription table', () => {
   it('groups the matches by the partition of their deliveries', () => {
     const table = new SubscriptionTable(partitionOf);
     for (const id of ['a', 'b', 'c', 'd']) table.changed(subscription(id, ['*']));
-    for (const [partition, together] of table.match('default', 'x')) {
+    for (const [partition, together] of table.match('default', 'x', () => true)) {
       expect(together.map(partitionOf)).toEqual(together.map(() => partition));
     }
     expect(ids(table, 'default', 'x')).toEqual(['a', 'b', 'c', 'd']);
@@ -40,6 +40,21 @@ describe('the subscription table', () => {
     expect(ids(table, 'default', 'x.1')).toEqual([]);
     expect(ids(table, 'default', 'y')).toEqual(['c']);
     expect(table.size).toBe(1);
+  });
+
+  it('asks the filter of those whose types match, and of no others', () => {
+    const table = new SubscriptionTable(partitionOf);
+    table.changed(subscription('a', ['x'], { filter: 'yes' }));
+    table.changed(subscription('b', ['x', 'x.*'], { filter: 'no' }));
+    table.changed(subscription('c', ['x']));
+    table.changed(subscription('d', ['y'], { filter: 'other' }));
+    const asked: string[] = [];
+    const passes = (filter: string): boolean => asked.push(filter) > 0 && filter === 'yes';
+    expect(ids(table, 'default', 'x', passes)).toEqual(['a', 'c']);
+    expect(asked).toEqual(['yes', 'no']);
+    table.changed(subscription('b', ['x'], { filter: 'yes' }));
+    table.changed(subscription('a', ['x'], { filter: 'no' }));
+    expect(ids(table, 'default', 'x', passes)).toEqual(['b', 'c']);
   });
 
   it('agrees with looking at every pattern, after any history of changes', () => {

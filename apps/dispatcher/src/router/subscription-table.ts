@@ -8,13 +8,14 @@ type TenantIndex = {
   readonly all: Set<string>;
 };
 
-type Row = Pick<SubscriptionState, 'tenant' | 'event_types'> & { readonly partition: number };
+type Row = Pick<SubscriptionState, 'tenant' | 'event_types' | 'filter'> & { readonly partition: number };
 
 const NONE: ReadonlySet<string> = new Set();
 
 /**
- * Which subscriptions an event type matches. Looking one up costs a few map reads, one for each segment of the type, plus the
- * matches themselves, however many subscriptions there are. Holds no secrets and no disabled subscription.
+ * Which subscriptions an event matches: by its type, then by their filters. Looking one up costs a few map reads, one for each segment of
+ * the type, plus the matches themselves, however many subscriptions there are. Holds no secrets and no disabled subscription; filters
+ * as text, since of a million compiled ones few would be in use.
  */
 export class SubscriptionTable {
   readonly #rows = new Map<string, Row>();
@@ -34,8 +35,8 @@ export class SubscriptionTable {
     if (state.kind !== 'subscription') return;
     this.removed(state.id);
     if (!state.enabled) return;
-    const { id, tenant, event_types } = state;
-    this.#rows.set(id, { tenant, event_types, partition: this.#partitionOf(id) });
+    const { id, tenant, event_types, filter } = state;
+    this.#rows.set(id, { tenant, event_types, filter, partition: this.#partitionOf(id) });
     const index = this.#indexOf(tenant);
     for (const pattern of event_types) slot(index, pattern).add(id);
   }
@@ -53,8 +54,11 @@ export class SubscriptionTable {
     if (index.exact.size + index.below.size + index.all.size === 0) this.#tenants.delete(row.tenant);
   }
 
-  /** The subscriptions that match, each once, by the partition their deliveries go to. */
-  match(tenant: string, type: string): ReadonlyMap<number, readonly string[]> {
+  /**
+   * The subscriptions that match, each once, by the partition their deliveries go to.
+   * @param passes whether the event passes a filter; asked only of subscriptions whose types match
+   */
+  match(tenant: string, type: string, passes: (filter: string) => boolean): ReadonlyMap<number, readonly string[]> {
     const matches = new Map<number, string[]>();
     const index = this.#tenants.get(tenant);
     if (index === undefined) return matches;
@@ -65,17 +69,12 @@ export class SubscriptionTable {
       for (const id of ids) {
         if (seen.has(id)) continue;
         seen.add(id);
-        this.#place(matches, id);
+        const row = this.#rows.get(id);
+        if (row === undefined || (row.filter !== undefined && !passes(row.filter))) continue;
+        place(matches, row.partition, id);
       }
     }
     return matches;
-  }
-
-  #place(matches: Map<number, string[]>, id: string): void {
-    const partition = this.#rows.get(id)?.partition ?? this.#partitionOf(id);
-    const together = matches.get(partition);
-    if (together === undefined) matches.set(partition, [id]);
-    else together.push(id);
   }
 
   #indexOf(tenant: string): TenantIndex {
@@ -87,6 +86,12 @@ export class SubscriptionTable {
     return index;
   }
 }
+
+const place = (matches: Map<number, string[]>, partition: number, id: string): void => {
+  const together = matches.get(partition);
+  if (together === undefined) matches.set(partition, [id]);
+  else together.push(id);
+};
 
 const slot = (index: TenantIndex, text: string): Set<string> => {
   const pattern = parsePattern(text);

@@ -3,7 +3,7 @@ import { deliveryId, recordSchemas, unframe, type Outcome, type RequestedHead, t
 import type { AttemptRequest, AttemptResult } from '@posthorn/egress';
 import type { OutgoingRecord } from '@posthorn/kafka';
 import { RegistryFeed } from '../registry/registry-feed.js';
-import { Calls, data, FakeRecord, requestFor, subscription, turn } from '../spec-support/records.js';
+import { Calls, data, defaultPolicy, FakeRecord, requestFor, subscription, turn } from '../spec-support/records.js';
 import { Sender } from './sender.js';
 import { Subscriptions } from './subscriptions.js';
 
@@ -90,7 +90,7 @@ describe('the sender', () => {
   });
 
   it('writes the retry of a failed attempt into the wheel, and waits for that too', async () => {
-    const policy = { timeout_ms: 1_000, max_concurrency: 10, retry_schedule_ms: [10_000] };
+    const policy = { ...defaultPolicy, retry_schedule_ms: [10_000] };
     const { sender, attempts, outcomes, retries } = sending(subscription('sub_a', ['*'], { policy }));
     const record = requested(requestFor(['sub_a', 'sub_gone']));
     sender.onRecord(record);
@@ -109,7 +109,7 @@ describe('the sender', () => {
   });
 
   it('ends as failed when the schedule is exhausted, and at once at 410', async () => {
-    const policy = { timeout_ms: 1_000, max_concurrency: 10, retry_schedule_ms: [10_000] };
+    const policy = { ...defaultPolicy, retry_schedule_ms: [10_000] };
     const { sender, attempts, outcomes, retries } = sending(subscription('sub_a', ['*'], { policy }));
     sender.onRecord(requested(requestFor(['sub_a'], { number: 2, trigger: 'retry' })));
     sender.onRecord(requested(requestFor(['sub_a'])));
@@ -150,7 +150,7 @@ describe('the sender', () => {
   });
 
   it('leaves what waits to the new owner of a partition that was taken away', async () => {
-    const policy = { timeout_ms: 1_000, max_concurrency: 1 };
+    const policy = { ...defaultPolicy, max_concurrency: 1 };
     const { sender, attempts, outcomes } = sending(subscription('sub_a', ['*'], { policy }));
     const [first, second] = [requested(requestFor(['sub_a'])), requested(requestFor(['sub_a']))];
     sender.onRecord(first);

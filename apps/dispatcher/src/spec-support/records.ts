@@ -49,6 +49,8 @@ export const requestFor = (subscriptions: string[], rest: Partial<RequestedHead>
   ...rest,
 });
 
+export const defaultPolicy: SubscriptionState['policy'] = { timeout_ms: 15_000, max_concurrency: 10, ordering: 'none', disable_after_ms: 0 };
+
 export const subscription = (id: string, event_types: string[], rest: Partial<SubscriptionState> = {}): SubscriptionState => ({
   kind: 'subscription',
   id,
@@ -58,10 +60,13 @@ export const subscription = (id: string, event_types: string[], rest: Partial<Su
   url: `https://example.com/${id}`,
   event_types,
   enabled: true,
+  enabled_since: '2026-01-01T00:00:00.000Z',
+  payload: { format: 'standard' },
+  authentication: { type: 'none' },
   headers: {},
-  policy: { timeout_ms: 15_000, max_concurrency: 10 },
+  policy: defaultPolicy,
   metadata: {},
-  signing_secrets: [{ key_id: 'a', ciphertext: '' }],
+  signing_secrets: [{ scheme: 'v1', key_id: 'a', ciphertext: '' }],
   created_at: '2026-01-01T00:00:00.000Z',
   updated_at: '2026-01-01T00:00:00.000Z',
   ...rest,
