@@ -134,7 +134,7 @@ export class Aggregates {
   /** Undefined when somebody else was faster, with one of the streams or with the same idempotency key. */
   async #attempt<State, Body>(
     changes: readonly Change<State>[],
-    { by, idempotency }: Requested,
+    { by, idempotency, signal }: Requested,
     { answer, guard }: WriteOptions<readonly Standing<State>[], Body>,
   ): Promise<Written<Body> | undefined> {
     const { answers, store } = this.#parts;
@@ -142,6 +142,7 @@ export class Aggregates {
     const told = idempotency && ((await answers.find(by.actor, idempotency)) as Written<Body> | undefined);
     if (told) return { ...told, replayed: true };
     const decisions = await this.#decide(changes);
+    signal?.throwIfAborted();
     const conclude = async (client: ClientBase | undefined, standings: readonly Standing<State>[]): Promise<Written<Body>> => {
       const written = writtenOf(standings, answer);
       if (idempotency) await answers.remember(client, by.actor, idempotency, written);

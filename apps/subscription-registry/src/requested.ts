@@ -11,6 +11,8 @@ export type Requested = {
   readonly idempotency?: Idempotency | undefined;
   /** Clock reading at which the one who asks gives up. */
   readonly deadlineMs?: number | undefined;
+  /** Aborted when he has given up; nothing is written from then on. */
+  readonly signal?: AbortSignal | undefined;
 };
 
 /** Of a REST request. Only a POST can be made idempotent by a key: the other methods are by themselves. @throws {Problem} `malformed` */
