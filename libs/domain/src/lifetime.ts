@@ -1,6 +1,6 @@
 import { CommandRefused } from './decider.js';
 
-/** There is nothing yet, or nothing any more. Every aggregate begins as `absent`; none returns from `deleted`. */
+/** There is nothing yet, or nothing any more. Every aggregate begins as `absent`; from `deleted` none returns but an event type. */
 export type NotThere = { readonly kind: 'absent' } | { readonly kind: 'deleted' };
 
 /** An id names one aggregate for ever: what once was deleted cannot be mistaken for what is made later. @throws {CommandRefused} */

@@ -87,8 +87,8 @@ describe('putting an event type', () => {
     expect(() => given().when(put({ version }))).toThrow(refused('invalid'));
   });
 
-  it('refuses a name that was deleted', () => {
-    expect(() => given(created, deleted).when(put())).toThrow(refused('already_exists'));
+  it('takes a name that was deleted for a new one', () => {
+    expect(given(created, deleted).when(put())).toEqual([created]);
   });
 });
 

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { EventTypeState } from '@posthorn/contracts';
 import { isEmpty } from '../changes.js';
 import { CommandRefused, type Decider, type Fact } from '../decider.js';
-import { existing, expectUnused, unknownEvent, type NotThere } from '../lifetime.js';
+import { existing, unknownEvent, type NotThere } from '../lifetime.js';
 
 export type EventType = NotThere | EventTypeState;
 
@@ -37,7 +37,7 @@ export type EventTypeDeleted = Fact<'EventTypeDeleted', Readonly<Record<string, 
 
 export type EventTypeEvent = EventTypeCreated | EventTypeUpdated | EventTypeDeleted;
 
-/** A type's id: a name is unique within its tenant. */
+/** A type's id: a name is unique within its tenant. It is the user's own word, so after a deletion it may be put again, from version 1 on. */
 export const eventTypeId = (tenant: string, name: string): string => `${tenant}/${name}`;
 
 /** A type begins at 1; after that a put leaves the version or makes the next one. */
@@ -64,7 +64,6 @@ const decide = (command: EventTypeCommand, state: EventType): readonly EventType
       const { tenant, name, content } = command;
       const id = eventTypeId(tenant, name);
       if (state.kind !== 'event_type') {
-        expectUnused(state, `event type ${name}`);
         expectVersion(content.version, 0);
         return [{ type: 'EventTypeCreated', data: { id, tenant, name, ...content }, at }];
       }
