@@ -36,7 +36,7 @@ export class Service {
     const log = openSync(logFile, 'a');
     const main = join(repositoryRoot, 'apps', name, 'dist', 'main.js');
     const child = spawn(process.execPath, ['--enable-source-maps', main], {
-      env: { ...process.env, ...env, PORT: String(port), HOST: '127.0.0.1', POSTHORN_EXIT_WITH_PARENT: 'true' },
+      env: { ...process.env, ...env, PORT: String(port), GRPC_PORT: '0', HOST: '127.0.0.1', POSTHORN_EXIT_WITH_PARENT: 'true' },
       stdio: ['pipe', log, log],
     });
     closeSync(log);

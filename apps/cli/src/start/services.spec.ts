@@ -3,6 +3,7 @@ import { envFile, environmentOf, services, stopGroups, type Settings } from './s
 
 const settings: Settings = {
   ports: { gateway: 1, 'subscription-registry': 2, 'event-ingestion': 3, dispatcher: 4, 'delivery-audit': 5 },
+  grpcPorts: { 'subscription-registry': 6 },
   brokers: '127.0.0.1:9092',
   databaseUrl: 'postgres://u:p@127.0.0.1/d',
   adminApiKey: 'phk_x',
@@ -21,6 +22,7 @@ describe('the env file', () => {
       'POSTHORN_DISPATCHER_URL=http://127.0.0.1:4',
       'POSTHORN_DELIVERY_AUDIT_URL=http://127.0.0.1:5',
       'POSTHORN_GATEWAY_URL=http://127.0.0.1:1',
+      'POSTHORN_SUBSCRIPTION_REGISTRY_GRPC_ADDRESS=127.0.0.1:6',
       'POSTHORN_EVENT_INGESTION_PID=77',
     ]);
   });
@@ -29,6 +31,11 @@ describe('the env file', () => {
 describe("a service's environment", () => {
   it.each(services.map(({ name }) => name))('%s listens on loopback only and ends with its parent', (name) => {
     expect(environmentOf(name, settings)).toMatchObject({ HOST: '127.0.0.1', PORT: String(settings.ports[name]), POSTHORN_EXIT_WITH_PARENT: '1' });
+  });
+
+  it('has a port for gRPC where it speaks that', () => {
+    expect(environmentOf('subscription-registry', settings)).toHaveProperty('GRPC_PORT', '6');
+    expect(environmentOf('dispatcher', settings)).not.toHaveProperty('GRPC_PORT');
   });
 
   it('names the others to the gateway alone', () => {

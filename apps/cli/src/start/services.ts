@@ -5,12 +5,14 @@ export type Service = {
   readonly name: ServiceName;
   /** Taken unless somebody listens there already. */
   readonly port: number;
+  /** Of a service that also speaks gRPC. */
+  readonly grpcPort?: number;
   /** Stopped in ascending order: who lets work in first, who writes down what became of it last. */
   readonly stopOrder: number;
 };
 
 export const services: readonly Service[] = [
-  { name: 'subscription-registry', port: 8081, stopOrder: 3 },
+  { name: 'subscription-registry', port: 8081, grpcPort: 9081, stopOrder: 3 },
   { name: 'event-ingestion', port: 8082, stopOrder: 1 },
   { name: 'dispatcher', port: 8083, stopOrder: 2 },
   { name: 'delivery-audit', port: 8084, stopOrder: 3 },
@@ -18,28 +20,37 @@ export const services: readonly Service[] = [
 ];
 
 export type Ports = Readonly<Record<ServiceName, number>>;
+export type GrpcPorts = Readonly<Partial<Record<ServiceName, number>>>;
 
 export type Settings = {
   readonly ports: Ports;
+  readonly grpcPorts: GrpcPorts;
   readonly brokers: string;
   readonly databaseUrl: string;
   readonly adminApiKey: string;
   readonly encryptionKeys: string;
 };
 
-const variableOf = (service: ServiceName, what: 'URL' | 'PID'): string => `POSTHORN_${service.replaceAll('-', '_').toUpperCase()}_${what}`;
+const variableOf = (service: ServiceName, what: 'URL' | 'GRPC_ADDRESS' | 'PID'): string => `POSTHORN_${service.replaceAll('-', '_').toUpperCase()}_${what}`;
 
 export const urlOf = (ports: Ports, service: ServiceName): string => `http://127.0.0.1:${ports[service]}`;
 
 const urls = (ports: Ports): Record<string, string> => Object.fromEntries(services.map(({ name }) => [variableOf(name, 'URL'), urlOf(ports, name)]));
 
+/** As gRPC clients take them: host and port, no scheme. */
+const grpcAddresses = (ports: GrpcPorts): Record<string, string> =>
+  Object.fromEntries(
+    services.flatMap(({ name }) => (ports[name] === undefined ? [] : [[variableOf(name, 'GRPC_ADDRESS'), `127.0.0.1:${ports[name]}`]])),
+  );
+
 /**
  * What a service gets on top of our own environment. Subscribers on loopback over plain http are allowed here and in no other
  * way of running Posthorn; in return nothing listens beyond loopback.
  */
-export const environmentOf = (service: ServiceName, { ports, brokers, databaseUrl, adminApiKey, encryptionKeys }: Settings): Record<string, string> => ({
+export const environmentOf = (service: ServiceName, { ports, grpcPorts, brokers, databaseUrl, adminApiKey, encryptionKeys }: Settings): Record<string, string> => ({
   ...(service === 'gateway' ? urls(ports) : {}),
   PORT: String(ports[service]),
+  ...(grpcPorts[service] !== undefined && { GRPC_PORT: String(grpcPorts[service]) }),
   HOST: '127.0.0.1',
   POSTHORN_KAFKA_BROKERS: brokers,
   POSTHORN_DATABASE_URL: databaseUrl,
@@ -51,13 +62,14 @@ export const environmentOf = (service: ServiceName, { ports, brokers, databaseUr
 });
 
 /** The env file: how tools and scripts find what runs. One `KEY=value` a line, so that a shell can read it too. */
-export const envFile = ({ ports, brokers, databaseUrl, adminApiKey }: Settings, pids: ReadonlyMap<ServiceName, number>): string =>
+export const envFile = ({ ports, grpcPorts, brokers, databaseUrl, adminApiKey }: Settings, pids: ReadonlyMap<ServiceName, number>): string =>
   Object.entries({
     POSTHORN_URL: urlOf(ports, 'gateway'),
     POSTHORN_ADMIN_API_KEY: adminApiKey,
     POSTHORN_KAFKA_BROKERS: brokers,
     POSTHORN_DATABASE_URL: databaseUrl,
     ...urls(ports),
+    ...grpcAddresses(grpcPorts),
     ...Object.fromEntries([...pids].map(([name, pid]) => [variableOf(name, 'PID'), pid])),
   })
     .map(([key, value]) => `${key}=${value}\n`)

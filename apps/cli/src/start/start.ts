@@ -27,15 +27,24 @@ const say = (text = ''): void => {
   out.write(`${text}\n`);
 };
 
-/** The ports of api.md where they are free; told by `moved` where they are not. */
-const choosePorts = async (moved: (service: ServiceName, from: number, to: number) => void): Promise<Ports> => {
+type Moved = (service: ServiceName, from: number, to: number) => void;
+
+/** The port of api.md where it is free; told by `moved` where it is not. */
+const choosePort = async (service: ServiceName, port: number, moved: Moved): Promise<number> => {
+  if ((await isFree(port)) && (await isFree(port, '127.0.0.1'))) return port;
+  const other = await freePort('127.0.0.1');
+  moved(service, port, other);
+  return other;
+};
+
+const choosePorts = async (moved: Moved): Promise<Pick<Settings, 'ports' | 'grpcPorts'>> => {
   const ports: Partial<Record<ServiceName, number>> = {};
-  for (const { name, port } of services) {
-    const free = (await isFree(port)) && (await isFree(port, '127.0.0.1'));
-    ports[name] = free ? port : await freePort('127.0.0.1');
-    if (!free) moved(name, port, ports[name]);
+  const grpcPorts: Partial<Record<ServiceName, number>> = {};
+  for (const { name, port, grpcPort } of services) {
+    ports[name] = await choosePort(name, port, moved);
+    if (grpcPort !== undefined) grpcPorts[name] = await choosePort(name, grpcPort, moved);
   }
-  return ports as Ports;
+  return { ports: ports as Ports, grpcPorts }; // one for each service
 };
 
 const mainOf = (service: ServiceName): string => join(repositoryRoot, 'apps', service, 'dist', 'main.js');
@@ -129,8 +138,9 @@ export const start = async ({ once, show, dir: givenDir }: StartOptions): Promis
       const { brokers, databaseUrl } = await running.stack;
       if (asked.asked()) return;
       const moves: string[] = [];
-      const ports = await choosePorts((name, from, to) => moves.push(`port ${from} is taken: ${name} listens on ${to}`));
-      const settings: Settings = { ports, brokers, databaseUrl, ...keys };
+      const chosen = await choosePorts((name, from, to) => moves.push(`port ${from} is taken: ${name} listens on ${to}`));
+      const { ports } = chosen;
+      const settings: Settings = { ...chosen, brokers, databaseUrl, ...keys };
       running.fleet = new Fleet({
         processOf: (name) => ({
           main: mainOf(name),

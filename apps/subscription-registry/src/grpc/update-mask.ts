@@ -30,7 +30,7 @@ export const maskedBody = ({ body, memberwise, empties }: Maskable, mask: readon
     const [first = '', second, ...deeper] = path;
     const isMemberwise = memberwise.includes(first);
     if (isMemberwise === (second === undefined) || deeper.length > 0) throw refused(text, isMemberwise);
-    const value = memberAt(body, path) ?? empties[text] ?? null;
+    const value = memberAt(body, path) ?? memberAt(empties, [text]) ?? null;
     if (second === undefined) masked.set(first, value);
     else masked.set(first, { ...(masked.get(first) as object | undefined), [second]: value }); // set by the line above alone
   }
