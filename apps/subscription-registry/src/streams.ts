@@ -16,3 +16,6 @@ export const aggregateOf = (stream: string): { readonly kind: AggregateKind; rea
   if (!isKind(kind)) throw new TypeError(`unknown stream ${stream}`);
   return { kind, id: stream.slice(slash + 1) };
 };
+
+/** The one relay of the store, which carries it to `registry.log` and `registry.state`. */
+export const RELAY = 'registry';
