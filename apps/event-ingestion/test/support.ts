@@ -62,16 +62,18 @@ export const openKafka = async (topicPrefix: string) => {
     topic: kafka.topic('events.rejected'),
     onRecord: ({ value }) => rejected.push(JSON.parse(String(value)) as Rejection), // written by the service under test
   });
-  const send = (topic: TopicName, value: string | Buffer, more: { key?: string; partition?: number; headers?: Record<string, string> } = {}) =>
+  const send = (topic: TopicName, value: string | Buffer | null, more: { key?: string; partition?: number; headers?: Record<string, string> } = {}) =>
     producer.send({ topic: kafka.topic(topic), value, ...more });
   const publishState = (state: AggregateState) =>
     send('registry.state', JSON.stringify({ position: 1, version: 1, state }), {
       key: state.id,
       headers: { schema: '1', kind: state.kind, position: '1' },
     });
+  const publishEnd = (kind: AggregateState['kind'], id: string) =>
+    send('registry.state', null, { key: id, headers: { schema: '1', kind, position: '2' } });
   const settings = { schema_policy: 'warn', unknown_event_types: 'accept', retention_ms: 86_400_000 } as const;
   const createTenant = (id: string) => publishState({ kind: 'tenant', id, name: id, settings, created_at: CREATED_AT, updated_at: CREATED_AT });
-  return { kafka, accepted, rejected, send, publishState, createTenant, close: () => kafka.close() };
+  return { kafka, accepted, rejected, send, publishState, publishEnd, createTenant, close: () => kafka.close() };
 };
 
 export type Service = { readonly url: string; readonly process: ChildProcess; readonly stop: (signal: NodeJS.Signals) => Promise<void> };
