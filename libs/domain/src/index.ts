@@ -12,3 +12,4 @@ export type { Changes } from './changes.js';
 export type { NotThere } from './lifetime.js';
 export type { NewSecret } from './subscription/secrets.js';
 export * from './expression/index.js';
+export * from './schema/index.js';
