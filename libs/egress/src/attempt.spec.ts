@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { Webhook } from 'standardwebhooks';
 import { parseCidrs } from './address-guard.js';
 import { makeAttempt, type AttemptRequest, type AttemptResult } from './attempt.js';
+import { EgressError } from './errors.js';
 import { HttpSender } from './http.js';
 import { standardPayload } from './payload.js';
 
@@ -118,5 +119,43 @@ describe('an attempt', () => {
     expect(JSON.stringify(result)).not.toContain('broken');
     expect(recordable(result)).toBe(true);
     expect(received).toEqual([]);
+  });
+
+  it('proves who is sending, and records the proof by name only', async () => {
+    const result = await attempt({ credentials: { 'X-Api': 'k-secret' } });
+    expect(received[0]?.headers['x-api']).toBe('k-secret');
+    expect(result.attempt.request.headers['x-api']).toBe('***');
+    expect(JSON.stringify(result)).not.toContain('k-secret');
+  });
+
+  it('without credentials that can be had is not made', async () => {
+    const subscription = {
+      url,
+      headers: {},
+      timeoutMs: 3_000,
+      secrets: [secret],
+      get credentials(): never {
+        throw new EgressError('authentication_not_served', 'Authentication of type mtls is not served yet.');
+      },
+    };
+    const result = await makeAttempt(sender, { eventId: 'evt_1', payload, subscription });
+    expect(result.verdict).toMatchObject({ success: false, error: { code: 'auth_failed', message: expect.stringContaining('not served yet') } });
+    expect(recordable(result)).toBe(true);
+    expect(received).toEqual([]);
+  });
+
+  it('whose payload cannot be made is not made', async () => {
+    const subscription = { url, headers: {}, timeoutMs: 3_000, secrets: [secret] };
+    const result = await makeAttempt(sender, { eventId: 'evt_1', payload: { failed: 'there is no member "x"' }, subscription });
+    expect(result.verdict).toEqual({ success: false, error: { code: 'payload_failed', message: 'there is no member "x"' } });
+    expect(recordable(result)).toBe(true);
+    expect(received).toEqual([]);
+  });
+
+  it('sends the headers of the format', async () => {
+    const subscription = { url, headers: {}, timeoutMs: 3_000, secrets: [secret] };
+    const result = await makeAttempt(sender, { eventId: 'evt_1', payload: { ...payload, headers: { 'ce-id': 'evt_1' } }, subscription });
+    expect(received[0]?.headers['ce-id']).toBe('evt_1');
+    expect(result.attempt.request.headers['ce-id']).toBe('evt_1');
   });
 });

@@ -3,6 +3,7 @@ import { EgressError } from './errors.js';
 import type { HttpFailure, HttpOutcome, HttpSender } from './http.js';
 import { classify, defaultSuccess, type SuccessRule, type Verdict } from './outcome.js';
 import type { Payload } from './payload.js';
+import type { PayloadFailed } from './recipe.js';
 import { sign } from './signing.js';
 import { freshTraceparent } from './traceparent.js';
 import { userAgent } from './user-agent.js';
@@ -10,13 +11,15 @@ import { userAgent } from './user-agent.js';
 export type AttemptRequest = {
   /** The event's id: `webhook-id`, the same for every attempt. */
   readonly eventId: string;
-  readonly payload: Payload;
+  readonly payload: Payload | PayloadFailed;
   readonly subscription: {
     readonly url: string;
     readonly headers: Readonly<Record<string, string>>;
     readonly timeoutMs: number;
-    /** Signing secrets in clear (`whsec_…`), newest first. */
+    /** Signing secrets in clear (`whsec_…`, `whsk_…`), newest first. */
     readonly secrets: readonly string[];
+    /** Headers that say who is sending. Their values are secrets. */
+    readonly credentials?: Readonly<Record<string, string>> | undefined;
     /** Default: 2xx. */
     readonly success?: SuccessRule | undefined;
   };
@@ -36,57 +39,77 @@ const SECRET_HEADER = /auth|key|token|secret|cookie|password/i;
 export const makeAttempt = async (sender: HttpSender, request: AttemptRequest, nowMs: () => number = Date.now): Promise<AttemptResult> => {
   const { subscription } = request;
   const startedAtMs = nowMs();
-  const headers = requestHeaders(request, Math.floor(startedAtMs / 1000));
+  const prepared = prepare(request, Math.floor(startedAtMs / 1000));
   const outcome: HttpOutcome =
-    headers.failure === undefined
+    prepared.failure === undefined
       ? await sender.send({
           url: subscription.url,
-          headers: headers.sent,
-          body: request.payload.body,
+          headers: prepared.sent,
+          body: prepared.body,
           timeoutMs: subscription.timeoutMs,
           signal: request.signal,
         })
-      : { durationMs: 0, failure: headers.failure };
+      : { durationMs: 0, failure: prepared.failure };
   const verdict = classify(outcome, subscription.success ?? defaultSuccess, nowMs());
   const attempt: Attempt = {
     started_at: new Date(startedAtMs).toISOString(),
     duration_ms: Math.round(outcome.durationMs * 10) / 10,
-    request: { url: subscription.url, headers: headers.recorded },
+    request: { url: subscription.url, headers: prepared.recorded },
   };
   if (outcome.response !== undefined) attempt.response = outcome.response;
   if (!verdict.success) attempt.error = verdict.error;
   return { verdict, attempt };
 };
 
-type RequestHeaders = {
-  /** Names and values by turns. */
-  readonly sent: readonly string[];
-  readonly recorded: Record<string, string>;
-  readonly failure?: HttpFailure;
+type Prepared =
+  | {
+      /** Names and values by turns. */
+      readonly sent: readonly string[];
+      readonly recorded: Record<string, string>;
+      readonly body: Buffer;
+      readonly failure?: undefined;
+    }
+  | { readonly recorded: Record<string, string>; readonly failure: HttpFailure };
+
+const failed = (failure: HttpFailure): Prepared => ({ recorded: {}, failure });
+
+/**
+ * What is not fit to be sent (a payload that cannot be made, a secret that cannot sign) is the subscription's fault and must not
+ * stop the sender: it is a failure of this attempt.
+ */
+const prepare = (request: AttemptRequest, timestampSeconds: number): Prepared => {
+  const { eventId, payload, subscription } = request;
+  if ('failed' in payload) return failed({ code: 'payload_failed', message: payload.failed });
+  try {
+    return { ...headersOf(eventId, payload, subscription, timestampSeconds), body: payload.body };
+  } catch (error) {
+    if (!(error instanceof EgressError)) throw error;
+    return failed({ code: 'auth_failed', message: `The request was not made. ${error.message}` });
+  }
 };
 
-/** A secret that cannot sign is the subscription's fault and must not stop the sender: it is a failure of this attempt. */
-const requestHeaders = ({ eventId, payload, subscription }: AttemptRequest, timestampSeconds: number): RequestHeaders => {
+/** @throws {EgressError} */
+const headersOf = (eventId: string, payload: Payload, subscription: AttemptRequest['subscription'], timestampSeconds: number) => {
   const recorded: Record<string, string> = {
     'content-type': payload.contentType,
     'user-agent': userAgent,
     'webhook-id': eventId,
     'webhook-timestamp': String(timestampSeconds),
-    'webhook-signature': '',
+    'webhook-signature': sign(subscription.secrets, eventId, timestampSeconds, payload.body),
     traceparent: freshTraceparent(),
   };
-  try {
-    recorded['webhook-signature'] = sign(subscription.secrets, eventId, timestampSeconds, payload.body);
-  } catch (error) {
-    if (!(error instanceof EgressError)) throw error;
-    return { sent: [], recorded: {}, failure: { code: 'auth_failed', message: `The request was not signed. ${error.message}` } };
-  }
+  for (const name in payload.headers) recorded[name] = payload.headers[name] ?? '';
   const sent: string[] = [];
   for (const name in recorded) sent.push(name, recorded[name] ?? '');
   for (const name in subscription.headers) {
     const value = subscription.headers[name] ?? '';
     sent.push(name, value);
     recorded[name.toLowerCase()] = SECRET_HEADER.test(name) ? '***' : value;
+  }
+  const { credentials } = subscription;
+  for (const name in credentials) {
+    sent.push(name, credentials[name] ?? '');
+    recorded[name.toLowerCase()] = '***';
   }
   return { sent, recorded };
 };

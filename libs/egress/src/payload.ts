@@ -1,7 +1,12 @@
 import { isJsonMediaType, type Envelope } from '@posthorn/contracts';
 
-/** What is POSTed. Built once per event and shared by all its deliveries; nobody may write into the body. */
-export type Payload = { readonly contentType: string; readonly body: Buffer };
+/** What is POSTed. Built once per event and format and shared by all its deliveries; nobody may write into the body. */
+export type Payload = {
+  readonly contentType: string;
+  readonly body: Buffer;
+  /** Further headers that belong to the format. */
+  readonly headers?: Readonly<Record<string, string>>;
+};
 
 const JSON_NULL = Buffer.from('null');
 
@@ -17,15 +22,65 @@ export const standardPayload = (
 ): Payload => {
   const { type, time, datacontenttype } = event;
   const head = `{"type":${JSON.stringify(type)},"timestamp":${JSON.stringify(time)},`;
+  return { contentType: 'application/json', body: withData(head, data, datacontenttype) };
+};
+
+/**
+ * The format `context`: `{"event_time":…,"event_type":…,"current_context":…,"data":…}`. The event's own context takes precedence over the
+ * subscription's.
+ */
+export const contextPayload = (event: Envelope, data: Uint8Array, subscriptionContext: unknown): Payload => {
+  const { type, time, datacontenttype, context = subscriptionContext ?? null } = event;
+  const head = `{"event_time":${JSON.stringify(time)},"event_type":${JSON.stringify(type)},"current_context":${JSON.stringify(context)},`;
+  return { contentType: 'application/json', body: withData(head, data, datacontenttype) };
+};
+
+/** The format `raw`: the producer's bytes and media type, and nothing else. */
+export const rawPayload = ({ datacontenttype }: Pick<Envelope, 'datacontenttype'>, data: Buffer): Payload => ({
+  contentType: datacontenttype ?? 'application/json',
+  body: data,
+});
+
+/** What a subscriber is told of the envelope in CloudEvents: what the producer said. Our own bookkeeping stays here. */
+const cloudEventAttributes = ({ id, source, type, time, subject, partitionkey }: Envelope): Readonly<Record<string, string>> => ({
+  specversion: '1.0',
+  id,
+  source,
+  type,
+  time,
+  ...(subject !== undefined && { subject }),
+  ...(partitionkey !== undefined && { partitionkey }),
+});
+
+/** CloudEvents' structured mode (HTTP binding 1.0, 3.2; JSON format, 3.1). */
+export const structuredPayload = (event: Envelope, data: Uint8Array): Payload => {
+  const { datacontenttype } = event;
+  const attributes = JSON.stringify({ ...cloudEventAttributes(event), datacontenttype: datacontenttype ?? 'application/json' });
+  const head = `${attributes.slice(0, -1)},`;
   return {
-    contentType: 'application/json',
-    body: isJsonMediaType(datacontenttype)
-      ? spliced(`${head}"data":`, data.length === 0 ? JSON_NULL : data)
-      : Buffer.from(
-          `${head}"datacontenttype":${JSON.stringify(datacontenttype)},"data_base64":"${base64(data)}"}`,
-        ),
+    contentType: 'application/cloudevents+json',
+    body: isJsonMediaType(datacontenttype) ? withData(head, data, undefined) : Buffer.from(`${head}"data_base64":"${base64(data)}"}`),
   };
 };
+
+/** CloudEvents' binary mode (HTTP binding 1.0, 3.1): attributes as `ce-` headers, the producer's bytes as the body. */
+export const binaryPayload = (event: Envelope, data: Buffer): Payload => {
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(cloudEventAttributes(event))) headers[`ce-${name}`] = headerValue(value);
+  return { ...rawPayload(event, data), headers };
+};
+
+/** All but printable ASCII, and space, quote and percent, percent-encoded as UTF-8 (HTTP binding 1.0, 3.1.3.2). */
+const headerValue = (value: string): string =>
+  value.replace(/[^!#$&-~]/gu, (character) =>
+    [...Buffer.from(character)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
+  );
+
+/** The members so far, and then the data: as JSON in its own bytes, else as `data_base64` beside its media type. */
+const withData = (head: string, data: Uint8Array, mediaType: string | undefined): Buffer =>
+  isJsonMediaType(mediaType)
+    ? spliced(`${head}"data":`, data.length === 0 ? JSON_NULL : data)
+    : Buffer.from(`${head}"datacontenttype":${JSON.stringify(mediaType)},"data_base64":"${base64(data)}"}`);
 
 const base64 = ({ buffer, byteOffset, byteLength }: Uint8Array): string =>
   Buffer.from(buffer, byteOffset, byteLength).toString('base64');

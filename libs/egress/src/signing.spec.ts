@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Webhook } from 'standardwebhooks';
 import { EgressError } from './errors.js';
-import { parseSecret, sign } from './signing.js';
+import { parseSecret, publicKeyOf, sign } from './signing.js';
 
 const secretOf = (seed: number, bytes = 32) => `whsec_${Buffer.alloc(bytes, seed).toString('base64')}`;
 const now = Math.floor(Date.now() / 1000);
@@ -73,5 +73,51 @@ describe('signing', () => {
 
   it('refuses to send unsigned', () => {
     expect(() => sign([], 'evt_1', now, Buffer.from('{}'))).toThrow(EgressError);
+  });
+});
+
+/** RFC 8032, 7.1, test 1. */
+const seed = Buffer.from('9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60', 'hex');
+const publicKey = Buffer.from('d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a', 'hex');
+const privateSecret = (...bytes: Buffer[]): string => `whsk_${Buffer.concat(bytes).toString('base64')}`;
+
+/** As a receiver would, from the public key as it is handed out and the specification's construction, with another interface to the algorithm. */
+const verifiesV1a = async (whpk: string, signature: string, signed: string): Promise<boolean> => {
+  const raw = Buffer.from(whpk.slice('whpk_'.length), 'base64');
+  const key = await crypto.subtle.importKey('raw', raw, { name: 'Ed25519' }, false, ['verify']);
+  const [scheme, encoded] = signature.split(',');
+  return scheme === 'v1a' && crypto.subtle.verify({ name: 'Ed25519' }, key, Buffer.from(encoded ?? '', 'base64'), Buffer.from(signed));
+};
+
+describe('signing with Ed25519', () => {
+  it('hands out the public key of the pair', () => {
+    expect(publicKeyOf(privateSecret(seed))).toBe(`whpk_${publicKey.toString('base64')}`);
+    expect(publicKeyOf(privateSecret(seed, publicKey))).toBe(`whpk_${publicKey.toString('base64')}`);
+    expect(() => publicKeyOf(secretOf(1))).toThrow(EgressError);
+  });
+
+  it.each([
+    ['a seed', privateSecret(seed)],
+    ['a seed and the public key', privateSecret(seed, publicKey)],
+  ])('by %s is verified by the public key', async (_, secret) => {
+    const signature = sign([secret], 'evt_1', now, Buffer.from('{"a":1}'));
+    expect(await verifiesV1a(publicKeyOf(secret), signature, `evt_1.${now}.{"a":1}`)).toBe(true);
+    expect(await verifiesV1a(publicKeyOf(secret), signature, `evt_1.${now}.{"a":2}`)).toBe(false);
+    expect(await verifiesV1a(publicKeyOf(privateSecret(Buffer.alloc(32, 1))), signature, `evt_1.${now}.{"a":1}`)).toBe(false);
+  });
+
+  it('stands beside the old scheme while a subscription goes over to it', async () => {
+    const body = Buffer.from('{}');
+    const [first = '', second = ''] = sign([privateSecret(seed), secretOf(1)], 'evt_1', now, body).split(' ');
+    expect(await verifiesV1a(publicKeyOf(privateSecret(seed)), first, `evt_1.${now}.{}`)).toBe(true);
+    expect(verifies(secretOf(1), second, body)).toBe(true);
+  });
+
+  it.each([
+    ['too short', privateSecret(seed.subarray(1))],
+    ['of another length', privateSecret(seed, seed.subarray(1))],
+    ['with the public key of another', privateSecret(seed, seed)],
+  ])('refuses a private key %s', (_, secret) => {
+    expect(() => parseSecret(secret)).toThrow(EgressError);
   });
 });

@@ -1,6 +1,6 @@
 import { deliveryId, frame, SCHEMA_HEADER, SCHEMA_VERSION, type Attempt, type Outcome, type RequestedHead } from '@posthorn/contracts';
 import type { NextStep } from '@posthorn/domain';
-import { standardPayload, type Payload } from '@posthorn/egress';
+import type { Payload, PayloadFailed, Recipe } from '@posthorn/egress';
 import type { IncomingRecord } from '@posthorn/kafka';
 
 /** A record of `deliveries.requested`: one event for one or many subscriptions, done when each of them is. */
@@ -9,7 +9,7 @@ export class Request {
   readonly #record: IncomingRecord;
   readonly #data: Buffer;
   #open: number;
-  #payload: Payload | undefined;
+  readonly #payloads = new Map<string, Payload | PayloadFailed>();
 
   constructor(record: IncomingRecord, head: RequestedHead, data: Buffer) {
     this.head = head;
@@ -27,10 +27,14 @@ export class Request {
     return this.#record.revoked;
   }
 
-  /** Built once, whatever the fan-out. */
-  get payload(): Payload {
-    this.#payload ??= standardPayload(this.head.event, this.#data);
-    return this.#payload;
+  /** Made once for all subscriptions with the same recipe, whatever the fan-out. */
+  payload({ key, make }: Recipe): Payload | PayloadFailed {
+    let payload = this.#payloads.get(key);
+    if (payload === undefined) {
+      payload = make(this.head.event, this.#data);
+      this.#payloads.set(key, payload);
+    }
+    return payload;
   }
 
   /** One of its deliveries has had its whole effect. */

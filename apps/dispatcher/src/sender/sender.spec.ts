@@ -53,6 +53,9 @@ const sending = (...states: SubscriptionState[]) => {
   return { sender, attempts, outcomes, retries, subscriptions, learn };
 };
 
+const bodies = (attempts: readonly { readonly request: AttemptRequest }[]): (Buffer | undefined)[] =>
+  attempts.map(({ request: { payload } }) => ('body' in payload ? payload.body : undefined));
+
 const requested = (head: RequestedHead): FakeRecord => new FakeRecord('deliveries.requested', head);
 
 describe('the sender', () => {
@@ -72,9 +75,35 @@ describe('the sender', () => {
   it('sends the producer’s bytes as they are, built once for all subscriptions of a record', () => {
     const { sender, attempts } = sending(subscription('sub_a', ['*']), subscription('sub_b', ['*']));
     sender.onRecord(requested(requestFor(['sub_a', 'sub_b'])));
-    const [first, second] = attempts.map(({ request }) => request.payload);
-    expect(first?.body.toString()).toContain(`"data":${data.toString()}`);
+    const [first, second] = bodies(attempts);
+    expect(first?.toString()).toContain(`"data":${data.toString()}`);
     expect(second).toBe(first);
+  });
+
+  it('makes each payload once, in the format that each subscription asks for', () => {
+    const raw = { payload: { format: 'raw' as const } };
+    const transform = { payload: { format: 'transform' as const, transform: '{"kind": event.type}' } };
+    const states = [subscription('sub_a', ['*']), subscription('sub_b', ['*'], raw), subscription('sub_c', ['*'], transform), subscription('sub_d', ['*'], transform)];
+    const { sender, attempts } = sending(...states);
+    sender.onRecord(requested(requestFor(['sub_a', 'sub_b', 'sub_c', 'sub_d'])));
+    const [standard, bytes, made, same] = bodies(attempts);
+    expect(standard?.toString()).toContain('"timestamp"');
+    expect(bytes).toEqual(data);
+    expect(made?.toString()).toBe('{"kind":"invoice.paid"}');
+    expect(same).toBe(made);
+  });
+
+  it('sends by the terms of the subscription', () => {
+    const authentication = { type: 'bearer' as const, token: { key_id: 'a', ciphertext: '' } };
+    const policy = { ...defaultPolicy, success: { statuses: ['204'] } };
+    const { sender, attempts } = sending(subscription('sub_a', ['*'], { authentication, policy }));
+    sender.onRecord(requested(requestFor(['sub_a'])));
+    expect(attempts[0]?.request.subscription).toMatchObject({
+      url: 'https://example.com/sub_a',
+      secrets: ['whsec_secret'],
+      credentials: { authorization: 'Bearer whsec_secret' },
+      success: { statuses: ['204'] },
+    });
   });
 
   it('is done with a fan-out when the last of its deliveries is', async () => {

@@ -73,8 +73,9 @@ export class Sender {
   }
 
   async #attempt({ request, subscription }: Delivery, terms: SendingTerms): Promise<void> {
-    const { head, payload } = request;
-    const { attempt, verdict } = await this.#parts.attempt({ eventId: head.event.id, payload, subscription: terms });
+    const { head } = request;
+    const payload = request.payload(terms.attempt.recipe);
+    const { attempt, verdict } = await this.#parts.attempt({ eventId: head.event.id, payload, subscription: terms.attempt });
     // Cut off by our own end, or the partition has a new owner: the attempt is made again there, and one chain of retries is enough.
     if (!verdict.success && (request.revoked || verdict.error.code === 'aborted')) return;
     const nowMs = Date.now();

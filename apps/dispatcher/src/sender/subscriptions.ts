@@ -1,17 +1,15 @@
 import type { AggregateState, Encrypted, SubscriptionState } from '@posthorn/contracts';
 import { defaultRetryScheduleMs } from '@posthorn/domain';
+import { attemptTermsOf, type AttemptTerms } from '@posthorn/egress';
 
 /** What sending to a subscription needs. */
 export type SendingTerms = {
   readonly id: string;
   readonly enabled: boolean;
-  readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly timeoutMs: number;
   readonly maxConcurrency: number;
   readonly retryScheduleMs: readonly number[];
-  /** In clear, newest first. Decrypted when first asked for. */
-  readonly secrets: readonly string[];
+  /** Of each attempt. */
+  readonly attempt: AttemptTerms;
 };
 
 /** The sender's own view of `registry.state`. Secrets stay encrypted until a delivery needs them. */
@@ -36,20 +34,10 @@ export class Subscriptions {
   }
 }
 
-const termsOf = (state: SubscriptionState, decrypt: (secret: Encrypted) => string): SendingTerms => {
-  const { id, enabled, url, headers, policy, signing_secrets } = state;
-  let secrets: readonly string[] | undefined;
-  return {
-    id,
-    enabled,
-    url,
-    headers,
-    timeoutMs: policy.timeout_ms,
-    maxConcurrency: policy.max_concurrency,
-    retryScheduleMs: policy.retry_schedule_ms ?? defaultRetryScheduleMs,
-    get secrets() {
-      secrets ??= signing_secrets.map(decrypt);
-      return secrets;
-    },
-  };
-};
+const termsOf = (state: SubscriptionState, decrypt: (secret: Encrypted) => string): SendingTerms => ({
+  id: state.id,
+  enabled: state.enabled,
+  maxConcurrency: state.policy.max_concurrency,
+  retryScheduleMs: state.policy.retry_schedule_ms ?? defaultRetryScheduleMs,
+  attempt: attemptTermsOf(state, decrypt),
+});

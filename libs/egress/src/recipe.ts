@@ -1,0 +1,44 @@
+import type { Envelope, SubscriptionState } from '@posthorn/contracts';
+import { compileTransform, EventInput } from '@posthorn/domain';
+import { GenerationCache } from './generation-cache.js';
+import { binaryPayload, contextPayload, rawPayload, standardPayload, structuredPayload, type Payload } from './payload.js';
+
+/** A payload that cannot be made of this event, and why. */
+export type PayloadFailed = { readonly failed: string };
+
+/** How a subscription wants its payloads made. */
+export type Recipe = {
+  /** Equal for recipes that make the same payload of an event. */
+  readonly key: string;
+  readonly make: (event: Envelope, data: Buffer) => Payload | PayloadFailed;
+};
+
+const plain = {
+  standard: { key: 'standard', make: standardPayload },
+  cloudevents: { key: 'cloudevents', make: structuredPayload },
+  cloudevents_binary: { key: 'cloudevents_binary', make: binaryPayload },
+  raw: { key: 'raw', make: rawPayload },
+} as const satisfies Record<string, Recipe>;
+
+export const recipeOf = ({ format, transform, context }: SubscriptionState['payload']): Recipe => {
+  switch (format) {
+    case 'context':
+      return { key: `context ${JSON.stringify(context ?? null)}`, make: (event, data) => contextPayload(event, data, context) };
+    case 'transform':
+      return { key: `transform ${transform ?? ''}`, make: (event, data) => transformed(transform ?? '', event, data) };
+    default:
+      return plain[format];
+  }
+};
+
+/** Compiled when first used: a sender knows more subscriptions than it sends to. */
+const transforms = new GenerationCache(1_000, compileTransform);
+
+const transformed = (text: string, event: Envelope, data: Buffer): Payload | PayloadFailed => {
+  const compiled = transforms.get(text);
+  if (compiled.kind === 'refused') return { failed: `The transform cannot be compiled. ${compiled.message}` };
+  const result = compiled.transform.render(new EventInput(event, data));
+  return result.kind === 'failed'
+    ? { failed: `The transform cannot be evaluated for this event: ${result.reason}.` }
+    : { contentType: 'application/json', body: Buffer.from(result.json) };
+};

@@ -1,0 +1,97 @@
+import type { AuthenticationState, Encrypted, SubscriptionState } from '@posthorn/contracts';
+import type { AttemptRequest } from './attempt.js';
+import { EgressError } from './errors.js';
+import { recipeOf, type Recipe } from './recipe.js';
+
+/** What sending to a subscription takes. Secrets are decrypted when they are first asked for, and kept. */
+export type AttemptTerms = AttemptRequest['subscription'] & { readonly recipe: Recipe };
+
+/** @param decrypt what it throws becomes an `EgressError` of the getter that asked */
+export const attemptTermsOf = (state: SubscriptionState, decrypt: (secret: Encrypted) => string, nowMs: () => number = Date.now): AttemptTerms => {
+  const { url, headers, policy, payload, authentication } = state;
+  const open = opening(decrypt);
+  const signing = signingSecrets(state, open, nowMs);
+  let credentials: Readonly<Record<string, string>> | undefined;
+  return {
+    url,
+    headers: withoutCredentials(headers, authentication),
+    timeoutMs: policy.timeout_ms,
+    success: policy.success,
+    recipe: recipeOf(payload),
+    get secrets() {
+      return signing();
+    },
+    get credentials() {
+      credentials ??= credentialsOf(authentication, open);
+      return credentials;
+    },
+  };
+};
+
+const opening =
+  (decrypt: (secret: Encrypted) => string) =>
+  (secret: Encrypted): string => {
+    try {
+      return decrypt(secret);
+    } catch (cause) {
+      throw new EgressError('invalid_secret', 'A secret of this subscription cannot be decrypted.', { cause });
+    }
+  };
+
+/** Newest first. During a rotation the old ones sign too, until their time is over. */
+const signingSecrets = ({ signing_secrets }: SubscriptionState, open: (secret: Encrypted) => string, nowMs: () => number): (() => readonly string[]) => {
+  let newest: readonly string[] | undefined;
+  if (signing_secrets.every(({ expires_at }) => expires_at === undefined)) return () => (newest ??= signing_secrets.map(open));
+  let all: readonly { readonly secret: string; readonly untilMs: number }[] | undefined;
+  return () => {
+    all ??= signing_secrets.map((each) => ({ secret: open(each), untilMs: each.expires_at === undefined ? Infinity : Date.parse(each.expires_at) }));
+    const now = nowMs();
+    return all.filter(({ untilMs }) => untilMs > now).map(({ secret }) => secret);
+  };
+};
+
+const NONE: Readonly<Record<string, string>> = {};
+
+/**
+ * The headers that say who is sending.
+ * @throws {EgressError} authentication_not_served, since a request without the credentials asked for must not be made
+ */
+const credentialsOf = (authentication: AuthenticationState, open: (secret: Encrypted) => string): Readonly<Record<string, string>> => {
+  switch (authentication.type) {
+    case 'none':
+      return NONE;
+    case 'api_key':
+      return { [authentication.header]: open(authentication.key) };
+    case 'token':
+      return { 'x-auth-token': open(authentication.token) };
+    case 'basic':
+      return { authorization: `Basic ${Buffer.from(`${authentication.username}:${open(authentication.password)}`).toString('base64')}` };
+    case 'bearer':
+      return { authorization: `Bearer ${open(authentication.token)}` };
+    case 'oauth2_client_credentials':
+    case 'mtls':
+      throw new EgressError('authentication_not_served', `Authentication of type ${authentication.type} is not served yet.`);
+  }
+};
+
+const credentialHeader = (authentication: AuthenticationState): string | undefined => {
+  switch (authentication.type) {
+    case 'api_key':
+      return authentication.header.toLowerCase();
+    case 'token':
+      return 'x-auth-token';
+    case 'basic':
+    case 'bearer':
+    case 'oauth2_client_credentials':
+      return 'authorization';
+    default:
+      return undefined;
+  }
+};
+
+/** A header of the subscription's own that the authentication sets gives way to it: two of a name would be a receiver's riddle. */
+const withoutCredentials = (headers: Readonly<Record<string, string>>, authentication: AuthenticationState): Readonly<Record<string, string>> => {
+  const taken = credentialHeader(authentication);
+  if (taken === undefined) return headers;
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => name.toLowerCase() !== taken));
+};
