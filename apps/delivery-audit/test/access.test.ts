@@ -3,6 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { SCHEMA_HEADER, SCHEMA_VERSION, type ApiKeyState } from '@posthorn/contracts';
 import { World } from './world.js';
 
+const newKey = () => `phk_${randomBytes(32).toString('base64url')}`;
+
 describe('who may read the history', () => {
   let world: World;
   beforeAll(async () => {
@@ -10,8 +12,6 @@ describe('who may read the history', () => {
     await world.service.ready();
   });
   afterAll(() => world.close());
-
-  const newKey = () => `phk_${randomBytes(32).toString('base64url')}`;
 
   const state = (id: string, value: string | null) =>
     world.producer.send({
