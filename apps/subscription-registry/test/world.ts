@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { topicOnBroker, type DomainEventRecord, type RegistryState } from '@posthorn/contracts';
 import { Kafka } from '@posthorn/kafka';
-import { adminKeyOnly, createHttpApp, createLog, Health, kafkaSettings, readConfig } from '@posthorn/service-kit';
+import { Access, createHttpApp, createLog, Health, kafkaSettings, readConfig } from '@posthorn/service-kit';
 import { Client, Pool } from 'pg';
 import { Registry } from 'prom-client';
 import { registryModule } from '../src/app.module.js';
+import { allowLargeBatches } from '../src/body-limits.js';
 import { registryConfig } from '../src/config.js';
 
 const API_KEY = 'phk_for_the_tests_of_the_registry';
@@ -106,9 +107,19 @@ const boot = async (environment: NodeJS.ProcessEnv): Promise<Service> => {
   closers.push(() => kafka.close());
   const health = new Health();
   const metrics = new Registry();
-  const module = await registryModule(config, { log, metrics, health, kafka, onShutdown: (_what, close) => closers.push(close) });
-  const app = await createHttpApp({ module, log, authenticate: adminKeyOnly(config.POSTHORN_ADMIN_API_KEY), observe: () => undefined });
+  const access = new Access({ kafka, service: 'subscription-registry', adminKey: config.POSTHORN_ADMIN_API_KEY, log });
+  const module = await registryModule(config, {
+    log,
+    metrics,
+    health,
+    kafka,
+    registryState: access.registryState,
+    onShutdown: (_what, close) => closers.push(close),
+  });
+  const app = await createHttpApp({ module, log, authenticate: access.authenticate, observe: () => undefined, fastify: allowLargeBatches });
   closers.push(() => app.close());
+  await access.start(health);
+  await access.registryState.caughtUp;
   await app.listen(0, '127.0.0.1');
   const origin = await app.getUrl();
   return {

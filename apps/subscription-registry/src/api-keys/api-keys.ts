@@ -4,7 +4,8 @@ import type { ApiKey, ApiKeyContent } from '@posthorn/domain';
 import { Problem, type Caller } from '@posthorn/service-kit';
 import type { ClientBase } from 'pg';
 import type { Aggregates } from '../aggregates.js';
-import { pageOf, type PageRequest } from '../page.js';
+import { invalid } from '../invalid.js';
+import { byId, pageOf, type PageRequest } from '../page.js';
 import type { Requested } from '../requested.js';
 import { refuseUnstorable } from '../storable-text.js';
 import { noSuchTenant, tenantExists } from '../tenants/tenant-exists.js';
@@ -28,8 +29,6 @@ const viewOf = ({ state, last_used_at }: Pick<ApiKeyRow, 'state' | 'last_used_at
     created_at,
   };
 };
-
-const invalid = (path: string, message: string): Problem => new Problem('invalid', `${path}: ${message}`, { errors: [{ path, message }] });
 
 const noSuchKey = (): Problem => new Problem('not_found', 'There is no such API key.');
 
@@ -97,7 +96,7 @@ export class ApiKeys {
   /** @throws {Problem} `not_found` for another tenant than the caller's */
   async list(caller: Pick<Caller, 'tenant'>, tenant: string | undefined, page: PageRequest): Promise<Page<ApiKeyView>> {
     if (caller.tenant !== undefined && tenant !== undefined && tenant !== caller.tenant) throw noSuchTenant();
-    return pageOf(await this.#table.list(caller.tenant ?? tenant, { ...page, size: page.size + 1 }), page.size, viewOf);
+    return pageOf(await this.#table.list(caller.tenant ?? tenant, { ...page, size: page.size + 1 }), page.size, viewOf, byId);
   }
 
   /** From the answer on no service lets the key in, nor the portal tokens it made. @throws {Problem} `not_found` */
