@@ -1,11 +1,12 @@
-import { POSITION_HEADER, SCHEMA_HEADER, SCHEMA_VERSION, type DomainEventRecord } from '@posthorn/contracts';
+import { POSITION_HEADER, SCHEMA_HEADER, SCHEMA_VERSION, type DomainEventRecord, type Operation } from '@posthorn/contracts';
 import type { RecordedEvent } from '@posthorn/event-store';
 import type { Kafka, Producer } from '@posthorn/kafka';
 import type { Pool } from 'pg';
 import { Histogram, type Registry } from 'prom-client';
 import { SCHEMA } from './migrations/migrations.js';
+import { operationsOf } from './operations.js';
 import { readModels } from './read-models.js';
-import { stateRecords, type StateRow } from './state-records.js';
+import { stateRecords, type StateRecord, type StateRow } from './state-records.js';
 import { aggregateOf, streamOf, type AggregateKind } from './streams.js';
 
 export type PublisherParts = {
@@ -15,13 +16,17 @@ export type PublisherParts = {
   readonly metrics: Registry;
 };
 
+/** What the publisher writes to. */
+export const PUBLISHED = ['registry.log', 'registry.state', 'operations'] as const;
+
 /**
- * What the relay does with a batch: its events to `registry.log`, then the states they led to to `registry.state`; a state is never
- * seen before the events that explain it. Resolves when Kafka has acknowledged all of it.
+ * What the relay does with a batch: its events to `registry.log`, then the states they led to to `registry.state`, and what is worth telling
+ * of them to `operations`; a state is never seen before the events that explain it. Resolves when Kafka has acknowledged all of it.
  */
 export const registryPublisher = ({ kafka, producer, pool, metrics }: PublisherParts) => {
   const logTopic = kafka.topic('registry.log');
   const stateTopic = kafka.topic('registry.state');
+  const operationsTopic = kafka.topic('operations');
   const propagation = new Histogram({
     name: 'posthorn_registry_propagation_seconds',
     help: 'Time from the append of a domain event to its acknowledgement in registry.state',
@@ -30,18 +35,16 @@ export const registryPublisher = ({ kafka, producer, pool, metrics }: PublisherP
   });
 
   return async (batch: readonly RecordedEvent[]): Promise<void> => {
-    await Promise.all(batch.map((event) => producer.send(logRecord(logTopic, event))));
-    const records = stateRecords(batch, await readStates(pool, batch));
-    await Promise.all(
-      records.map(({ id, kind, position, value }) =>
-        producer.send({
-          topic: stateTopic,
-          key: id,
-          value: value ? JSON.stringify(value) : null,
-          headers: { [POSITION_HEADER]: String(position), kind, [SCHEMA_HEADER]: SCHEMA_VERSION },
-        }),
-      ),
-    );
+    // The database and the broker work at the same time; what is read stands for the end of the batch already.
+    const [rows, operations] = await Promise.all([
+      readStates(pool, batch),
+      operationsOf(pool, batch),
+      ...batch.map((event) => producer.send(logRecord(logTopic, event))),
+    ]);
+    await Promise.all([
+      ...stateRecords(batch, rows).map((record) => producer.send(stateRecord(stateTopic, record))),
+      ...operations.map((operation) => producer.send(operationRecord(operationsTopic, operation))),
+    ]);
     const nowMs = Date.now();
     for (const { at } of batch) propagation.observe(Math.max(0, nowMs - Date.parse(at)) / 1_000);
   };
@@ -52,6 +55,20 @@ const logRecord = (topic: string, event: RecordedEvent) => ({
   key: aggregateOf(event.stream).id,
   value: JSON.stringify(event satisfies DomainEventRecord),
   headers: { [POSITION_HEADER]: String(event.position), [SCHEMA_HEADER]: SCHEMA_VERSION },
+});
+
+const stateRecord = (topic: string, { id, kind, position, value }: StateRecord) => ({
+  topic,
+  key: id,
+  value: value ? JSON.stringify(value) : null,
+  headers: { [POSITION_HEADER]: String(position), kind, [SCHEMA_HEADER]: SCHEMA_VERSION },
+});
+
+const operationRecord = (topic: string, operation: Operation) => ({
+  topic,
+  key: operation.tenant,
+  value: JSON.stringify(operation),
+  headers: { [SCHEMA_HEADER]: SCHEMA_VERSION },
 });
 
 /** The rows of the batch's aggregates, by stream. */

@@ -1,17 +1,20 @@
 import { randomBytes } from 'node:crypto';
-import { deliveryId, SCHEMA_HEADER, SCHEMA_VERSION, type Outcome, type SubscriptionState } from '@posthorn/contracts';
+import { deliveryId, operationId, recordSchemas, SCHEMA_HEADER, SCHEMA_VERSION, type Operation, type Outcome, type SubscriptionState } from '@posthorn/contracts';
 import type { SubscriptionCommand } from '@posthorn/domain';
-import { EventStore, migrateWhenPossible } from '@posthorn/event-store';
+import { EventStore, migrateWhenPossible, Relay } from '@posthorn/event-store';
 import { Kafka, type Consumption, type Producer } from '@posthorn/kafka';
 import { createLog, Health, kafkaSettings, readConfig } from '@posthorn/service-kit';
 import { createDatabase, eventually, type Database } from '@posthorn/testkit';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Pool } from 'pg';
+import { Registry } from 'prom-client';
 import { Aggregates } from '../src/aggregates.js';
 import { watchOutcomes } from '../src/automatic/watch-outcomes.js';
 import { registryConfig } from '../src/config.js';
 import { RememberedAnswers } from '../src/idempotency/remembered-answers.js';
 import { migrations, SCHEMA } from '../src/migrations/migrations.js';
+import { PUBLISHED, registryPublisher } from '../src/state-relay.js';
+import { RELAY } from '../src/streams.js';
 import { subscriptionAggregate } from '../src/subscriptions/subscription-table.js';
 
 const HOUR = 3_600_000;
@@ -27,10 +30,23 @@ const closers: (() => Promise<void>)[] = [];
 let database: Database;
 let pool: Pool;
 let aggregates: Aggregates;
+let kafka: Kafka;
 let producer: Producer;
 let environment: NodeJS.ProcessEnv;
 
 const config = () => readConfig(registryConfig, environment);
+
+/** What is in `operations` now, with its keys. */
+const operations = async (): Promise<readonly (readonly [key: string, operation: Operation])[]> => {
+  const told: [string, Operation][] = [];
+  const following = await kafka.follow({
+    topic: kafka.topic('operations'),
+    onRecord: ({ key, value }) => void told.push([String(key), recordSchemas.operation.parse(JSON.parse(String(value)))]),
+  });
+  await following.caughtUp;
+  await following.close();
+  return told;
+};
 
 /** One replica's reading of the outcomes. */
 const watch = async (topicPrefix = name): Promise<{ readonly consumption: Consumption; readonly stop: () => Promise<void> }> => {
@@ -56,17 +72,24 @@ beforeAll(async () => {
   await migrateWhenPossible({ url: database.url, schema: SCHEMA, migrations }, { log, health: new Health() });
   pool = new Pool({ connectionString: database.url });
   pool.on('error', () => undefined);
+  kafka = new Kafka(kafkaSettings(config(), 'test'), log);
+  closers.push(() => kafka.close());
+  await kafka.ensureTopics(['deliveries.attempted', ...PUBLISHED]);
+  producer = await kafka.producer();
+  const relay = new Relay({
+    name: RELAY,
+    connectionString: database.url,
+    schema: SCHEMA,
+    publish: registryPublisher({ kafka, producer, pool, metrics: new Registry() }),
+    log,
+  });
+  closers.push(() => relay.close());
   aggregates = new Aggregates({
     store: new EventStore(pool, SCHEMA),
-    // What is published is the relay's test's affair.
-    relay: { waitUntilRelayed: async () => true },
+    relay,
     answers: new RememberedAnswers(pool, config().POSTHORN_ENCRYPTION_KEYS, log),
     log,
   });
-  const kafka = new Kafka(kafkaSettings(config(), 'test'), log);
-  closers.push(() => kafka.close());
-  await kafka.ensureTopics(['deliveries.attempted']);
-  producer = await kafka.producer();
   closers.push((await watch()).stop);
 }, 60_000);
 
@@ -229,3 +252,28 @@ it('two replicas share the work, and disable each subscription once', async () =
   const { rows } = await pool.query(`select stream from registry.events where type = 'SubscriptionDisabled' and stream = any($1)`, [ids.map((id) => `subscription/${id}`)]);
   expect(rows).toHaveLength(ids.length);
 }, 60_000);
+
+it('the people who run a tenant are told what was disabled for them, and not what they disabled themselves', async () => {
+  const gone = await subscription();
+  const switchedOff = await subscription();
+  await command(switchedOff, { kind: 'disable', reason: 'by_user', at: new Date().toISOString() });
+  await tell(gone, [60_000, 'failed', 410]);
+  await disabledAs(gone);
+  const told = await eventually(async () => {
+    const all = await operations();
+    return all.some(([, { subject }]) => subject === gone) && all;
+  });
+  expect(told.filter(([, { subject }]) => subject === gone || subject === switchedOff)).toEqual([
+    [
+      'default',
+      {
+        id: operationId(`subscription/${gone}`, 2),
+        type: 'subscription.disabled',
+        tenant: 'default',
+        subject: gone,
+        time: (await stateOf(gone)).disabled_at,
+        data: { reason: 'gone', cause: `delivery ${deliveryId('default', 'evt_0', gone)}` },
+      },
+    ],
+  ]);
+});
