@@ -1,20 +1,38 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
-import { parseCidrs } from '@posthorn/egress';
+import { HttpSender, parseCidrs, type EgressPolicy } from '@posthorn/egress';
 import { EventStore, migrateWhenPossible, Relay } from '@posthorn/event-store';
-import type { Kit } from '@posthorn/service-kit';
+import { lagMetric, type Kit } from '@posthorn/service-kit';
 import { Pool } from 'pg';
 import { DataSource, type DataSourceOptions } from 'typeorm';
-import { Aggregates } from './aggregates.js';
+import { Aggregates, changeOf } from './aggregates.js';
+import { apiKeyAggregate, apiKeyRows, ApiKeyTable } from './api-keys/api-key-table.js';
+import { ApiKeysController } from './api-keys/api-keys.controller.js';
+import { ApiKeys } from './api-keys/api-keys.js';
+import { followLastUses } from './api-keys/last-uses.js';
+import { watchOutcomes } from './automatic/watch-outcomes.js';
 import type { RegistryConfig } from './config.js';
+import { FilterCheckController } from './filter-check/filter-check.controller.js';
+import { FilterCheck } from './filter-check/filter-check.js';
+import { RememberedAnswers } from './idempotency/remembered-answers.js';
 import { migrations, SCHEMA } from './migrations/migrations.js';
-import { registryPublisher } from './state-relay.js';
-import { subscriptionRows, SubscriptionTable } from './subscriptions/subscription-table.js';
+import { portalKeyRows, PortalKeyTable } from './portal/portal-key-table.js';
+import { PortalTokensController } from './portal/portal-tokens.controller.js';
+import { PortalTokens } from './portal/portal-tokens.js';
+import { PUBLISHED, registryPublisher } from './state-relay.js';
+import { RELAY } from './streams.js';
+import { BatchCreation } from './subscriptions/batch-creation.js';
+import { SubscriptionHistory } from './subscriptions/subscription-history.js';
+import { subscriptionAggregate, subscriptionRows, SubscriptionTable } from './subscriptions/subscription-table.js';
 import { SubscriptionsController } from './subscriptions/subscriptions.controller.js';
 import { Subscriptions } from './subscriptions/subscriptions.js';
+import { TenantDeletion, type Belonging } from './tenants/tenant-deletion.js';
 import { tenantRows, TenantTable } from './tenants/tenant-table.js';
 import { TenantsController } from './tenants/tenants.controller.js';
 import { Tenants } from './tenants/tenants.js';
+import { exampleIn } from './test-send/examples.js';
+import { TestSendController } from './test-send/test-send.controller.js';
+import { TestSending } from './test-send/test-sending.js';
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const READ_TIMEOUT_MS = 10_000;
@@ -23,52 +41,135 @@ const RELAY_BEHIND_MS = 30_000;
 /** Of what nobody asked for but the service itself. */
 const OWN_ACTOR = 'subscription-registry';
 
-/** Puts the parts together: REST → aggregates → event store → relay → Kafka, and read model → REST. */
+/** Puts the parts together: doors → aggregates → event store → relay → Kafka, and read model → doors. */
 export const registryModule = async (config: RegistryConfig, kit: Kit): Promise<DynamicModule> => {
   const url = config.POSTHORN_DATABASE_URL;
   await migrateWhenPossible({ url, schema: SCHEMA, migrations }, kit);
-  const source = await new DataSource(readingOptions(url)).initialize();
-  kit.health.addReadiness('database', async () => {
-    await source.query('select 1');
-    return undefined;
+  const core = await startCore(config, kit);
+  const tenants = tenantParts(core);
+  await tenants.tenants.ensureDefault(OWN_ACTOR);
+  const subscriptions = subscriptionParts(core, tenants.tenants);
+  const trials = trialParts(core, tenants.tenants, subscriptions.subscriptions, kit);
+  const access = await accessParts(core, tenants.tenants, kit);
+  const outcomes = await watchOutcomes({
+    kit,
+    topicPrefix: config.POSTHORN_TOPIC_PREFIX,
+    pool: core.pool,
+    aggregates: core.aggregates,
+    actor: OWN_ACTOR,
   });
-  const { store, relay } = await startStore(url, kit);
-  const aggregates = new Aggregates(store, relay, kit.log);
-  const tenants = new Tenants(aggregates, new TenantTable(source.getRepository(tenantRows)));
-  const subscriptions = new Subscriptions({
-    aggregates,
-    table: new SubscriptionTable(source.getRepository(subscriptionRows)),
-    tenants,
-    secrets: config.POSTHORN_ENCRYPTION_KEYS,
-    egress: { allowHttp: config.POSTHORN_EGRESS_ALLOW_HTTP, allowedAddresses: parseCidrs(config.POSTHORN_EGRESS_ALLOW_CIDRS) },
-  });
-  await tenants.ensureDefault(OWN_ACTOR);
+  lagMetric(kit.metrics, () => [...outcomes.lag]);
   return {
     module: RegistryModule,
-    imports: [TypeOrmModule.forRootAsync({ useFactory: () => readingOptions(url), dataSourceFactory: async () => source })],
-    controllers: [TenantsController, SubscriptionsController],
-    providers: [
-      { provide: Tenants, useValue: tenants },
-      { provide: Subscriptions, useValue: subscriptions },
-    ],
+    imports: [TypeOrmModule.forRootAsync({ useFactory: () => readingOptions(url), dataSourceFactory: async () => core.source })],
+    controllers: [TenantsController, SubscriptionsController, FilterCheckController, TestSendController, ApiKeysController, PortalTokensController],
+    providers: [tenants, subscriptions, trials, access].flatMap((parts) =>
+      Object.values(parts).map((part: object) => ({ provide: part.constructor, useValue: part })),
+    ),
   };
 };
 
 @Module({})
 class RegistryModule {}
 
+/** What all features stand on. */
+type Core = {
+  readonly config: RegistryConfig;
+  /** For plain reads. */
+  readonly source: DataSource;
+  /** For what is written, and for SQL by hand. */
+  readonly pool: Pool;
+  readonly store: EventStore;
+  readonly aggregates: Aggregates;
+};
+
+const tenantParts = ({ aggregates, pool, source }: Core) => {
+  const table = new TenantTable(source.getRepository(tenantRows));
+  return {
+    tenants: new Tenants(aggregates, table),
+    deletion: new TenantDeletion({ aggregates, tenants: table, pool, belongings }),
+  };
+};
+
+const subscriptionParts = ({ aggregates, config, source, store }: Core, tenants: Tenants) => {
+  const subscriptions = new Subscriptions({
+    aggregates,
+    table: new SubscriptionTable(source.getRepository(subscriptionRows)),
+    tenants,
+    secrets: config.POSTHORN_ENCRYPTION_KEYS,
+    egress: egressPolicy(config),
+  });
+  return {
+    subscriptions,
+    batches: new BatchCreation({ aggregates, tenants, subscriptions }),
+    history: new SubscriptionHistory(store, tenants),
+  };
+};
+
+const egressPolicy = (config: RegistryConfig): EgressPolicy => ({
+  allowHttp: config.POSTHORN_EGRESS_ALLOW_HTTP,
+  allowedAddresses: parseCidrs(config.POSTHORN_EGRESS_ALLOW_CIDRS),
+});
+
+/** What can be tried before it is relied on. */
+const trialParts = ({ config, pool }: Core, tenants: Tenants, subscriptions: Subscriptions, { onShutdown }: Kit) => {
+  const http = new HttpSender({ policy: egressPolicy(config) });
+  onShutdown('test sends', () => http.close());
+  return {
+    filterCheck: new FilterCheck((id) => tenants.get(id)),
+    testSending: new TestSending({
+      find: (target) => subscriptions.find(target),
+      exampleOf: exampleIn(pool),
+      decrypt: (secret) => config.POSTHORN_ENCRYPTION_KEYS.decrypt(secret),
+      http,
+    }),
+  };
+};
+
+const accessParts = async ({ aggregates, config, pool, source }: Core, tenants: Tenants, kit: Kit) => {
+  const portalTokens = new PortalTokens({
+    aggregates,
+    table: new PortalKeyTable(source.getRepository(portalKeyRows)),
+    requireTenant: (id) => tenants.get(id),
+    secrets: config.POSTHORN_ENCRYPTION_KEYS,
+  });
+  await portalTokens.ensureKey({ by: { actor: OWN_ACTOR } });
+  const lastUses = await followLastUses(kit.kafka, pool, kit.log);
+  kit.onShutdown('last uses', async () => lastUses.close());
+  return { apiKeys: new ApiKeys(aggregates, new ApiKeyTable(source.getRepository(apiKeyRows))), portalTokens };
+};
+
+/** What goes with its tenant. */
+const belongings: readonly Belonging[] = [
+  {
+    table: subscriptionAggregate.table,
+    deletion: (id, at) =>
+      changeOf(subscriptionAggregate, id, ({ kind }) => (kind === 'subscription' ? ({ kind: 'delete', at } as const) : undefined)),
+  },
+  {
+    table: apiKeyAggregate.table,
+    deletion: (id, at) => changeOf(apiKeyAggregate, id, ({ kind }) => (kind === 'api_key' ? ({ kind: 'revoke', at } as const) : undefined)),
+  },
+];
+
 const readingOptions = (url: string): DataSourceOptions => ({
   type: 'postgres',
   url,
   schema: SCHEMA,
-  entities: [tenantRows, subscriptionRows],
+  entities: [tenantRows, subscriptionRows, apiKeyRows, portalKeyRows],
   applicationName: 'posthorn registry reads',
   connectTimeoutMS: CONNECT_TIMEOUT_MS,
   extra: { statement_timeout: READ_TIMEOUT_MS },
 });
 
-/** The event store, and the relay from it to Kafka. The relay has connections of its own: it outlives the REST door at shutdown. */
-const startStore = async (url: string, { kafka, log, metrics, health, onShutdown }: Kit) => {
+const startCore = async (config: RegistryConfig, kit: Kit): Promise<Core> => {
+  const { health, log, onShutdown } = kit;
+  const url = config.POSTHORN_DATABASE_URL;
+  const source = await new DataSource(readingOptions(url)).initialize();
+  health.addReadiness('database', async () => {
+    await source.query('select 1');
+    return undefined;
+  });
   const pool = new Pool({
     connectionString: url,
     application_name: 'posthorn registry writes',
@@ -76,10 +177,18 @@ const startStore = async (url: string, { kafka, log, metrics, health, onShutdown
   });
   pool.on('error', (err) => log.warn({ err }, 'an idle connection to the database was lost'));
   onShutdown('event store', () => pool.end());
-  await kafka.ensureTopics(['registry.log', 'registry.state']);
+  const relay = await startRelay(url, pool, kit);
+  const store = new EventStore(pool, SCHEMA);
+  const answers = new RememberedAnswers(pool, config.POSTHORN_ENCRYPTION_KEYS, log);
+  return { config, source, pool, store, aggregates: new Aggregates({ store, relay, answers, log }) };
+};
+
+/** From the event store to Kafka. The relay has connections of its own: it outlives the doors at shutdown. */
+const startRelay = async (url: string, pool: Pool, { kafka, log, metrics, health, onShutdown }: Kit): Promise<Relay> => {
+  await kafka.ensureTopics(PUBLISHED);
   const producer = await kafka.producer();
   const relay = new Relay({
-    name: 'registry',
+    name: RELAY,
     connectionString: url,
     schema: SCHEMA,
     publish: registryPublisher({ kafka, producer, pool, metrics }),
@@ -91,5 +200,5 @@ const startStore = async (url: string, { kafka, log, metrics, health, onShutdown
     const behindMs = await relay.behindMs();
     return behindMs > RELAY_BEHIND_MS ? `${Math.round(behindMs / 1_000)} s behind` : undefined;
   });
-  return { store: new EventStore(pool, SCHEMA), relay };
+  return relay;
 };

@@ -1,34 +1,42 @@
-import { pageSize, type Page } from '@posthorn/contracts';
-import { decodePageToken, encodePageToken } from '@posthorn/service-kit';
-import { z } from 'zod';
+import type { Page } from '@posthorn/contracts';
+import { decodePageToken, encodePageToken, z } from '@posthorn/service-kit';
 
-/** Query of every list here. Lists go by id, which for subscriptions is by age, newest last. */
-export const pageQuery = { page_size: pageSize, page_token: z.string().optional() };
+/** What every list here is asked with. */
+export type PageQuery = { readonly page_size: number; readonly page_token?: string | undefined };
 
 export type PageRequest = {
-  /** Id that the page comes after; empty for the first page. */
+  /** Id that the page comes after; empty for the first page. Lists go by id, which for drawn ones is by age, newest last. */
   readonly after: string;
   readonly size: number;
 };
 
 const ID = z.string().regex(/^[a-z0-9_-]{1,128}$/);
 
-/** @throws {Problem} `invalid` when the token is not one of ours */
-export const pageRequest = ({ page_size, page_token }: { page_size: number; page_token?: string | undefined }): PageRequest => ({
-  after: page_token === undefined ? '' : decodePageToken(ID, page_token),
+/**
+ * @param place what the list goes by
+ * @throws {Problem} `invalid` when the token is not one of ours
+ */
+export const pageRequest = ({ page_size, page_token }: PageQuery, place: z.ZodType<string> = ID): PageRequest => ({
+  after: page_token === undefined ? '' : decodePageToken(place, page_token),
   size: page_size,
 });
 
-/** @param rows one more than `size` when there is a next page */
-export const pageOf = <Row extends { readonly id: string }, T>(
+/**
+ * @param rows one more than `size` when there is a next page
+ * @param placeOf what the list goes by
+ */
+export const pageOf = <Row, T>(
   rows: readonly Row[],
   size: number,
   view: (row: Row) => T,
+  placeOf: (row: Row) => string | number,
 ): Page<T> => {
   const shown = rows.slice(0, size);
   const last = shown.at(-1);
   return {
     data: shown.map(view),
-    ...(last && rows.length > size && { next_page_token: encodePageToken(last.id) }),
+    ...(last !== undefined && rows.length > size && { next_page_token: encodePageToken(placeOf(last)) }),
   };
 };
+
+export const byId = ({ id }: { readonly id: string }): string => id;

@@ -5,9 +5,4 @@ import { subscriptionAggregate } from './subscriptions/subscription-table.js';
 import { tenantAggregate } from './tenants/tenant-table.js';
 
 /** Every kind of aggregate there is, as rows: what the relay reads states from, and what can be made anew from the events. */
-export const readModels: readonly ReadModel[] = [
-  tenantAggregate,
-  subscriptionAggregate,
-  apiKeyAggregate,
-  portalKeyAggregate,
-];
+export const readModels: readonly ReadModel[] = [tenantAggregate, subscriptionAggregate, apiKeyAggregate, portalKeyAggregate];

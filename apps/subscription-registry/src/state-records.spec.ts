@@ -12,7 +12,9 @@ const event = (position: number, stream: string): RecordedEvent => ({
   actor: 'tester',
   at: '2026-01-02T03:04:05.678Z',
 });
-const state = (id: string): AggregateState => ({ kind: 'tenant', id, name: id });
+const at = '2026-01-02T03:04:05.678Z';
+const settings = { schema_policy: 'warn', unknown_event_types: 'accept', retention_ms: 86_400_000 } as const;
+const state = (id: string): AggregateState => ({ kind: 'tenant', id, name: id, settings, created_at: at, updated_at: at });
 const rows = (...ids: readonly string[]): ReadonlyMap<string, StateRow> =>
   new Map(ids.map((id) => [`tenant/${id}`, { version: 7, state: state(id) }]));
 

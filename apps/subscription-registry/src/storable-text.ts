@@ -1,22 +1,21 @@
+import { pathText } from '@posthorn/contracts';
 import { Problem, type FieldError } from '@posthorn/service-kit';
 
 /** PostgreSQL's jsonb takes neither U+0000 nor half of a surrogate pair (PostgreSQL manual, 8.14). */
 const UNSTORABLE = /[\0\p{Surrogate}]/u;
 
-const unstorable = (value: unknown, path: string): readonly FieldError[] => {
+const unstorable = (value: unknown, path: readonly (string | number)[]): readonly FieldError[] => {
   if (typeof value === 'string') {
-    return UNSTORABLE.test(value) ? [{ path, message: 'contains U+0000 or half of a surrogate pair' }] : [];
+    return UNSTORABLE.test(value) ? [{ path: pathText(path), message: 'contains U+0000 or half of a surrogate pair' }] : [];
   }
+  if (Array.isArray(value)) return value.flatMap((item, index) => unstorable(item, [...path, index]));
   if (typeof value !== 'object' || value === null) return [];
-  return Object.entries(value).flatMap(([key, member]) => {
-    const inner = path === '' ? key : `${path}.${key}`;
-    return [...unstorable(key, inner), ...unstorable(member, inner)];
-  });
+  return Object.entries(value).flatMap(([name, member]) => [...unstorable(name, [...path, name]), ...unstorable(member, [...path, name])]);
 };
 
 /** @throws {Problem} `invalid` when a text in it cannot be stored */
 export const refuseUnstorable = <T>(body: T): T => {
-  const errors = unstorable(body, '');
+  const errors = unstorable(body, []);
   if (errors.length > 0) throw new Problem('invalid', 'A text holds a character that cannot be stored.', { errors });
   return body;
 };

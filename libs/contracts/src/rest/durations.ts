@@ -13,9 +13,10 @@ export const durationMs = (text: string): number => {
   return Number(digits) * (UNIT_MS[unit ?? ''] ?? Number.NaN);
 };
 
-/** The largest unit up to hours that divides it: 90000 is "90s", 120000 is "2m", five days are "120h". */
+/** The largest unit up to hours that divides it: 90000 is "90s", 120000 is "2m", five days are "120h"; nothing is "0s". */
 export const durationText = (ms: number): string => {
-  const unit = (['h', 'm', 's'] as const).find((u) => ms > 0 && ms % (UNIT_MS[u] ?? 1) === 0) ?? 'ms';
+  if (ms === 0) return '0s';
+  const unit = (['h', 'm', 's'] as const).find((u) => ms % (UNIT_MS[u] ?? 1) === 0) ?? 'ms';
   return `${ms / (UNIT_MS[unit] ?? 1)}${unit}`;
 };
 
