@@ -126,16 +126,16 @@ const tenantSettings = { schema_policy: 'off', unknown_event_types: 'accept', re
 
 export const createApiKey = ({ aggregates }: CommandWorld, id: string): Promise<unknown> => {
   const key = { id, name: id, hash: id, prefix: 'phk_', scopes: [] };
-  return aggregates.change(apiKeyAggregate, id, () => ({ kind: 'create', key, at: at() }), requested, { answer });
+  return aggregates.change(apiKeyAggregate, id, () => ({ kind: 'create', key, at: at() }) as const, requested, { answer });
 };
 
 export const createPortalKey = ({ aggregates }: CommandWorld, id: string, private_key: Encrypted): Promise<unknown> => {
   const key = { id, public_key: 'x', private_key };
-  return aggregates.change(portalKeyAggregate, id, () => ({ kind: 'create', key, at: at() }), requested, { answer });
+  return aggregates.change(portalKeyAggregate, id, () => ({ kind: 'create', key, at: at() }) as const, requested, { answer });
 };
 
 export const createTenant = ({ aggregates }: CommandWorld, id: string): Promise<unknown> =>
-  aggregates.change(tenantAggregate, id, () => ({ kind: 'create', id, name: id, settings: tenantSettings, at: at() }), requested, { answer });
+  aggregates.change(tenantAggregate, id, () => ({ kind: 'create', id, name: id, settings: tenantSettings, at: at() }) as const, requested, { answer });
 
 /** As many subscriptions of the tenant `default` in one append; their ids. */
 export const createSubscriptions = async (
