@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Catch, type ArgumentsHost, type DynamicModule, type ExceptionFilter } from '@nestjs/common';
@@ -10,14 +9,20 @@ import { guard } from './access/guard.js';
 import { KnownRoutes } from './known-routes.js';
 import { NestLog, type Log } from './log.js';
 import type { ObserveRequest } from './metrics.js';
+import { serveDocs } from './openapi/docs.js';
+import { openApiDocument, type ApiDescription } from './openapi/document.js';
+import { documentedRoutes } from './openapi/documented-routes.js';
 import { schemaPipe } from './openapi/schema-pipe.js';
 import { Problem, PROBLEM_MEDIA_TYPE, problemOf } from './problem.js';
+import { requestIdFrom } from './request-id.js';
 
 export type HttpAppOptions = {
   readonly module: DynamicModule;
   readonly log: Log;
   readonly authenticate: Authenticate;
   readonly observe: ObserveRequest;
+  /** Serves the OpenAPI document of the controllers, under this heading, and a page that shows it; neither unless given. */
+  readonly api?: ApiDescription | undefined;
   /** Of a request's body; default 1 MiB. */
   readonly bodyLimitBytes?: number | undefined;
   /** Content type parsers, hooks, routes beside Nest's; called before Nest adds its own. */
@@ -29,13 +34,6 @@ export type HttpAppOptions = {
 const BODY_LIMIT_BYTES = 1024 * 1024;
 /** Of one path segment, decoded: ids may have 256 characters of up to four bytes. */
 const MAX_PARAM_LENGTH = 1024;
-const REQUEST_ID = /^[\w.:-]{1,128}$/;
-
-/** The sender's request id where it can be logged as it is, else a new one. */
-const requestId = (request: { readonly headers: IncomingMessage['headers'] }): string => {
-  const given = request.headers['x-request-id'];
-  return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
-};
 
 const pathOf = (url: string): string => url.split('?', 1)[0] ?? url;
 
@@ -137,7 +135,7 @@ export const createHttpApp = async (options: HttpAppOptions): Promise<NestFastif
     bodyLimit: options.bodyLimitBytes ?? BODY_LIMIT_BYTES,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     trustProxy: false,
-    genReqId: requestId,
+    genReqId: (request: { readonly headers: IncomingMessage['headers'] }) => requestIdFrom(request.headers['x-request-id']),
     clientErrorHandler: answerClientError,
     frameworkErrors: send,
     // Nothing here uses Nest's middleware; its engine would run for every request all the same.
@@ -170,6 +168,11 @@ export const createHttpApp = async (options: HttpAppOptions): Promise<NestFastif
   });
   app.useGlobalPipes(schemaPipe);
   app.useGlobalFilters(new ProblemFilter(send));
+  if (options.api) {
+    const { api } = options;
+    const documented = documentedRoutes(app);
+    serveDocs(fastify, api.title, () => openApiDocument(app, documented, api));
+  }
   await app.init();
   await fastify.ready();
   return app;
