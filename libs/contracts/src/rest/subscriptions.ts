@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { eventLimits } from '../envelope.js';
 import { attempt } from '../records.js';
 import { durationBetween, durationMs } from './durations.js';
 import { displayName, eventTypeName, eventTypePattern, timestamp } from './names.js';
@@ -350,12 +351,27 @@ export const testedAttempt = attempt
   .meta({ id: 'TestAttempt' });
 export type TestedAttempt = z.infer<typeof testedAttempt>;
 
+/** An event as it would be published; members that are not known are left alone, as publishing does. */
+const checkedEvent = z.looseObject({
+  id: z.string().min(1).max(eventLimits.id).optional(),
+  type: eventTypeName,
+  source: z.string().min(1).max(eventLimits.source).optional(),
+  time: timestamp.optional(),
+  subject: z.string().min(1).max(eventLimits.subject).optional(),
+  key: z.string().min(1).max(eventLimits.key).optional(),
+  content_type: z.string().min(1).max(256).optional(),
+  headers: z.record(z.string(), z.string()).optional(),
+  context: z.unknown().optional(),
+  data: z.unknown().optional(),
+});
+export type CheckedEvent = z.infer<typeof checkedEvent>;
+
 /** `POST /v1/tenants/{tenant}/filter-check` */
 export const filterCheckBody = z
   .strictObject({
     filter: z.string().min(1).max(subscriptionLimits.filter).optional(),
     transform: z.string().min(1).max(subscriptionLimits.transform).optional(),
-    event: z.looseObject({ type: eventTypeName }).describe('As it would be published'),
+    event: checkedEvent.describe('As it would be published'),
   })
   .refine(({ filter, transform }) => (filter === undefined) !== (transform === undefined), { path: ['filter'], message: 'either filter or transform' })
   .meta({ id: 'FilterCheck' });
