@@ -88,7 +88,7 @@ describe('putting an event type', () => {
   });
 
   it('takes a name that was deleted for a new one', () => {
-    expect(given(created, deleted).when(put())).toEqual([created]);
+    expect(given(created, deleted).when(put())).toMatchObject([{ type: 'EventTypeCreated', data: { version: 1 } }]);
   });
 });
 
