@@ -13,6 +13,7 @@ import { migrations, SCHEMA } from './migrations/migrations.js';
 import { Database } from './query/database.js';
 import { DeliveriesController } from './query/deliveries.controller.js';
 import { EventsController } from './query/events.controller.js';
+import { MissedController } from './query/missed.controller.js';
 
 /** A read that takes longer is given up, so that a careless search cannot hold the connections of all others. */
 const READ_TIMEOUT_MS = 10_000;
@@ -30,7 +31,7 @@ export const appModule = async (config: AuditConfig, kit: Kit): Promise<DynamicM
   return {
     module: AppModule,
     imports: [TypeOrmModule.forRootAsync({ useFactory: () => readingOptions(url), dataSourceFactory: async () => source })],
-    controllers: [EventsController, DeliveriesController],
+    controllers: [EventsController, DeliveriesController, MissedController],
     providers: [Database],
   };
 };

@@ -174,6 +174,16 @@ describe('the audit', () => {
     expect(await get(TENANT + path)).toMatchObject({ status: 422, body: { code: 'invalid', errors: [{ path: field }] } });
   });
 
+  it('counts the events that a subscription would have got in a time', async () => {
+    const missed = (query: string) => get(`${TENANT}/stats/missed?from=2026-11-20T23:59:59.900Z&to=2026-11-22T10:00:01Z&event_types=${query}`);
+    expect(await missed('*')).toMatchObject({ status: 200, body: { deliveries: 6, at_least: false } });
+    expect((await missed('order.placed,invoice.*')).body).toMatchObject({ deliveries: 6 });
+    expect((await missed('order.*')).body).toMatchObject({ deliveries: 1 });
+    expect((await missed('invoice,order')).body).toMatchObject({ deliveries: 0 });
+    expect((await get(`${OUTSIDE_TENANT}/stats/missed?from=2026-11-20T00:00:00Z&to=2026-11-23T00:00:00Z&event_types=*`)).body).toMatchObject({ deliveries: 0 });
+    expect(await missed('a..b')).toMatchObject({ status: 422, body: { errors: [{ path: 'event_types[0]' }] } });
+  });
+
   it('answers nobody without a key', async () => {
     expect((await world.service.get(`${TENANT}/events`, {})).status).toBe(401);
   });

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Conditions } from './sql.js';
 
 /** Years that PostgreSQL, or the four digits of RFC 3339, cannot hold are refused; an offset can lead to one. */
-const time = z.iso
+export const time = z.iso
   .datetime({ offset: true, error: 'an RFC 3339 time like 2026-01-31T12:00:00Z' })
   .transform((text) => new Date(text).toISOString())
   .refine((utc) => utc >= '0001' && utc < '9999', 'a time between the years 1 and 9998');
