@@ -25,7 +25,7 @@ export const processConfig = {
     .string()
     .min(16)
     .optional()
-    .describe('The key that may do everything, for the first steps; without it nothing under `/v1` is answered'),
+    .describe('The key that may do everything, for the first steps; without it only API keys that exist already are let in'),
   POSTHORN_EXIT_WITH_PARENT: flag
     .default(false)
     .describe('Shut down when standard input ends, so that a service never outlives the process that started it'),

@@ -92,7 +92,7 @@ const start = async <C extends ProcessConfig>(service: Service<C>, config: C, lo
   health.addReadiness('process', () => (lifeCycle.stopping ? 'shutting down' : started ? undefined : 'starting'));
 
   if ('POSTHORN_ADMIN_API_KEY' in service.config.shape && config.POSTHORN_ADMIN_API_KEY === undefined) {
-    log.warn({}, 'POSTHORN_ADMIN_API_KEY is not set: no request under /v1 will be let in');
+    log.warn({}, 'POSTHORN_ADMIN_API_KEY is not set: only API keys that exist already are let in');
   }
   const door = new FrontDoor({ service: service.name, version: VERSION, health, metrics, log });
   const port = await door.open(config.PORT ?? service.defaultPort, config.HOST);
