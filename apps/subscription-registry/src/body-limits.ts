@@ -1,9 +1,16 @@
-import { subscriptionLimits } from '@posthorn/contracts';
+import { eventTypeLimits, subscriptionLimits } from '@posthorn/contracts';
 import type { FastifyInstance } from 'fastify';
 
-/** Lets a batch be larger than what all other routes take. */
+/** Bytes of a body, by how the route ends. */
+const LIMITS: readonly (readonly [routeEnd: string, bytes: number])[] = [
+  ['/subscriptions/batch', subscriptionLimits.batchBytes],
+  ['/event-types/import', eventTypeLimits.importBytes],
+];
+
+/** Lets what holds many things at once be larger than what all other routes take. */
 export const allowLargeBatches = (fastify: FastifyInstance): void => {
   fastify.addHook('onRoute', (route) => {
-    if (route.url.endsWith('/subscriptions/batch')) route.bodyLimit = subscriptionLimits.batchBytes;
+    const [, bytes] = LIMITS.find(([end]) => route.url.endsWith(end)) ?? [];
+    if (bytes !== undefined) route.bodyLimit = bytes;
   });
 };
