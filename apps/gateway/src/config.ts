@@ -1,10 +1,4 @@
-import { processConfig, z } from '@posthorn/service-kit';
-
-const serviceUrl = (service: string, port: number) =>
-  z
-    .url({ protocol: /^https?$/, error: 'an http or https URL' })
-    .default(`http://localhost:${port}`)
-    .describe(`Where the gateway finds the ${service}`);
+import { processConfig, serviceUrl, z } from '@posthorn/service-kit';
 
 const { POSTHORN_ADMIN_API_KEY: _checkedByTheServices, ...ownProcess } = processConfig;
 

@@ -2,7 +2,7 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { HttpSender, parseCidrs, type EgressPolicy } from '@posthorn/egress';
 import { EventStore, migrateWhenPossible, Relay } from '@posthorn/event-store';
-import { lagMetric, type Kit } from '@posthorn/service-kit';
+import { ADMIN_ACTOR, lagMetric, type Kit } from '@posthorn/service-kit';
 import { Pool } from 'pg';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { Aggregates, changeOf } from './aggregates.js';
@@ -12,6 +12,9 @@ import { ApiKeys } from './api-keys/api-keys.js';
 import { followLastUses } from './api-keys/last-uses.js';
 import { watchOutcomes } from './automatic/watch-outcomes.js';
 import type { RegistryConfig } from './config.js';
+import { eventTypeAggregate, eventTypeRows, EventTypeTable } from './event-types/event-type-table.js';
+import { EventTypesController } from './event-types/event-types.controller.js';
+import { EventTypes } from './event-types/event-types.js';
 import { FilterCheckController } from './filter-check/filter-check.controller.js';
 import { FilterCheck } from './filter-check/filter-check.js';
 import { RememberedAnswers } from './idempotency/remembered-answers.js';
@@ -22,6 +25,7 @@ import { PortalTokens } from './portal/portal-tokens.js';
 import { PUBLISHED, registryPublisher } from './state-relay.js';
 import { RELAY } from './streams.js';
 import { BatchCreation } from './subscriptions/batch-creation.js';
+import { MissedDeliveries } from './subscriptions/missed-deliveries.js';
 import { SubscriptionHistory } from './subscriptions/subscription-history.js';
 import { subscriptionAggregate, subscriptionRows, SubscriptionTable } from './subscriptions/subscription-table.js';
 import { SubscriptionsController } from './subscriptions/subscriptions.controller.js';
@@ -48,9 +52,10 @@ export const registryModule = async (config: RegistryConfig, kit: Kit): Promise<
   const core = await startCore(config, kit);
   const tenants = tenantParts(core);
   await tenants.tenants.ensureDefault(OWN_ACTOR);
-  const subscriptions = subscriptionParts(core, tenants.tenants);
-  const trials = trialParts(core, tenants.tenants, subscriptions.subscriptions, kit);
   const access = await accessParts(core, tenants.tenants, kit);
+  const subscriptions = subscriptionParts(core, tenants.tenants, missedDeliveries(config, access.portalTokens, kit));
+  const catalogue = catalogueParts(core, tenants.tenants);
+  const trials = trialParts(core, tenants.tenants, subscriptions.subscriptions, kit);
   const outcomes = await watchOutcomes({
     kit,
     topicPrefix: config.POSTHORN_TOPIC_PREFIX,
@@ -62,8 +67,16 @@ export const registryModule = async (config: RegistryConfig, kit: Kit): Promise<
   return {
     module: RegistryModule,
     imports: [TypeOrmModule.forRootAsync({ useFactory: () => readingOptions(url), dataSourceFactory: async () => core.source })],
-    controllers: [TenantsController, SubscriptionsController, FilterCheckController, TestSendController, ApiKeysController, PortalTokensController],
-    providers: [tenants, subscriptions, trials, access].flatMap((parts) =>
+    controllers: [
+      TenantsController,
+      EventTypesController,
+      SubscriptionsController,
+      FilterCheckController,
+      TestSendController,
+      ApiKeysController,
+      PortalTokensController,
+    ],
+    providers: [tenants, catalogue, subscriptions, trials, access].flatMap((parts) =>
       Object.values(parts).map((part: object) => ({ provide: part.constructor, useValue: part })),
     ),
   };
@@ -91,13 +104,18 @@ const tenantParts = ({ aggregates, pool, source }: Core) => {
   };
 };
 
-const subscriptionParts = ({ aggregates, config, source, store }: Core, tenants: Tenants) => {
+const catalogueParts = ({ aggregates, source, store }: Core, tenants: Tenants) => ({
+  eventTypes: new EventTypes({ aggregates, store, table: new EventTypeTable(source.getRepository(eventTypeRows)), tenants }),
+});
+
+const subscriptionParts = ({ aggregates, config, source, store }: Core, tenants: Tenants, missed: MissedDeliveries) => {
   const subscriptions = new Subscriptions({
     aggregates,
     table: new SubscriptionTable(source.getRepository(subscriptionRows)),
     tenants,
     secrets: config.POSTHORN_ENCRYPTION_KEYS,
     egress: egressPolicy(config),
+    missed,
   });
   return {
     subscriptions,
@@ -105,6 +123,14 @@ const subscriptionParts = ({ aggregates, config, source, store }: Core, tenants:
     history: new SubscriptionHistory(store, tenants),
   };
 };
+
+/** The registry asks the audit with a portal token of its own making. */
+const missedDeliveries = (config: RegistryConfig, portalTokens: PortalTokens, { log }: Kit): MissedDeliveries =>
+  new MissedDeliveries({
+    auditUrl: config.POSTHORN_DELIVERY_AUDIT_URL,
+    tokenFor: async (tenant) => (await portalTokens.create({ actor: ADMIN_ACTOR }, tenant, { scopes: ['audit:read'] })).token,
+    log,
+  });
 
 const egressPolicy = (config: RegistryConfig): EgressPolicy => ({
   allowHttp: config.POSTHORN_EGRESS_ALLOW_HTTP,
@@ -147,6 +173,11 @@ const belongings: readonly Belonging[] = [
       changeOf(subscriptionAggregate, id, ({ kind }) => (kind === 'subscription' ? ({ kind: 'delete', at } as const) : undefined)),
   },
   {
+    table: eventTypeAggregate.table,
+    deletion: (id, at) =>
+      changeOf(eventTypeAggregate, id, ({ kind }) => (kind === 'event_type' ? ({ kind: 'delete', at } as const) : undefined)),
+  },
+  {
     table: apiKeyAggregate.table,
     deletion: (id, at) => changeOf(apiKeyAggregate, id, ({ kind }) => (kind === 'api_key' ? ({ kind: 'revoke', at } as const) : undefined)),
   },
@@ -156,7 +187,7 @@ const readingOptions = (url: string): DataSourceOptions => ({
   type: 'postgres',
   url,
   schema: SCHEMA,
-  entities: [tenantRows, subscriptionRows, apiKeyRows, portalKeyRows],
+  entities: [tenantRows, eventTypeRows, subscriptionRows, apiKeyRows, portalKeyRows],
   applicationName: 'posthorn registry reads',
   connectTimeoutMS: CONNECT_TIMEOUT_MS,
   extra: { statement_timeout: READ_TIMEOUT_MS },

@@ -13,6 +13,13 @@ export const integer = (min: number, max: number) =>
 /** A switch in an environment variable. */
 export const flag = z.stringbool({ truthy: ['true', '1'], falsy: ['false', '0'], error: 'one of true, 1, false, 0' });
 
+/** The address of another service, for those that ask it. */
+export const serviceUrl = (service: string, port: number) =>
+  z
+    .url({ protocol: /^https?$/, error: 'an http or https URL' })
+    .default(`http://localhost:${port}`)
+    .describe(`Where the ${service} is found`);
+
 /** What a service needs to listen, log and live; all that one without Kafka takes. */
 export const processConfig = {
   PORT: integer(0, 65_535).optional().describe('HTTP port; 0 takes a free one'),

@@ -38,8 +38,10 @@ describe("a service's environment", () => {
     expect(environmentOf('dispatcher', settings)).not.toHaveProperty('GRPC_PORT');
   });
 
-  it('names the others to the gateway alone', () => {
+  it('names all others to the gateway, and the audit to the registry', () => {
     expect(environmentOf('gateway', settings)).toHaveProperty('POSTHORN_DELIVERY_AUDIT_URL', 'http://127.0.0.1:5');
+    expect(environmentOf('subscription-registry', settings)).toHaveProperty('POSTHORN_DELIVERY_AUDIT_URL', 'http://127.0.0.1:5');
+    expect(environmentOf('subscription-registry', settings)).not.toHaveProperty('POSTHORN_DISPATCHER_URL');
     expect(environmentOf('dispatcher', settings)).not.toHaveProperty('POSTHORN_DELIVERY_AUDIT_URL');
   });
 });

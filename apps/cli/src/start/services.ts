@@ -49,6 +49,8 @@ const grpcAddresses = (ports: GrpcPorts): Record<string, string> =>
  */
 export const environmentOf = (service: ServiceName, { ports, grpcPorts, brokers, databaseUrl, adminApiKey, encryptionKeys }: Settings): Record<string, string> => ({
   ...(service === 'gateway' ? urls(ports) : {}),
+  // What a disabled subscription was not told, only the audit knows.
+  ...(service === 'subscription-registry' && { [variableOf('delivery-audit', 'URL')]: urlOf(ports, 'delivery-audit') }),
   PORT: String(ports[service]),
   ...(grpcPorts[service] !== undefined && { GRPC_PORT: String(grpcPorts[service]) }),
   HOST: '127.0.0.1',
