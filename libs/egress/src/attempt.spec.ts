@@ -135,11 +135,11 @@ describe('an attempt', () => {
       timeoutMs: 3_000,
       secrets: [secret],
       get credentials(): never {
-        throw new EgressError('authentication_not_served', 'Authentication of type mtls is not served yet.');
+        throw new EgressError('invalid_secret', 'A secret of this subscription cannot be decrypted.');
       },
     };
     const result = await makeAttempt(sender, { eventId: 'evt_1', payload, subscription });
-    expect(result.verdict).toMatchObject({ success: false, error: { code: 'auth_failed', message: expect.stringContaining('not served yet') } });
+    expect(result.verdict).toMatchObject({ success: false, error: { code: 'auth_failed', message: expect.stringContaining('cannot be decrypted') } });
     expect(recordable(result)).toBe(true);
     expect(received).toEqual([]);
   });

@@ -1,4 +1,6 @@
 import type { Attempt } from '@posthorn/contracts';
+import type { ClientCredentials, TokenResult } from './client-credentials.js';
+import type { ClientIdentity } from './client-identity.js';
 import { EgressError } from './errors.js';
 import type { HttpFailure, HttpOutcome, HttpSender } from './http.js';
 import { classify, defaultSuccess, type SuccessRule, type Verdict } from './outcome.js';
@@ -20,6 +22,10 @@ export type AttemptRequest = {
     readonly secrets: readonly string[];
     /** Headers that say who is sending. Their values are secrets. */
     readonly credentials?: Readonly<Record<string, string>> | undefined;
+    /** Where an access token comes from. */
+    readonly clientCredentials?: ClientCredentials | undefined;
+    /** Shown when connecting. */
+    readonly identity?: ClientIdentity | undefined;
     /** Default: 2xx. */
     readonly success?: SuccessRule | undefined;
   };
@@ -37,23 +43,36 @@ const SECRET_HEADER = /auth|key|token|secret|cookie|password/i;
  * headers.
  */
 export const makeAttempt = async (sender: HttpSender, request: AttemptRequest, nowMs: () => number = Date.now): Promise<AttemptResult> => {
-  const { subscription } = request;
+  const { payload, subscription } = request;
   const startedAtMs = nowMs();
-  const prepared = prepare(request, Math.floor(startedAtMs / 1000));
+  let sentAtMs = startedAtMs;
+  let prepared: Prepared;
+  if ('failed' in payload) {
+    prepared = failed({ code: 'payload_failed', message: payload.failed });
+  } else if (subscription.clientCredentials === undefined) {
+    prepared = prepare(request, payload, sentAtMs);
+  } else {
+    const token = await subscription.clientCredentials.token(sender, subscription.timeoutMs);
+    sentAtMs = nowMs();
+    prepared = token.failure === undefined ? prepare(request, payload, sentAtMs, token) : failed(token.failure);
+  }
+  const waitedMs = sentAtMs - startedAtMs;
   const outcome: HttpOutcome =
     prepared.failure === undefined
       ? await sender.send({
           url: subscription.url,
           headers: prepared.sent,
           body: prepared.body,
-          timeoutMs: subscription.timeoutMs,
+          timeoutMs: Math.max(1, subscription.timeoutMs - waitedMs),
+          identity: prepared.identity,
           signal: request.signal,
         })
       : { durationMs: 0, failure: prepared.failure };
+  if (outcome.response?.status === 401 && prepared.token !== undefined) subscription.clientCredentials?.forget(prepared.token);
   const verdict = classify(outcome, subscription.success ?? defaultSuccess, nowMs());
   const attempt: Attempt = {
     started_at: new Date(startedAtMs).toISOString(),
-    duration_ms: Math.round(outcome.durationMs * 10) / 10,
+    duration_ms: Math.round((waitedMs + outcome.durationMs) * 10) / 10,
     request: { url: subscription.url, headers: prepared.recorded },
   };
   if (outcome.response !== undefined) attempt.response = outcome.response;
@@ -61,27 +80,31 @@ export const makeAttempt = async (sender: HttpSender, request: AttemptRequest, n
   return { verdict, attempt };
 };
 
-type Prepared =
+type Prepared = {
+  readonly recorded: Record<string, string>;
+  readonly token?: string | undefined;
+} & (
   | {
       /** Names and values by turns. */
       readonly sent: readonly string[];
-      readonly recorded: Record<string, string>;
       readonly body: Buffer;
+      readonly identity: ClientIdentity | undefined;
       readonly failure?: undefined;
     }
-  | { readonly recorded: Record<string, string>; readonly failure: HttpFailure };
+  | { readonly failure: HttpFailure }
+);
 
 const failed = (failure: HttpFailure): Prepared => ({ recorded: {}, failure });
 
-/**
- * What is not fit to be sent (a payload that cannot be made, a secret that cannot sign) is the subscription's fault and must not
- * stop the sender: it is a failure of this attempt.
- */
-const prepare = (request: AttemptRequest, timestampSeconds: number): Prepared => {
-  const { eventId, payload, subscription } = request;
-  if ('failed' in payload) return failed({ code: 'payload_failed', message: payload.failed });
+/** A secret that cannot be used is the subscription's fault and must not stop the sender: it is a failure of this attempt. */
+const prepare = ({ eventId, subscription }: AttemptRequest, payload: Payload, sentAtMs: number, access?: TokenResult & { failure?: undefined }): Prepared => {
   try {
-    return { ...headersOf(eventId, payload, subscription, timestampSeconds), body: payload.body };
+    const { identity } = subscription;
+    const { sent, recorded } = headersOf(eventId, payload, subscription, Math.floor(sentAtMs / 1000));
+    if (access === undefined) return { sent, recorded, body: payload.body, identity };
+    sent.push('authorization', `Bearer ${access.token}`);
+    recorded['authorization'] = '***';
+    return { sent, recorded, body: payload.body, identity, token: access.token };
   } catch (error) {
     if (!(error instanceof EgressError)) throw error;
     return failed({ code: 'auth_failed', message: `The request was not made. ${error.message}` });

@@ -10,7 +10,7 @@ export type ConnectorOptions = {
   readonly policy: EgressPolicy;
   readonly resolve: Resolve;
   readonly connectTimeoutMs: number;
-  readonly tls?: Pick<ConnectionOptions, 'ca'> | undefined;
+  readonly tls?: Pick<ConnectionOptions, 'ca' | 'secureContext'> | undefined;
 };
 
 type LookupCallback = (error: Error | null, address: string | LookupAddress[], family?: number) => void;

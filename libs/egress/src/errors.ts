@@ -1,5 +1,5 @@
 /** What can be wrong with what this library is given; everything that happens on the network is a value, never an exception. */
-export type EgressErrorCode = 'invalid_secret' | 'invalid_cidr' | 'authentication_not_served';
+export type EgressErrorCode = 'invalid_secret' | 'invalid_cidr' | 'authentication_impossible';
 
 export class EgressError extends Error {
   override readonly name = 'EgressError';

@@ -1,6 +1,7 @@
 import { Agent, type Dispatcher } from 'undici';
 import type { ConnectionOptions } from 'node:tls';
 import { checkUrl, type EgressPolicy } from './address-guard.js';
+import type { ClientIdentity } from './client-identity.js';
 import { guardedConnector } from './connector.js';
 import { AttemptFailed, failureOf, type HttpFailure } from './failure.js';
 import { GenerationCache } from './generation-cache.js';
@@ -16,6 +17,8 @@ export type HttpRequest = {
   readonly body: Uint8Array;
   /** From the call to the last byte of the response, connecting included. */
   readonly timeoutMs: number;
+  /** Shown to the server (mutual TLS). Requests of different identities never share a connection. */
+  readonly identity?: ClientIdentity | undefined;
   readonly signal?: AbortSignal | undefined;
 };
 
@@ -60,6 +63,8 @@ const KEEP_ALIVE_CAP_MS = 30_000;
 /** The most of a response that is read; a longer one is cut off by closing the connection. */
 const MAX_BODY_BYTES = 64 * 1024;
 const MAX_HEADER_BYTES = 16 * 1024;
+/** Client certificates whose connections are kept; a subscription's are made anew when it changes. */
+const MAX_IDENTITIES = 1_000;
 
 /**
  * The one HTTP client for everything that leaves Posthorn. POSTs over HTTP/1.1 with kept-alive connections, one request on a connection at a
@@ -67,7 +72,10 @@ const MAX_HEADER_BYTES = 16 * 1024;
  * is an `HttpOutcome`. An origin's pool goes with its last connection, so memory follows the origins in use.
  */
 export class HttpSender {
+  private readonly newAgent: (tls: ConnectionOptions | undefined) => Agent;
   private readonly agent: Agent;
+  /** Of the identities used lately, the latest last. */
+  private readonly agents = new Map<ClientIdentity, Agent>();
   private readonly targets: GenerationCache<string, Target>;
   /**
    * Requests under way, each knowing its place. An array, because a Set of short-lived objects costs 7 µs per request in garbage
@@ -80,24 +88,8 @@ export class HttpSender {
   constructor(options: HttpSenderOptions) {
     const { policy } = options;
     this.targets = new GenerationCache(10_000, (url) => targetOf(url, policy));
-    this.agent = new Agent({
-      connect: guardedConnector({
-        policy,
-        resolve: options.resolve ?? resolveBySystem,
-        connectTimeoutMs: options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
-        tls: options.tls,
-      }),
-      ...(options.connectionsPerOrigin !== undefined && { connections: options.connectionsPerOrigin }),
-      pipelining: 1,
-      // ALPN is not offered by the connector; this spares the pool its probing for HTTP/2.
-      allowH2: false,
-      maxHeaderSize: MAX_HEADER_BYTES,
-      keepAliveTimeout: options.keepAliveMs ?? DEFAULT_KEEP_ALIVE_MS,
-      keepAliveMaxTimeout: KEEP_ALIVE_CAP_MS,
-      // The total deadline is ours and exact; the client's own timers would cost a second one per request.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    });
+    this.newAgent = (tls) => new Agent(agentOptions(options, tls));
+    this.agent = this.newAgent(options.tls);
   }
 
   send(request: HttpRequest): Promise<HttpOutcome> {
@@ -137,7 +129,21 @@ export class HttpSender {
     }
     // Each leaves the list as it fails.
     for (let last = this.inFlight.at(-1); last !== undefined; last = this.inFlight.at(-1)) last.fail(SHUTTING_DOWN);
-    await this.agent.destroy();
+    await Promise.all([this.agent, ...this.agents.values()].map((agent) => agent.destroy()));
+  }
+
+  private agentOf(identity: ClientIdentity | undefined): Agent {
+    if (identity === undefined) return this.agent;
+    const agent = this.agents.get(identity) ?? this.newAgent(identity);
+    this.agents.delete(identity);
+    this.agents.set(identity, agent);
+    const [[oldest, itsAgent] = []] = this.agents;
+    if (this.agents.size > MAX_IDENTITIES && oldest !== undefined) {
+      this.agents.delete(oldest);
+      // Ends with the last of its requests.
+      void itsAgent?.close();
+    }
+    return agent;
   }
 
   private remove({ place }: Exchange): void {
@@ -149,16 +155,35 @@ export class HttpSender {
     if (this.inFlight.length === 0) this.idle?.();
   }
 
-  private dispatch({ url, headers, body }: HttpRequest, exchange: Exchange): void {
+  private dispatch({ url, headers, body, identity }: HttpRequest, exchange: Exchange): void {
     const target = this.targets.get(url);
     if ('refused' in target) {
       exchange.fail(target.refused);
       return;
     }
     // The client only reads the array; its type does not say so.
-    this.agent.dispatch({ origin: target.origin, path: target.path, method: 'POST', headers: headers as string[], body }, exchange);
+    this.agentOf(identity).dispatch({ origin: target.origin, path: target.path, method: 'POST', headers: headers as string[], body }, exchange);
   }
 }
+
+const agentOptions = (options: HttpSenderOptions, tls: ConnectionOptions | undefined): Agent.Options => ({
+  connect: guardedConnector({
+    policy: options.policy,
+    resolve: options.resolve ?? resolveBySystem,
+    connectTimeoutMs: options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
+    tls,
+  }),
+  ...(options.connectionsPerOrigin !== undefined && { connections: options.connectionsPerOrigin }),
+  pipelining: 1,
+  // ALPN is not offered by the connector; this spares the pool its probing for HTTP/2.
+  allowH2: false,
+  maxHeaderSize: MAX_HEADER_BYTES,
+  keepAliveTimeout: options.keepAliveMs ?? DEFAULT_KEEP_ALIVE_MS,
+  keepAliveMaxTimeout: KEEP_ALIVE_CAP_MS,
+  // The total deadline is ours and exact; the client's own timers would cost a second one per request.
+  headersTimeout: 0,
+  bodyTimeout: 0,
+});
 
 const targetOf = (text: string, policy: EgressPolicy): Target => {
   const verdict = checkUrl(text, policy);

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { AuthenticationState, Encrypted, SubscriptionState } from '@posthorn/contracts';
 import { EgressError } from './errors.js';
 import { attemptTermsOf } from './terms.js';
+import { testCertificate } from './test-certificate.js';
 
 const sealed = (plain: string): Encrypted => ({ key_id: 'a', ciphertext: plain });
 const decrypt = ({ ciphertext }: Encrypted): string => ciphertext;
@@ -38,11 +39,11 @@ describe('the terms of an attempt', () => {
     expect(attemptTermsOf(state({ authentication }), decrypt).credentials).toEqual(credentials);
   });
 
-  it.each<AuthenticationState>([
-    { type: 'oauth2_client_credentials', token_url: 'https://example.com/token', client_id: 'c', client_secret: sealed('s') },
-    { type: 'mtls', certificate: 'c', private_key: sealed('k') },
-  ])('of an authentication that is not served refuse to do without: $type', (authentication) => {
-    expect(() => attemptTermsOf(state({ authentication }), decrypt).credentials).toThrow(EgressError);
+  it('refuse to show a certificate where none can be shown, or one that cannot be used', () => {
+    const authentication: AuthenticationState = { type: 'mtls', certificate: testCertificate.cert, private_key: sealed(testCertificate.key) };
+    expect(attemptTermsOf(state({ authentication }), decrypt).identity).toBeDefined();
+    expect(() => attemptTermsOf(state({ authentication, url: 'http://example.com/' }), decrypt).identity).toThrow(EgressError);
+    expect(() => attemptTermsOf(state({ authentication: { ...authentication, private_key: sealed('none') } }), decrypt).identity).toThrow(EgressError);
   });
 
   it('let the authentication win over a header of the same name', () => {

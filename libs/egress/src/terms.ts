@@ -1,5 +1,7 @@
 import type { AuthenticationState, Encrypted, SubscriptionState } from '@posthorn/contracts';
 import type { AttemptRequest } from './attempt.js';
+import { ClientCredentials } from './client-credentials.js';
+import { clientIdentity, type ClientIdentity } from './client-identity.js';
 import { EgressError } from './errors.js';
 import { recipeOf, type Recipe } from './recipe.js';
 
@@ -12,18 +14,24 @@ export const attemptTermsOf = (state: SubscriptionState, decrypt: (secret: Encry
   const open = opening(decrypt);
   const signing = signingSecrets(state, open, nowMs);
   let credentials: Readonly<Record<string, string>> | undefined;
+  let identity: ClientIdentity | undefined;
   return {
     url,
     headers: withoutCredentials(headers, authentication),
     timeoutMs: policy.timeout_ms,
     success: policy.success,
     recipe: recipeOf(payload),
+    clientCredentials: clientCredentialsOf(authentication, open, nowMs),
     get secrets() {
       return signing();
     },
     get credentials() {
       credentials ??= credentialsOf(authentication, open);
       return credentials;
+    },
+    get identity() {
+      if (authentication.type === 'mtls') identity ??= identityOf(url, authentication, open);
+      return identity;
     },
   };
 };
@@ -52,14 +60,9 @@ const signingSecrets = ({ signing_secrets }: SubscriptionState, open: (secret: E
 
 const NONE: Readonly<Record<string, string>> = {};
 
-/**
- * The headers that say who is sending.
- * @throws {EgressError} authentication_not_served, since a request without the credentials asked for must not be made
- */
+/** The headers that say who is sending. @throws {EgressError} */
 const credentialsOf = (authentication: AuthenticationState, open: (secret: Encrypted) => string): Readonly<Record<string, string>> => {
   switch (authentication.type) {
-    case 'none':
-      return NONE;
     case 'api_key':
       return { [authentication.header]: open(authentication.key) };
     case 'token':
@@ -68,10 +71,27 @@ const credentialsOf = (authentication: AuthenticationState, open: (secret: Encry
       return { authorization: `Basic ${Buffer.from(`${authentication.username}:${open(authentication.password)}`).toString('base64')}` };
     case 'bearer':
       return { authorization: `Bearer ${open(authentication.token)}` };
+    case 'none':
     case 'oauth2_client_credentials':
     case 'mtls':
-      throw new EgressError('authentication_not_served', `Authentication of type ${authentication.type} is not served yet.`);
+      return NONE;
   }
+};
+
+const clientCredentialsOf = (
+  authentication: AuthenticationState,
+  open: (secret: Encrypted) => string,
+  nowMs: () => number,
+): ClientCredentials | undefined => {
+  if (authentication.type !== 'oauth2_client_credentials') return undefined;
+  const { token_url: tokenUrl, client_id: clientId, client_secret, scope } = authentication;
+  return new ClientCredentials({ tokenUrl, clientId, scope }, () => open(client_secret), nowMs);
+};
+
+/** @throws {EgressError} */
+const identityOf = (url: string, { certificate, private_key, ca }: AuthenticationState & { type: 'mtls' }, open: (secret: Encrypted) => string): ClientIdentity => {
+  if (!/^https:/i.test(url)) throw new EgressError('authentication_impossible', 'A client certificate can be shown over https only.');
+  return clientIdentity(certificate, open(private_key), ca);
 };
 
 const credentialHeader = (authentication: AuthenticationState): string | undefined => {
