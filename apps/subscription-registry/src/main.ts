@@ -1,4 +1,5 @@
-import { runService, VERSION } from '@posthorn/service-kit';
+import { runService } from '@posthorn/service-kit';
+import { registryApi } from './api.js';
 import { registryModule } from './app.module.js';
 import { allowLargeBatches } from './body-limits.js';
 import { registryConfig } from './config.js';
@@ -9,5 +10,5 @@ await runService({
   defaultPort: 8081,
   module: registryModule,
   fastify: allowLargeBatches,
-  api: { title: 'Posthorn subscription registry', description: 'Tenants, event types, subscriptions and keys.', version: VERSION },
+  api: registryApi,
 });

@@ -4,6 +4,7 @@ import { Kafka } from '@posthorn/kafka';
 import { Access, createHttpApp, createLog, Health, kafkaSettings, readConfig } from '@posthorn/service-kit';
 import { Client, Pool } from 'pg';
 import { Registry } from 'prom-client';
+import { registryApi } from '../src/api.js';
 import { registryModule } from '../src/app.module.js';
 import { allowLargeBatches } from '../src/body-limits.js';
 import { registryConfig } from '../src/config.js';
@@ -36,6 +37,7 @@ export type Answer = {
 };
 
 export type Service = {
+  readonly origin: string;
   readonly config: ReturnType<typeof readConfig<typeof registryConfig>>;
   readonly health: Health;
   readonly metrics: Registry;
@@ -116,13 +118,14 @@ const boot = async (environment: NodeJS.ProcessEnv): Promise<Service> => {
     registryState: access.registryState,
     onShutdown: (_what, close) => closers.push(close),
   });
-  const app = await createHttpApp({ module, log, authenticate: access.authenticate, observe: () => undefined, fastify: allowLargeBatches });
+  const app = await createHttpApp({ module, log, authenticate: access.authenticate, observe: () => undefined, fastify: allowLargeBatches, api: registryApi });
   closers.push(() => app.close());
   await access.start(health);
   await access.registryState.caughtUp;
   await app.listen(0, '127.0.0.1');
   const origin = await app.getUrl();
   return {
+    origin,
     config,
     health,
     metrics,
@@ -151,3 +154,7 @@ const boot = async (environment: NodeJS.ProcessEnv): Promise<Service> => {
 
 export const stateIn = ({ text = '' }: TopicRecord): RegistryState => JSON.parse(text) as RegistryState;
 export const eventIn = ({ text = '' }: TopicRecord): DomainEventRecord => JSON.parse(text) as DomainEventRecord;
+
+export const idOf = ({ body }: Answer): string => String(body['id']);
+export const positionOf = ({ headers }: Answer): number => Number(headers.get('posthorn-registry-position'));
+export const idsIn = ({ body }: Answer): readonly unknown[] => (body['data'] as { id: unknown }[]).map(({ id }) => id);
