@@ -183,16 +183,14 @@ export class EventTypes {
       };
       return changeOf(eventTypeAggregate, eventTypeId(tenant, type.name), command);
     });
-    const refuse = (): void => refuseImport([...plans.values()].flatMap((plan) => (plan.kind === 'refused' ? plan : [])));
     return this.#parts.aggregates.changeMany(wanted, requested, {
       guard: async (client) => {
-        refuse();
         const created = [...plans.values()].filter((plan) => plan.kind === 'put' && plan.action === 'create');
         await this.#guard(client, tenant, created.length);
       },
       answer: () => {
-        // Without the guard, where nothing else was to be changed.
-        refuse();
+        // Only now has every type been looked at; what is thrown here undoes the transaction.
+        refuseImport([...plans.values()].flatMap((plan) => (plan.kind === 'refused' ? plan : [])));
         return { dry_run: false, changes: types.flatMap(({ name }) => told(name, plans.get(name))) };
       },
     });
