@@ -3,6 +3,7 @@ import { registryApi } from './api.js';
 import { registryModule } from './app.module.js';
 import { allowLargeBatches } from './body-limits.js';
 import { registryConfig } from './config.js';
+import { registryCalls } from './grpc/registry-calls.js';
 
 await runService({
   name: 'subscription-registry',
@@ -10,5 +11,6 @@ await runService({
   defaultPort: 8081,
   module: registryModule,
   fastify: allowLargeBatches,
+  grpc: { defaultPort: 9081, services: registryCalls },
   api: registryApi,
 });

@@ -1,15 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { topicOnBroker, type DomainEventRecord, type RegistryState } from '@posthorn/contracts';
 import { Kafka } from '@posthorn/kafka';
-import { Access, createHttpApp, createLog, Health, kafkaSettings, readConfig } from '@posthorn/service-kit';
+import { Access, authorizer, createHttpApp, createLog, Health, kafkaSettings, readConfig } from '@posthorn/service-kit';
+import { GrpcDoor } from '@posthorn/service-kit/grpc';
 import { Client, Pool } from 'pg';
 import { Registry } from 'prom-client';
 import { registryApi } from '../src/api.js';
 import { registryModule } from '../src/app.module.js';
 import { allowLargeBatches } from '../src/body-limits.js';
 import { registryConfig } from '../src/config.js';
+import { registryCalls } from '../src/grpc/registry-calls.js';
 
-const API_KEY = 'phk_for_the_tests_of_the_registry';
+export const API_KEY = 'phk_for_the_tests_of_the_registry';
 
 /** A database and topics of our own, and as many registries on them as a test starts. */
 export type World = {
@@ -38,6 +40,7 @@ export type Answer = {
 
 export type Service = {
   readonly origin: string;
+  readonly grpcAddress: string;
   readonly config: ReturnType<typeof readConfig<typeof registryConfig>>;
   readonly health: Health;
   readonly metrics: Registry;
@@ -124,8 +127,12 @@ const boot = async (environment: NodeJS.ProcessEnv): Promise<Service> => {
   await access.registryState.caughtUp;
   await app.listen(0, '127.0.0.1');
   const origin = await app.getUrl();
+  const grpc = new GrpcDoor({ services: registryCalls(app), authorize: authorizer(access.authenticate), health, metrics, log });
+  closers.push(() => grpc.close());
+  const grpcAddress = `127.0.0.1:${await grpc.open(0, '127.0.0.1')}`;
   return {
     origin,
+    grpcAddress,
     config,
     health,
     metrics,
