@@ -152,7 +152,8 @@ export class Subscriptions {
   async list(tenant: string, page: PageRequest, filter: SubscriptionFilter): Promise<Page<SubscriptionView>> {
     const { table, tenants } = this.#parts;
     await tenants.get(tenant);
-    const rows = await table.list(tenant, { ...page, size: page.size + 1 }, refuseUnstorable(filter));
+    refuseUnstorable({ q: filter.nameContains });
+    const rows = await table.list(tenant, { ...page, size: page.size + 1 }, filter);
     return pageOf(rows, page.size, ({ state, version }) => viewOfSubscription(state, version), byId);
   }
 

@@ -148,7 +148,7 @@ export type SignatureScheme = z.infer<typeof signatureScheme>;
 
 const whsec = z
   .string()
-  .regex(/^whsec_[A-Za-z0-9+/]{32,88}={0,2}$/, '"whsec_" and 24 to 64 bytes in base64')
+  .regex(/^whsec_[A-Za-z0-9+/]{32,88}={0,2}$/, { error: '"whsec_" and 24 to 64 bytes in base64', abort: true })
   .refine((text) => {
     const { length } = Buffer.from(text.slice('whsec_'.length), 'base64');
     return length >= 24 && length <= 64;
