@@ -89,6 +89,11 @@ describe('a schema breaks', () => {
     expect(paths(before, after)).toContain(path);
   });
 
+  it('by nothing but the neighbour of a reference that stays', () => {
+    const $defs = { a: object({ b: {} }) };
+    expect(paths({ $ref: '#/$defs/a', $defs }, { $ref: '#/$defs/a', maxProperties: 1, $defs })).toEqual(['schema.maxProperties']);
+  });
+
   it('and says for whom', () => {
     expect(breakingChanges(object({ a: { type: 'string' } }, { required: ['a'] }), object({ a: { enum: [1] } }, { required: ['b'] }), ['event_types', 'a.b'])).toEqual([
       { path: 'event_types["a.b"].required', message: 'b is required now: events that were valid may be refused' },
