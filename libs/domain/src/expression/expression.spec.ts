@@ -222,7 +222,7 @@ describe('a hostile filter', () => {
     '(data.long.indexOf("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxy")) + data.list.map(l, data.long.indexOf("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxy")).size() > 0',
   ])('ends soon: %s', (text) => {
     const started = performance.now();
-    expect(judge(text, many)).toEqual({ matches: false, reason: 'it takes more than 100000 steps' });
+    expect(judge(text, many)).toEqual({ matches: false, reason: 'it takes more than 50000 steps' });
     expect(performance.now() - started).toBeLessThan(1_000);
   });
 

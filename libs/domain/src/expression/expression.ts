@@ -23,8 +23,8 @@ export type Transform = {
 };
 
 /** Steps that one evaluation may take: some milliseconds at worst for a filter, which every event waits for. */
-export const FILTER_STEPS = 100_000;
-export const TRANSFORM_STEPS = 500_000;
+export const FILTER_STEPS = 50_000;
+export const TRANSFORM_STEPS = 200_000;
 
 /** Characters of the JSON that a transform makes. */
 export const TRANSFORM_RESULT = 1024 * 1024;
