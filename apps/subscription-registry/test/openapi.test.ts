@@ -28,6 +28,8 @@ afterAll(() => world.destroy());
 const operations = (): readonly (Operation & { readonly method: string; readonly path: string })[] =>
   Object.entries(document.paths).flatMap(([path, item]) => Object.entries(item).map(([method, operation]) => ({ ...operation, method, path })));
 
+const isIdempotent = ({ parameters }: Operation): boolean => parameters.some(({ $ref }) => $ref?.endsWith('/IdempotencyKey'));
+
 describe('the OpenAPI document', () => {
   it('has every operation of the registry, once', () => {
     const ids = operations().map(({ operationId }) => operationId);
@@ -75,6 +77,14 @@ describe('the OpenAPI document', () => {
       const successes = Object.keys(responses).filter((status) => status.startsWith('2'));
       expect([operationId, successes.length]).toEqual([operationId, 1]);
     }
+  });
+
+  it('promises idempotency, and a position, where something is written', () => {
+    const named = (names: readonly string[]): readonly Operation[] => operations().filter(({ operationId }) => names.includes(operationId));
+    const writing = ['createTenant', 'createSubscription', 'createSubscriptions', 'enableSubscription', 'rotateSubscriptionSecret', 'importEventTypes', 'createApiKey'];
+    expect(named(writing).map(isIdempotent)).toEqual(writing.map(() => true));
+    const trying = ['checkFilter', 'testSubscription', 'createPortalToken'];
+    expect(JSON.stringify(named(trying))).not.toMatch(/IdempotencyKey|IfMatch|RegistryPosition|Conflict/);
   });
 
   it('declares the parameters in the paths, and none twice', () => {

@@ -9,7 +9,7 @@ export class FilterCheckController {
 
   @Post()
   @Scoped('registry:read')
-  @Answers(200, filterCheckResult, 'Tries a filter or a transform on an event; says what comes of it, or what is wrong and where.')
+  @Answers(200, filterCheckResult, 'Tries a filter or a transform on an event; says what comes of it, or what is wrong and where.', { changes: false })
   check(@Param('tenant') tenant: string, @Body({ schema: filterCheckBody }) body: FilterCheckBody): Promise<FilterCheckResult> {
     return this.filters.check(tenant, body);
   }

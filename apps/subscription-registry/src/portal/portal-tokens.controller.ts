@@ -10,7 +10,7 @@ export class PortalTokensController {
 
   @Post()
   @Scoped('admin')
-  @Answers(201, portalToken, 'Makes a token with which the people of this tenant can work for an hour.')
+  @Answers(201, portalToken, 'Makes a token with which the people of this tenant can work for an hour.', { changes: false })
   create(
     @Param('tenant') tenant: string,
     @Body({ schema: createPortalTokenBody }) body: CreatePortalTokenBody,

@@ -10,7 +10,7 @@ export class TestSendController {
 
   @Post()
   @Scoped('registry:write')
-  @Answers(200, testedAttempt, 'Sends an example now and answers with the attempt. It is in no history.')
+  @Answers(200, testedAttempt, 'Sends an example now and answers with the attempt. It is in no history.', { changes: false })
   send(
     @Param() target: Target,
     @Body({ schema: testSubscriptionBody.optional() }) body: TestSubscriptionBody | undefined,

@@ -8,14 +8,16 @@ export type Answer = {
   readonly schema: z.ZodType | undefined;
   /** One sentence. */
   readonly summary: string;
+  /** False for a call that is no GET and still changes nothing: a check, a test. */
+  readonly changes?: false | undefined;
 };
 
 const answers = new WeakMap<object, Answer>();
 
 /** The answer of a controller's method: sets its status, and says so in the OpenAPI document. */
-export const Answers = (status: number, schema: z.ZodType | undefined, summary: string): MethodDecorator =>
+export const Answers = (status: number, schema: z.ZodType | undefined, summary: string, { changes }: Pick<Answer, 'changes'> = {}): MethodDecorator =>
   applyDecorators(HttpCode(status), ((_target, _name, { value }) => {
-    if (typeof value === 'function') answers.set(value, { status, schema, summary });
+    if (typeof value === 'function') answers.set(value, { status, schema, summary, changes });
   }) satisfies MethodDecorator);
 
 /** What `Answers` said of a method; undefined when it has none. */

@@ -53,6 +53,11 @@ class WidgetsController {
   @Answers(200, widget, 'Turns a widget off.')
   turnOff(): void {}
 
+  @Post(':id/try')
+  @Scoped('registry:write')
+  @Answers(200, label, 'Tries a widget.', { changes: false })
+  try(): void {}
+
   @Get(':id/secret-door')
   @Open()
   undocumented(): void {}
@@ -105,6 +110,7 @@ describe('the document', () => {
       ['patch', `${of}/{id}`, 'updateWidget'],
       ['delete', `${of}/{id}`, 'deleteWidget'],
       ['post', `${of}/{id}/turn-off`, 'turnWidgetOff'],
+      ['post', `${of}/{id}/try`, 'tryWidget'],
     ]);
   });
 
@@ -160,6 +166,8 @@ describe('the document', () => {
       ['tenant', 'id', '#/components/parameters/IfMatch', '#/components/parameters/IdempotencyKey'],
       ['tenant', '#/components/parameters/IdempotencyKey'],
     ]);
+    const trial = document.paths[`${of}/{id}/try`]?.['post'];
+    expect([trial && namesOf(trial), trial?.responses['200']]).toEqual([['tenant', 'id'], expect.not.objectContaining({ headers: expect.anything() })]);
   });
 
   it.each([
@@ -167,6 +175,7 @@ describe('the document', () => {
     [of, 'get', [200, 401, 403, 404, 422, 429, 500, 503]],
     [`${of}/{id}`, 'get', [200, 401, 403, 404, 429, 500, 503]],
     [`${of}/{id}`, 'delete', [204, 400, 401, 403, 404, 409, 412, 429, 500, 503]],
+    [`${of}/{id}/try`, 'post', [200, 401, 403, 404, 429, 500, 503]],
   ])('says how %s %s can be refused', (path, method, statuses) => {
     expect(Object.keys(document.paths[path]?.[method]?.responses ?? {}).map(Number)).toEqual(statuses);
   });

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { PROBLEM_MEDIA_TYPE } from '../problem.js';
 import { routeKey, type DocumentedRoute } from './documented-routes.js';
 import { jsonSchemaOf, type JsonObject, type SchemaComponents } from './json-schema.js';
-import { operationIdOf } from './operation-id.js';
+import { operationIdOf, tagOf } from './operation-id.js';
 
 /** What the head of a service's document says. */
 export type ApiDescription = { readonly title: string; readonly description: string; readonly version: string };
@@ -71,10 +71,9 @@ const thingOf = (path: string): string | undefined => {
 
 const parametersIn = (path: string): readonly string[] => [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name);
 
-const tagOf = (controller: string): string => {
-  const [first = '', ...rest] = controller.replace(/Controller$/, '').split(/(?=[A-Z])/);
-  return [first === 'Api' ? 'API' : first, ...rest.map((word) => word.toLowerCase())].join(' ');
-};
+/** Whether it changes something in the registry, which alone keeps versions and positions. */
+const changesOf = ({ method }: Place, { answer, scoped }: DocumentedRoute): boolean =>
+  method !== 'get' && answer.changes !== false && (scoped?.scope === 'registry:write' || scoped?.scope === 'admin');
 
 type Place = { readonly method: Method; readonly path: string };
 
@@ -86,7 +85,7 @@ const refusalsOf = ({ method, path }: Place, { parameters = [], requestBody }: O
     401: route.scoped !== undefined,
     403: route.scoped !== undefined,
     404: parametersIn(path).length > 0,
-    409: method !== 'get',
+    409: method !== 'get' && route.answer.changes !== false,
     412: matched,
     413: requestBody !== undefined,
     415: requestBody !== undefined,
@@ -108,7 +107,7 @@ const responseOf = ({ schema, summary }: DocumentedRoute['answer'], headers: rea
 const completed = (described: OperationObject, place: Place, route: DocumentedRoute, versioned: ReadonlySet<string>, components: SchemaComponents): OperationObject & JsonObject => {
   const { method, path } = place;
   const { answer, scoped } = route;
-  const changes = method !== 'get' && (scoped?.scope === 'registry:write' || scoped?.scope === 'admin');
+  const changes = changesOf(place, route);
   const matched = changes && versioned.has(thingOf(path) ?? '');
   const named = new Set((described.parameters ?? []).map((parameter) => ('in' in parameter ? `${parameter.in} ${parameter.name}` : '')));
   const parameters = [
@@ -124,7 +123,7 @@ const completed = (described: OperationObject, place: Place, route: DocumentedRo
   const right = scoped === undefined ? 'Takes no key.' : `Takes a key with the scope \`${scoped.scope}\`${scoped.allTenants ? ', for all tenants' : ''}.`;
   return {
     operationId: operationIdOf(method, path),
-    tags: [tagOf(route.controller)],
+    tags: [tagOf(path)],
     summary: answer.summary,
     description: right,
     ...(scoped && { 'x-required-scope': scoped.scope }),
@@ -177,7 +176,7 @@ export const openApiDocument = async (
   }
   return {
     ...head,
-    tags: [...new Set(operations.map(({ route }) => tagOf(route.controller)))].sort().map((name) => ({ name })),
+    tags: [...new Set(operations.map(({ path }) => tagOf(path)))].sort().map((name) => ({ name })),
     paths,
     components: {
       schemas: Object.fromEntries([...components].sort(([a], [b]) => (a < b ? -1 : 1))),

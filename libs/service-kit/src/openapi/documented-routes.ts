@@ -7,7 +7,6 @@ import { answerOf, type Answer } from './answers.js';
 
 /** A controller's method, as a client needs to know it. */
 export type DocumentedRoute = {
-  readonly controller: string;
   readonly answer: Answer;
   /** What it takes of a key; undefined where none is asked for. */
   readonly scoped: FastifyContextConfig['scoped'];
@@ -32,7 +31,7 @@ export const documentedRoutes = (app: NestFastifyApplication): ReadonlyMap<strin
         if (typeof method !== 'function' || !Reflect.hasMetadata(METHOD_METADATA, method)) continue;
         const config = Reflect.getMetadata(FASTIFY_ROUTE_CONFIG_METADATA, method) as FastifyContextConfig | undefined; // as RouteConfig takes it
         const answer = answerOf(method);
-        if (answer !== undefined) routes.set(routeKey(controller, name), { controller, answer, scoped: config?.scoped });
+        if (answer !== undefined) routes.set(routeKey(controller, name), { answer, scoped: config?.scoped });
         else if (config?.scoped !== undefined) silent.push(routeKey(controller, name));
       }
     }

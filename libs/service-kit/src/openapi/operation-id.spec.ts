@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { operationIdOf } from './operation-id.js';
+import { operationIdOf, tagOf } from './operation-id.js';
 
 describe('operationIdOf', () => {
   it.each([
@@ -25,5 +25,16 @@ describe('operationIdOf', () => {
     ['post', '/v1/tenants/{tenant}/filter-check', 'checkFilter'],
   ])('%s %s is %s', (method, path, id) => {
     expect(operationIdOf(method, path)).toBe(id);
+  });
+});
+
+describe('tagOf', () => {
+  it.each([
+    ['/v1/tenants/{tenant}', 'Tenants'],
+    ['/v1/tenants/{tenant}/subscriptions/{id}/test', 'Subscriptions'],
+    ['/v1/tenants/{tenant}/event-types', 'Event types'],
+    ['/v1/api-keys/{id}', 'API keys'],
+  ])('%s stands under %s', (path, tag) => {
+    expect(tagOf(path)).toBe(tag);
   });
 });
