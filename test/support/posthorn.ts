@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import type { Attempt, CreateSubscriptionBody, DeliveryView, Page, Rejection, Routed, SubscriptionView, TopicName, Trigger } from '@posthorn/contracts';
+import type { Attempt, CreateSubscriptionBody, DeliveryView, Operation, Page, Rejection, Routed, SubscriptionView, TopicName, Trigger } from '@posthorn/contracts';
 import { Kafka, type Producer } from '@posthorn/kafka';
 import { createDatabase, eventually, freePort, posthornDir, type Database } from '@posthorn/testkit';
 import { Api } from './api.js';
@@ -46,6 +46,7 @@ export class Posthorn {
     private readonly producer: Producer,
     private readonly rejections: readonly Rejection[],
     private readonly routings: readonly Routed[],
+    private readonly operations: readonly Operation[],
   ) {}
 
   /** @param name of the folder of the logs, `.posthorn/test/logs/<name>` */
@@ -73,14 +74,45 @@ export class Posthorn {
     const kafka = new Kafka({ brokers: given('POSTHORN_KAFKA_BROKERS').split(','), ssl: false, clientId: 'e2e', topicPrefix }, silent);
     try {
       await Promise.all(Object.values(services).map((service) => service.start()));
-      const [rejections, routings] = await Promise.all([collect<Rejection>(kafka, 'events.rejected'), collect<Routed>(kafka, 'deliveries.routed')]);
+      const [rejections, routings, operations] = await Promise.all([
+        collect<Rejection>(kafka, 'events.rejected'),
+        collect<Routed>(kafka, 'deliveries.routed'),
+        collect<Operation>(kafka, 'operations'),
+      ]);
       const api = new Api(services.gateway.url, adminApiKey);
-      return new Posthorn(services, api, database, kafka, await kafka.producer(), rejections, routings);
+      return new Posthorn(services, api, database, kafka, await kafka.producer(), rejections, routings, operations);
     } catch (error) {
       await Promise.all([...Object.values(services).map((service) => service.end('SIGKILL')), kafka.close()]);
       await database.drop();
       throw error;
     }
+  }
+
+  /** Of the registry and the audit, for tests that hold a lock or look at what is not told by any API. */
+  get databaseUrl(): string {
+    return this.database.url;
+  }
+
+  /** The API as the owner of another key meets it. */
+  apiOf(key: string): Api {
+    return new Api(this.services.gateway.url, key);
+  }
+
+  /** What a topic of JSON records holds now, oldest first; null for a tombstone. */
+  async recordsOf<R>(topic: TopicName): Promise<readonly { readonly key: string; readonly value: R | null }[]> {
+    const records: { readonly key: string; readonly value: R | null }[] = [];
+    const following = await this.kafka.follow({
+      topic: this.kafka.topic(topic),
+      onRecord: ({ key, value }) => records.push({ key: String(key), value: value === null ? null : (JSON.parse(String(value)) as R) }),
+    });
+    await following.caughtUp;
+    await following.close();
+    return records;
+  }
+
+  /** The first operational event, past or to come, that is meant. */
+  operation(isMeant: (operation: Operation) => boolean): Promise<Operation> {
+    return eventually(() => this.operations.find(isMeant), { ...PATIENCE, describe: () => `an operation; there are ${JSON.stringify(this.operations)}` });
   }
 
   /** The inbound topic, for producers that know nothing of us but its name. */
