@@ -77,10 +77,8 @@ describe('rebuild', () => {
     await world.pool.query(`insert into registry.tenants (id, version, state) values ('ghost', 1, '{}')`);
     const broken = await tablesNow();
     const { exit, out } = await world.command('rebuild --verify');
-    expect([exit, out.slice(1)]).toEqual([
-      1,
-      ['surplus in tenants: ghost', `different in subscriptions: ${ids[3]}`, `missing in subscriptions: ${ids[4]}`],
-    ]);
+    const differences = ['surplus in tenants: ghost', `different in subscriptions: ${ids[3]}`, `missing in subscriptions: ${ids[4]}`];
+    expect([exit, out.slice(1).sort()]).toEqual([1, differences.sort()]);
     await expect(tablesNow()).resolves.toEqual(broken);
 
     await expect(world.command('rebuild')).resolves.toMatchObject({ exit: 0, out: [expect.stringMatching(/^rebuilt .*: 37 events in /)] });
