@@ -28,6 +28,8 @@ afterAll(() => world.destroy());
 const operations = (): readonly (Operation & { readonly method: string; readonly path: string })[] =>
   Object.entries(document.paths).flatMap(([path, item]) => Object.entries(item).map(([method, operation]) => ({ ...operation, method, path })));
 
+const named = (names: readonly string[]): readonly Operation[] => operations().filter(({ operationId }) => names.includes(operationId));
+
 const isIdempotent = ({ parameters }: Operation): boolean => parameters.some(({ $ref }) => $ref?.endsWith('/IdempotencyKey'));
 
 describe('the OpenAPI document', () => {
@@ -80,7 +82,6 @@ describe('the OpenAPI document', () => {
   });
 
   it('promises idempotency, and a position, where something is written', () => {
-    const named = (names: readonly string[]): readonly Operation[] => operations().filter(({ operationId }) => names.includes(operationId));
     const writing = ['createTenant', 'createSubscription', 'createSubscriptions', 'enableSubscription', 'rotateSubscriptionSecret', 'importEventTypes', 'createApiKey'];
     expect(named(writing).map(isIdempotent)).toEqual(writing.map(() => true));
     const trying = ['checkFilter', 'testSubscription', 'createPortalToken'];
