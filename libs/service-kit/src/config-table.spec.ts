@@ -20,6 +20,11 @@ describe('configurationTable', () => {
     ]);
   });
 
+  it('tells the default of the gRPC port of whoever has one', () => {
+    const grpc = described('a', { GRPC_PORT: z.string().optional().describe('Other door') });
+    expect(configurationTable([{ ...grpc, defaultGrpcPort: 9081 }])).toContain('| a (`9081`) |');
+  });
+
   it.each([
     ['a transformed default', z.string().default('a,b').transform((text) => text.split(',')), '`a,b`'],
     ['an empty one', z.string().default(''), ''],

@@ -19,6 +19,9 @@ const defaultOf = (schema: z.core.$ZodType): string => {
   return schema instanceof z.ZodOptional ? '' : '**required**';
 };
 
+/** Told with the default of each service, which is not that of another. */
+const PORTS = new Set(['PORT', 'GRPC_PORT']);
+
 const escaped = (text: string): string => text.replaceAll('|', String.raw`\|`);
 
 /**
@@ -41,7 +44,7 @@ export const configurationTable = (services: readonly DescribedService[]): strin
   const lines = [...rows.values()]
     .sort((a, b) => b.services.length - a.services.length)
     .map(({ variable, value, description, services: readers }) => {
-      const who = readers.length === services.length && variable !== 'PORT' ? 'all' : readers.join(', ');
+      const who = readers.length === services.length && !PORTS.has(variable) ? 'all' : readers.join(', ');
       return `| \`${variable}\` | ${value} | ${who} | ${escaped(description)} |`;
     });
   return ['| variable | default | services | |', '|---|---|---|---|', ...lines, ''].join('\n');

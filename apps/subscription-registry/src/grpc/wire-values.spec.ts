@@ -7,7 +7,7 @@ describe('a duration', () => {
     ['15s', { seconds: 15, nanos: 0 }],
     ['120h', { seconds: 432_000, nanos: 0 }],
     ['1500ms', { seconds: 1, nanos: 500_000_000 }],
-    ['0ms', { seconds: 0, nanos: 0 }],
+    ['0s', { seconds: 0, nanos: 0 }],
   ])('%s goes there and comes back', (text, duration) => {
     expect(toDuration(text)).toEqual(duration);
     expect(durationOf(duration)).toBe(text);
