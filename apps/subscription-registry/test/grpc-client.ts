@@ -36,7 +36,7 @@ const metadataOf = ({ key, metadata = {} }: CallOptions): Metadata => {
 /** Sends bytes to a method and resolves with the bytes of its answer. @throws {ServiceError} */
 export const callRaw = (client: Client, path: string, bytes: Uint8Array, options: CallOptions): Promise<Answered<Buffer>> =>
   new Promise((resolve, reject) => {
-    let message = Buffer.alloc(0);
+    let message: Buffer = Buffer.alloc(0);
     const call = client.makeUnaryRequest(
       path,
       (request: Uint8Array) => Buffer.from(request),
