@@ -62,11 +62,22 @@ describe('tenants', () => {
   });
 });
 
+it('a key of one tenant sees that tenant alone', async () => {
+  await createTenant('alone');
+  const { body } = await service.call('POST', '/api-keys', { name: 'K', scopes: ['registry:read'], tenant: 'alone' });
+  const authorization = `Bearer ${String(body['key'])}`;
+  const list = await service.call('GET', '/tenants', undefined, { authorization });
+  expect(list.body).toEqual({ data: [expect.objectContaining({ id: 'alone' })] });
+  await expect(service.call('GET', '/tenants/default', undefined, { authorization })).resolves.toMatchObject({ status: 404 });
+  await expect(service.call('POST', '/tenants', { id: 'more' }, { authorization })).resolves.toMatchObject({ status: 403 });
+});
+
 describe('deleting a tenant', () => {
   it('takes everything beneath along, the tenant last, and its id is never used again', async () => {
     await createTenant('full');
     for (const count of [1_000, 300]) await createMany('full', count);
     await service.call('POST', '/api-keys', { name: 'K', scopes: ['registry:read'], tenant: 'full' });
+    await service.call('PUT', '/tenants/full/event-types/invoice.paid', { description: 'Paid' });
     await expect(service.call('DELETE', '/tenants/full', undefined, { 'if-match': '"7"' })).resolves.toMatchObject({ status: 412 });
     const deleted = await service.call('DELETE', '/tenants/full');
     expect(deleted).toMatchObject({ status: 204 });
@@ -74,11 +85,13 @@ describe('deleting a tenant', () => {
     const { rows } = await world.pool.query(
       `select (select count(*)::int from registry.subscriptions where tenant = 'full') as subscriptions,
               (select count(*)::int from registry.api_keys where tenant = 'full') as keys,
+              (select count(*)::int from registry.event_types where tenant = 'full') as types,
               (select count(*)::int from registry.tenants where id = 'full') as tenants`,
     );
-    expect(rows).toEqual([{ subscriptions: 0, keys: 0, tenants: 0 }]);
+    expect(rows).toEqual([{ subscriptions: 0, keys: 0, types: 0, tenants: 0 }]);
     const log = (await world.readTopic('registry.log')).map(eventIn);
-    expect(log.filter(({ type }) => type === 'SubscriptionDeleted')).toHaveLength(1_300);
+    const countOf = (wantedType: string): number => log.filter(({ type }) => type === wantedType).length;
+    expect(['SubscriptionDeleted', 'ApiKeyRevoked', 'EventTypeDeleted'].map(countOf)).toEqual([1_300, 1, 1]);
     expect(log.at(-1)).toMatchObject({ type: 'TenantDeleted', stream: 'tenant/full', position: positionOf(deleted) });
 
     const after = await Promise.all([
@@ -103,7 +116,7 @@ describe('deleting a tenant', () => {
     await expect(service.call('DELETE', '/tenants/racing')).resolves.toMatchObject({ status: 204 });
     deleted.abort();
     await Promise.all(creators);
-    expect([...statuses].every((status) => status === 201 || status === 404)).toBe(true);
+    expect([...statuses].every((status) => [201, 404, 409].includes(status))).toBe(true);
     const { rows } = await world.pool.query(`select id from registry.subscriptions where tenant = 'racing'`);
     expect(rows).toEqual([]);
   }, 60_000);

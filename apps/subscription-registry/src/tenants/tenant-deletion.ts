@@ -6,7 +6,7 @@ import { asking } from '../database.js';
 import { SCHEMA } from '../migrations/migrations.js';
 import type { Requested } from '../requested.js';
 import type { Written } from '../written.js';
-import { noSuchTenant } from './tenant-exists.js';
+import { noSuchTenant, whileNothingIsMadeBeneath } from './tenant-exists.js';
 import { tenantAggregate, type TenantTable } from './tenant-table.js';
 import { DEFAULT_TENANT, requireTenant } from './tenants.js';
 
@@ -15,14 +15,6 @@ export type Belonging = { readonly table: string; readonly deletion: (id: string
 
 /** Aggregates in one transaction. */
 const AT_ONCE = 1_000;
-/** Each failed end of a deletion is one more write beneath the tenant; whoever goes on like that must stop first. */
-const ATTEMPTS = 25;
-
-/** Something was made beneath the tenant after what there is beneath it was read. */
-class MoreBeneath extends Error {
-  override readonly name = 'MoreBeneath';
-}
-
 /**
  * Deletes a tenant and everything beneath it: in bites, each with its domain events, and the tenant itself together with the last of
  * them. Cut off half way, it is a tenant with less beneath it, and can be deleted again.
@@ -39,23 +31,18 @@ export class TenantDeletion {
     this.#parts = parts;
   }
 
-  /** @throws {Problem} `not_found`, `version_mismatch`; `conflict` for the default tenant, or when writing beneath it does not end */
+  /** @throws {Problem} `not_found`, `version_mismatch`; `conflict` for the default tenant */
   async delete(tenant: string, requested: Requested): Promise<Written<undefined>> {
     await this.#admit(tenant, requested);
-    for (let attempt = 1; attempt <= ATTEMPTS; ) {
+    return asking(whileNothingIsMadeBeneath(this.#parts.pool, tenant, () => this.#deleteAll(tenant, requested)));
+  }
+
+  async #deleteAll(tenant: string, requested: Requested): Promise<Written<undefined>> {
+    for (;;) {
       const changes = await this.#beneath(tenant);
-      if (changes.length >= AT_ONCE) {
-        await this.#parts.aggregates.changeMany(changes, { by: requested.by }, { answer: () => undefined });
-        continue;
-      }
-      try {
-        return await this.#finish(tenant, changes, requested);
-      } catch (error) {
-        if (!(error instanceof MoreBeneath)) throw error;
-        attempt += 1;
-      }
+      if (changes.length < AT_ONCE) return this.#finish(tenant, changes, requested);
+      await this.#parts.aggregates.changeMany(changes, { by: requested.by }, { answer: () => undefined });
     }
-    throw new Problem('conflict', `Others write beneath the tenant ${tenant} all the time; try again.`);
   }
 
   /** Before anything beneath it goes. */
@@ -75,7 +62,8 @@ export class TenantDeletion {
     const guard = async (client: ClientBase): Promise<void> => {
       const known = new Set(beneath.map(({ id }) => id));
       const there = await this.#idsBeneath(client, tenant);
-      if (there.some(({ id }) => !known.has(id))) throw new MoreBeneath();
+      // Only when the connection that held the lock was lost.
+      if (there.some(({ id }) => !known.has(id))) throw new Problem('conflict', 'Others wrote beneath the tenant; try again.');
     };
     return this.#parts.aggregates.changeMany([...beneath, last], requested, { guard, answer: () => undefined });
   }

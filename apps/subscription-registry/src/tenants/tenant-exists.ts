@@ -1,17 +1,43 @@
 import { Problem } from '@posthorn/service-kit';
-import type { ClientBase } from 'pg';
+import type { ClientBase, Pool } from 'pg';
 import { SCHEMA } from '../migrations/migrations.js';
 
 /**
- * Guard of every write beneath a tenant. Appends take turns, and the deletion of a tenant is one: what is made beneath it is either made
- * before, and then deleted with it, or finds it gone here.
- * @throws {Problem} `not_found`
+ * Guard of every write that makes something beneath a tenant. It shares a lock until its commit that the deletion of the tenant holds
+ * alone: what is made beneath it is either there when the deletion begins, and deleted with it, or refused here.
+ * @throws {Problem} `not_found`; `conflict` while the tenant is being deleted
  */
 export const tenantExists =
   (tenant: string) =>
   async (client: ClientBase): Promise<void> => {
-    const { rowCount } = await client.query(`select from ${SCHEMA}.tenants where id = $1`, [tenant]);
-    if (rowCount === 0) throw noSuchTenant();
+    const { rows } = await client.query<{ is_free: boolean; is_there: boolean }>(
+      `select pg_try_advisory_xact_lock_shared(${DELETION_LOCK}) as is_free,
+              exists(select from ${SCHEMA}.tenants where id = $1) as is_there`,
+      [tenant],
+    );
+    if (rows[0]?.is_free !== true) throw new Problem('conflict', 'The tenant is being deleted.');
+    if (!rows[0].is_there) throw noSuchTenant();
   };
+
+/** Key of the advisory lock on everything beneath tenant `$1`. */
+const DELETION_LOCK = `hashtextextended('${SCHEMA}.tenant.' || $1, 0)`;
+
+/**
+ * Works while nothing can be made beneath the tenant. The lock is the session's, so that it ends with the process: a deletion that was cut
+ * off leaves no tenant that refuses for ever.
+ */
+export const whileNothingIsMadeBeneath = async <T>(pool: Pool, tenant: string, work: () => Promise<T>): Promise<T> => {
+  const client = await pool.connect();
+  let isBroken = true;
+  try {
+    await client.query(`select pg_advisory_lock(${DELETION_LOCK})`, [tenant]);
+    const result = await work().finally(() => client.query(`select pg_advisory_unlock(${DELETION_LOCK})`, [tenant]));
+    isBroken = false;
+    return result;
+  } finally {
+    // After an error it is not known whether the lock is still held: it goes with the connection.
+    client.release(isBroken);
+  }
+};
 
 export const noSuchTenant = (): Problem => new Problem('not_found', 'There is no such tenant.');
