@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { readFileSync } from 'node:fs';
-import type { DynamicModule, INestApplicationContext } from '@nestjs/common';
+import type { DynamicModule, INestApplication, INestApplicationContext } from '@nestjs/common';
+import type { MicroserviceOptions } from '@nestjs/microservices';
 import type { Kafka } from '@posthorn/kafka';
 import type { FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
@@ -133,9 +134,12 @@ const start = async <C extends ProcessConfig>(service: Service<C>, config: C, lo
   log.info({ port, ...(grpcPort !== undefined && { grpc_port: grpcPort }), version: VERSION, startup_ms: Math.round(process.uptime() * 1_000) }, 'listening');
 };
 
-type GrpcParts = { readonly authorize: Authorize; readonly app: INestApplicationContext; readonly kit: KitWithoutKafka };
+type GrpcParts = { readonly authorize: Authorize; readonly app: INestApplication; readonly kit: KitWithoutKafka };
 
-/** Loaded only where it is served. Opened last and closed first: calls under way find the whole application behind them. */
+/**
+ * A microservice of the Nest application, with a transport of ours. Loaded only where it is served. Opened last and closed first: calls
+ * under way find the whole application behind them.
+ */
 const openGrpc = async <C extends ProcessConfig>(
   { grpc }: Service<C>,
   config: C & { readonly GRPC_PORT?: number | undefined },
@@ -144,8 +148,11 @@ const openGrpc = async <C extends ProcessConfig>(
   if (grpc === undefined) return undefined;
   const { GrpcDoor } = await import('./grpc/grpc-door.js');
   const door = new GrpcDoor({ services: grpc.services(app), authorize, health, metrics, log });
+  const microservice = app.connectMicroservice<MicroserviceOptions>({
+    strategy: door.transport(config.GRPC_PORT ?? grpc.defaultPort, config.HOST),
+  });
   onShutdown('grpc', () => door.close());
-  return door.open(config.GRPC_PORT ?? grpc.defaultPort, config.HOST);
+  return (await microservice.listen()) as number; // what our transport told it
 };
 
 const usesKafka = (config: ProcessConfig): config is CommonConfig => 'POSTHORN_KAFKA_BROKERS' in config;

@@ -11,6 +11,7 @@ import {
 } from '@grpc/grpc-js';
 import { loadFileDescriptorSetFromBuffer, loadSync } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
+import type { CustomTransportStrategy } from '@nestjs/microservices';
 import { descriptorSet } from '@posthorn/contracts/grpc';
 import { protoPath as healthProto } from 'grpc-health-check';
 import type { Registry } from 'prom-client';
@@ -55,6 +56,7 @@ export class GrpcDoor {
   readonly #observe: ObserveCall;
   readonly #server: Server;
   readonly #health: HealthService;
+  #closing: Promise<void> | undefined;
 
   constructor(options: GrpcDoorOptions) {
     const { services, health, metrics } = options;
@@ -79,8 +81,20 @@ export class GrpcDoor {
     }
   }
 
-  /** Takes no more calls, and resolves when those under way are answered or have run out of time. */
-  async close(): Promise<void> {
+  /** The door as a transport of Nest's microservices, which is told the port it has opened at. */
+  transport(port: number, host?: string): CustomTransportStrategy {
+    return {
+      listen: (listening) => void this.open(port, host).then((opened) => listening(undefined, opened), listening),
+      close: () => this.close(),
+    };
+  }
+
+  /** Takes no more calls, and resolves when those under way are answered or have run out of time. Once, however often it is asked. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#end());
+  }
+
+  async #end(): Promise<void> {
     this.#health.close();
     const timer = setTimeout(() => this.#server.forceShutdown(), CLOSE_MS);
     try {
