@@ -1,4 +1,4 @@
-import type { NewEvent } from '@posthorn/event-store';
+import { copyRows, type Cell, type NewEvent } from '@posthorn/event-store';
 import type { ClientBase } from 'pg';
 import { SCHEMA } from './migrations/migrations.js';
 import type { AggregateKind } from './streams.js';
@@ -63,4 +63,28 @@ export const writeRows = async <State>(
     );
   }
   if (gone.length > 0) await client.query(`delete from ${SCHEMA}.${table} where id = any($1)`, [gone]);
+};
+
+/** Adds rows to a table in which none of these aggregates has one: twice as quick as bringing them up to date. */
+export const addRows = async <State>(
+  client: ClientBase,
+  readModel: ReadModel<State>,
+  standings: readonly Standing<State>[],
+  table: string,
+): Promise<void> => {
+  const { columns } = readModel;
+  const rows = standings.flatMap((standing) => {
+    const values = readModel.rowOf(standing);
+    return values ? [Object.fromEntries(columns.map(({ name, type }, index) => [name, cellOf(type, values[index])]))] : [];
+  });
+  await copyRows(client, `${SCHEMA}.${table}`, columns.map(({ name }) => name), rows);
+};
+
+/** A value as COPY takes it. */
+const cellOf = (type: Column['type'], value: unknown): Cell => {
+  if (value === undefined || value === null) return null;
+  if (type === 'jsonb') return JSON.stringify(value);
+  // Within an array's braces a quoted text is spelled almost as in JSON: the backslash guards it and the quote.
+  if (type === 'text[]') return `{${(value as readonly string[]).map((text) => `"${text.replaceAll(/["\\]/g, String.raw`\$&`)}"`).join()}}`;
+  return String(value);
 };

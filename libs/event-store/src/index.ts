@@ -4,3 +4,4 @@ export * from './migrations.js';
 export * from './relay.js';
 export * from './relay-checkpoint.js';
 export * from './database.js';
+export * from './copy.js';

@@ -71,13 +71,17 @@ export class Relay {
   #client: Client | undefined;
   /** The checkpoint under a publication that is under way, or whose outcome the checkpoint does not show yet. */
   #unsettledFrom: number | undefined;
-  #closed = false;
+  readonly #stop = new AbortController();
   readonly #running: Promise<void>;
 
   constructor(options: RelayOptions) {
     this.#options = { batchSize: 500, pollMs: 1_000, drainMs: 5_000, ...options };
     this.#names = storeNames(options.schema);
     this.#running = this.#run();
+  }
+
+  get #isClosed(): boolean {
+    return this.#stop.signal.aborted;
   }
 
   get role(): RelayRole {
@@ -106,7 +110,7 @@ export class Relay {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#stop.abort();
     this.#bell.ring();
     const drained = new AbortController();
     await Promise.race([
@@ -119,15 +123,23 @@ export class Relay {
   }
 
   async #run(): Promise<void> {
-    const { log, pollMs } = this.#options;
-    while (!this.#closed) {
+    const { log, name } = this.#options;
+    while (!this.#isClosed) {
       try {
         await this.#session();
       } catch (error) {
-        log.warn({ err: error, relay: this.#options.name }, 'relay lost PostgreSQL; connecting again');
-        if (!this.#closed) await this.#bell.sleep(pollMs);
+        log.warn({ err: error, relay: name }, 'relay lost PostgreSQL; connecting again');
+        await this.#pause();
       }
     }
+  }
+
+  /**
+   * Before what has failed is tried again. The bell does not cut it short: the end of a session rings it, and so does every append, and
+   * the same events would be published dozens of times a second.
+   */
+  async #pause(): Promise<void> {
+    await delay(this.#options.pollMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
   }
 
   /** One connection's life. Rejects when the connection is lost, resolves when the relay is closed. */
@@ -152,9 +164,9 @@ export class Relay {
       await client.connect();
       this.#client = client;
       await this.#begin(client);
-      while (!this.#closed) {
+      while (!this.#isClosed) {
         await this.#takeTurn(client, lost);
-        if (!this.#closed) await this.#bell.sleep(this.#options.pollMs);
+        if (!this.#isClosed) await this.#bell.sleep(this.#options.pollMs);
       }
     } finally {
       this.#role = 'disconnected';
@@ -185,10 +197,10 @@ export class Relay {
       this.#options.log.info({ relay: this.#options.name }, 'relay leads');
     }
     if (this.#role !== 'leader') return;
-    while (!this.#closed && (await this.#relayBatch(client, lost)));
+    while (!this.#isClosed && (await this.#relayBatch(client, lost)));
   }
 
-  /** Publishes the events after the checkpoint. False when there were none, or they could not be published for now. */
+  /** Publishes the events after the checkpoint, if they can be published now. False when there were none. */
   async #relayBatch(client: Client, lost: Promise<never>): Promise<boolean> {
     const from = await this.#readCheckpoint(client);
     const { rows } = await client.query<EventRow>(
@@ -208,7 +220,8 @@ export class Relay {
     if (outcome.kind === 'failed') {
       const { name, log } = this.#options;
       log.warn({ err: outcome.error, relay: name, position: from }, 'relay could not publish; trying again');
-      return false;
+      await this.#pause();
+      return true;
     }
     this.#gate.reached(last.position);
     await this.#moveCheckpoint(client, from, last.position);

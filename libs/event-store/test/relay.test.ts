@@ -82,6 +82,9 @@ const looksAt = async (relay: Relay, times: number): Promise<void> => {
   for (let turn = 0; turn < times; turn++) await relay.behindMs();
 };
 
+/** Between the first two of these times. */
+const gapMs = ([first = 0, second = 0]: readonly number[]): number => second - first;
+
 describe('one relay', () => {
   it('publishes in order, in batches, what was there and what comes', async () => {
     for (let i = 0; i < 5; i++) await append();
@@ -150,6 +153,33 @@ describe('one relay', () => {
     away = false;
     await expect(relay.waitUntilRelayed(position, 5_000)).resolves.toBe(true);
     expect(published).toEqual(['1']);
+  });
+
+  describe('does not publish the same again and again while something is wrong', () => {
+    const pollMs = 400;
+
+    it('with Kafka, although appends ring all the time', async () => {
+      const times: number[] = [];
+      start(() => (times.push(performance.now()), Promise.reject(new Error('away'))), { pollMs });
+      await append();
+      await until(async () => times.length > 0 && (await append()) > 0 && times.length > 1);
+      expect(gapMs(times)).toBeGreaterThan(0.9 * pollMs);
+    });
+
+    it('with the checkpoint, although the end of the session rings too', async () => {
+      await database.pool.query(`
+        create function store.refuse() returns trigger language plpgsql as $$ begin raise 'refused'; end $$;
+        create trigger refuse before update on store.relay_checkpoint for each row when (new.position > 0) execute function store.refuse()`);
+      try {
+        const times: number[] = [];
+        start(async () => void times.push(performance.now()), { pollMs });
+        await append();
+        await until(() => times.length > 1);
+        expect(gapMs(times)).toBeGreaterThan(0.9 * pollMs);
+      } finally {
+        await database.pool.query('drop function store.refuse cascade');
+      }
+    });
   });
 
   it('goes on after PostgreSQL was away', async () => {

@@ -1,9 +1,8 @@
-import { finished } from 'node:stream/promises';
+import { copyRows } from '@posthorn/event-store';
 import { Client } from 'pg';
-import copyStreams from 'pg-copy-streams';
-import { columns, copyText } from './copy.js';
+import { columns } from './columns.js';
 import { daysOf } from './fold.js';
-import { copyInto, createStaging, mergeDeliveriesAndAttempts, mergeEvents, strengthenAttempts } from './merge.js';
+import { createStaging, mergeDeliveriesAndAttempts, mergeEvents, strengthenAttempts } from './merge.js';
 import { createPartitions } from './partitions.js';
 import type { Rows } from './rows.js';
 
@@ -80,23 +79,17 @@ export class Loader {
   }
 
   async #writeEvents(client: Client, { events }: Rows): Promise<number> {
-    await copy(client, copyInto('events'), copyText(columns.events, events));
+    await copyRows(client, 'staged_events', columns.events, events);
     return (await client.query(mergeEvents)).rowCount ?? 0;
   }
 
   /** No attempt comes without its delivery. */
   async #writeDeliveries(client: Client, { deliveries, attempts }: Rows): Promise<Omit<Written, 'events'>> {
-    await copy(client, copyInto('deliveries'), copyText(columns.deliveries, deliveries));
-    if (attempts.length > 0) await copy(client, copyInto('attempts'), copyText(columns.attempts, attempts));
+    await copyRows(client, 'staged_deliveries', columns.deliveries, deliveries);
+    await copyRows(client, 'staged_attempts', columns.attempts, attempts);
     const { rows } = await client.query<Omit<Written, 'events'>>(mergeDeliveriesAndAttempts);
     const written = rows[0] ?? { deliveries: 0, attempts: 0 };
     if (written.attempts < attempts.length) await client.query(strengthenAttempts);
     return written;
   }
 }
-
-const copy = async (client: Client, sql: string, text: Buffer): Promise<void> => {
-  const stream = client.query(copyStreams.from(sql));
-  stream.end(text);
-  await finished(stream);
-};

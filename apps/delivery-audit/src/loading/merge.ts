@@ -1,4 +1,4 @@
-import { columns } from './copy.js';
+import { columns } from './columns.js';
 
 /**
  * The loader's statements. Every row goes from a temporary table, filled by COPY, through `insert … on conflict`: the conflict is found
@@ -14,9 +14,6 @@ export const createStaging = `
   create temporary table staged_deliveries (like audit.deliveries) on commit delete rows;
   alter table staged_deliveries drop column attempts;
   create temporary table staged_attempts (like audit.attempts) on commit delete rows`;
-
-export const copyInto = (table: keyof typeof columns): string =>
-  `copy staged_${table} (${list(columns[table])}) from stdin`;
 
 const eventValues = columns.events.filter((name) => !['day', 'tenant', 'id'].includes(name));
 

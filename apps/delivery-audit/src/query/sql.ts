@@ -1,4 +1,4 @@
-import { storable } from '../loading/copy.js';
+import { storable } from '@posthorn/event-store';
 
 /** The conditions of a query, joined by `and`; values are always parameters. */
 export class Conditions {

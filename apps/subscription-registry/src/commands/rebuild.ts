@@ -1,6 +1,6 @@
 import type { EventStore, StreamPlace } from '@posthorn/event-store';
 import type { ClientBase, Pool, PoolClient } from 'pg';
-import { writeRows, type ReadModel, type Standing } from '../read-model.js';
+import { addRows, writeRows, type ReadModel, type Standing } from '../read-model.js';
 import type { Progress } from './progress.js';
 import { compareShadow, createShadow, dropShadow, indexShadow, shadowOf, swapShadow, type Difference } from './shadow-table.js';
 import { StreamFolder, type Folded } from './stream-folder.js';
@@ -86,16 +86,21 @@ const foldAll = async (parts: RebuildParts, client: ClientBase): Promise<number>
   let position = await store.lastPosition();
   for (const readModel of readModels) await createShadow(client, readModel);
   const folder = new StreamFolder(readModels);
-  const rows = new ShadowRows(client);
+  const rows = new ShadowRows(client, addRows);
   const beginning: StreamPlace = { stream: '', version: 0 };
+  // The database reads one page and writes another while a third is folded. What fails first is what is told.
+  let writing = Promise.resolve();
   for (let page = await store.readByStream(beginning, PAGE); page.length > 0; ) {
     const following = store.readByStream(page.at(-1) ?? beginning, PAGE);
-    // Awaited below; should the writing fail before, that is the error to tell.
     following.catch(() => undefined);
-    await rows.write(folder.take(page));
+    const folded = folder.take(page);
+    await writing;
+    writing = rows.write(folded);
+    writing.catch(() => undefined);
     progress.add(page.length);
     page = await following;
   }
+  await writing;
   await rows.write(folder.finish());
   await rows.flush();
   for (const readModel of readModels) await indexShadow(client, readModel);
@@ -116,7 +121,7 @@ const foldAgain = async (
   streams: readonly string[],
 ): Promise<void> => {
   const folder = new StreamFolder(readModels);
-  const rows = new ShadowRows(client);
+  const rows = new ShadowRows(client, writeRows);
   for (let first = 0; first < streams.length; first += BATCH) {
     const histories = await store.readMany(streams.slice(first, first + BATCH), client);
     for (const history of histories.values()) {
@@ -131,10 +136,13 @@ const foldAgain = async (
 /** Collects rows of the shadows, and writes many at a time. */
 class ShadowRows {
   readonly #client: ClientBase;
+  readonly #put: typeof addRows;
   readonly #waiting = new Map<ReadModel, Standing<unknown>[]>();
 
-  constructor(client: ClientBase) {
+  /** @param put `addRows` as long as there are none of the aggregates that come, else `writeRows` */
+  constructor(client: ClientBase, put: typeof addRows) {
     this.#client = client;
+    this.#put = put;
   }
 
   async write(folded: readonly Folded[]): Promise<void> {
@@ -152,6 +160,6 @@ class ShadowRows {
   async #writeOf(readModel: ReadModel): Promise<void> {
     const standings = this.#waiting.get(readModel) ?? [];
     this.#waiting.set(readModel, []);
-    await writeRows(this.#client, readModel, standings, shadowOf(readModel));
+    await this.#put(this.#client, readModel, standings, shadowOf(readModel));
   }
 }

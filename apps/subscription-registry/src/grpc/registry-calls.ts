@@ -9,14 +9,14 @@ import {
 import { serve, type ServedService } from '@posthorn/service-kit/grpc';
 import { ApiKeys } from '../api-keys/api-keys.js';
 import { EventTypes } from '../event-types/event-types.js';
-import { FilterCheck } from '../filter-check/filter-check.js';
+import { FilterCheck } from '../trials/filter-check.js';
 import { PortalTokens } from '../portal/portal-tokens.js';
 import { BatchCreation } from '../subscriptions/batch-creation.js';
 import { SubscriptionHistory } from '../subscriptions/subscription-history.js';
 import { Subscriptions } from '../subscriptions/subscriptions.js';
 import { TenantDeletion } from '../tenants/tenant-deletion.js';
 import { Tenants } from '../tenants/tenants.js';
-import { TestSending } from '../test-send/test-sending.js';
+import { TestSending } from '../trials/test-sending.js';
 import { apiKeyCalls, portalTokenCalls } from './access-calls.js';
 import { eventTypeCalls } from './event-type-calls.js';
 import { subscriptionCalls } from './subscription-calls.js';

@@ -12,12 +12,12 @@ import {
 import type { CreateSubscriptionsResult, SubscriptionServiceDefinition } from '@posthorn/contracts/grpc/registry';
 import { parseOrRefuse } from '@posthorn/service-kit';
 import type { Calls } from '@posthorn/service-kit/grpc';
-import type { FilterCheck } from '../filter-check/filter-check.js';
+import type { FilterCheck } from '../trials/filter-check.js';
 import { pageRequest } from '../page.js';
 import type { BatchCreation } from '../subscriptions/batch-creation.js';
 import type { SubscriptionHistory } from '../subscriptions/subscription-history.js';
 import type { Subscriptions, Target } from '../subscriptions/subscriptions.js';
-import type { TestSending } from '../test-send/test-sending.js';
+import type { TestSending } from '../trials/test-sending.js';
 import { reading, writing } from './of-tenant.js';
 import { requestedByCall, tellWrittenTo } from './requested-by-call.js';
 import {

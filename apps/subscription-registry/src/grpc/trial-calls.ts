@@ -2,8 +2,8 @@ import { filterCheckBody, testSubscriptionBody, type FilterCheckResult } from '@
 import type { CheckFilterResponse, SubscriptionServiceDefinition } from '@posthorn/contracts/grpc/registry';
 import { parseOrRefuse } from '@posthorn/service-kit';
 import type { Calls } from '@posthorn/service-kit/grpc';
-import type { FilterCheck } from '../filter-check/filter-check.js';
-import type { TestSending } from '../test-send/test-sending.js';
+import type { FilterCheck } from '../trials/filter-check.js';
+import type { TestSending } from '../trials/test-sending.js';
 import { reading, writing } from './of-tenant.js';
 import { toTestAttempt } from './subscription-messages.js';
 import { given, jsonOf, present } from './wire-values.js';

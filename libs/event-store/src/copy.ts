@@ -1,22 +1,8 @@
-import type { AttemptRow, DeliveryRow, EventRow } from './rows.js';
+import { finished } from 'node:stream/promises';
+import type { ClientBase } from 'pg';
+import copyStreams from 'pg-copy-streams';
 
 export type Cell = string | number | Buffer | null;
-
-/** The columns of each table in the order in which they are copied. */
-export const columns = {
-  events: [
-    'day', 'tenant', 'id', 'type', 'source', 'subject', 'time', 'accepted_at',
-    'key', 'content_type', 'traceparent', 'headers', 'context', 'data',
-  ] satisfies (keyof EventRow)[],
-  deliveries: [
-    'day', 'id', 'tenant', 'event_id', 'event_type', 'subject', 'subscription_id', 'created_at', 'round', 'number',
-    'status', 'updated_at', 'next_attempt_at', 'last_status_code', 'last_error', 'finished_at',
-  ] satisfies (keyof DeliveryRow)[],
-  attempts: [
-    'day', 'delivery_id', 'round', 'number', 'tenant', 'subscription_id', 'trigger', 'status',
-    'started_at', 'duration_ms', 'status_code', 'error_code', 'request', 'response', 'error',
-  ] satisfies (keyof AttemptRow)[],
-} as const;
 
 const REPLACEMENT = '\u{FFFD}';
 
@@ -50,4 +36,17 @@ export const copyText = <Column extends string>(names: readonly Column[], rows: 
   let text = '';
   for (const row of rows) text += `${names.map((name) => encode(row[name])).join('\t')}\n`;
   return Buffer.from(text);
+};
+
+/** Adds rows to a table, in the quickest way there is. All of them or none. */
+export const copyRows = async <Column extends string>(
+  client: ClientBase,
+  table: string,
+  names: readonly Column[],
+  rows: readonly Readonly<Record<Column, Cell>>[],
+): Promise<void> => {
+  if (rows.length === 0) return;
+  const stream = client.query(copyStreams.from(`copy ${table} (${names.join(', ')}) from stdin`));
+  stream.end(copyText(names, rows));
+  await finished(stream);
 };

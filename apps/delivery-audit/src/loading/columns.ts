@@ -1,0 +1,17 @@
+import type { AttemptRow, DeliveryRow, EventRow } from './rows.js';
+
+/** The columns of each table in the order in which they are copied. */
+export const columns = {
+  events: [
+    'day', 'tenant', 'id', 'type', 'source', 'subject', 'time', 'accepted_at',
+    'key', 'content_type', 'traceparent', 'headers', 'context', 'data',
+  ] satisfies (keyof EventRow)[],
+  deliveries: [
+    'day', 'id', 'tenant', 'event_id', 'event_type', 'subject', 'subscription_id', 'created_at', 'round', 'number',
+    'status', 'updated_at', 'next_attempt_at', 'last_status_code', 'last_error', 'finished_at',
+  ] satisfies (keyof DeliveryRow)[],
+  attempts: [
+    'day', 'delivery_id', 'round', 'number', 'tenant', 'subscription_id', 'trigger', 'status',
+    'started_at', 'duration_ms', 'status_code', 'error_code', 'request', 'response', 'error',
+  ] satisfies (keyof AttemptRow)[],
+} as const;
