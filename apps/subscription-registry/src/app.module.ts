@@ -1,29 +1,25 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { HttpSender, parseCidrs, type EgressPolicy } from '@posthorn/egress';
-import { EventStore, migrateWhenPossible, Relay } from '@posthorn/event-store';
+import { migrateWhenPossible } from '@posthorn/event-store';
 import { ADMIN_ACTOR, lagMetric, type Kit } from '@posthorn/service-kit';
-import { Pool } from 'pg';
-import { DataSource, type DataSourceOptions } from 'typeorm';
-import { Aggregates, changeOf } from './aggregates.js';
+import { changeOf } from './aggregates.js';
 import { apiKeyAggregate, apiKeyRows, ApiKeyTable } from './api-keys/api-key-table.js';
 import { ApiKeysController } from './api-keys/api-keys.controller.js';
 import { ApiKeys } from './api-keys/api-keys.js';
 import { followLastUses } from './api-keys/last-uses.js';
 import { watchOutcomes } from './automatic/watch-outcomes.js';
 import type { RegistryConfig } from './config.js';
+import { readingOptions, startCore, type Core } from './core.js';
 import { eventTypeAggregate, eventTypeRows, EventTypeTable } from './event-types/event-type-table.js';
 import { EventTypesController } from './event-types/event-types.controller.js';
 import { EventTypes } from './event-types/event-types.js';
 import { FilterCheckController } from './trials/filter-check.controller.js';
 import { FilterCheck } from './trials/filter-check.js';
-import { RememberedAnswers } from './idempotency/remembered-answers.js';
 import { migrations, SCHEMA } from './migrations/migrations.js';
 import { portalKeyRows, PortalKeyTable } from './portal/portal-key-table.js';
 import { PortalTokensController } from './portal/portal-tokens.controller.js';
 import { PortalTokens } from './portal/portal-tokens.js';
-import { PUBLISHED, registryPublisher } from './state-relay.js';
-import { RELAY } from './streams.js';
 import { BatchCreation } from './subscriptions/batch-creation.js';
 import { MissedDeliveries } from './subscriptions/missed-deliveries.js';
 import { SubscriptionHistory } from './subscriptions/subscription-history.js';
@@ -38,10 +34,6 @@ import { exampleIn } from './trials/examples.js';
 import { TestSendController } from './trials/test-send.controller.js';
 import { TestSending } from './trials/test-sending.js';
 
-const CONNECT_TIMEOUT_MS = 5_000;
-const READ_TIMEOUT_MS = 10_000;
-/** Older than this and not in `registry.state` yet: something is wrong between here and there. */
-const RELAY_BEHIND_MS = 30_000;
 /** Of what nobody asked for but the service itself. */
 const OWN_ACTOR = 'subscription-registry';
 
@@ -84,17 +76,6 @@ export const registryModule = async (config: RegistryConfig, kit: Kit): Promise<
 
 @Module({})
 class RegistryModule {}
-
-/** What all features stand on. */
-type Core = {
-  readonly config: RegistryConfig;
-  /** For plain reads. */
-  readonly source: DataSource;
-  /** For what is written, and for SQL by hand. */
-  readonly pool: Pool;
-  readonly store: EventStore;
-  readonly aggregates: Aggregates;
-};
 
 const tenantParts = ({ aggregates, pool, source }: Core) => {
   const table = new TenantTable(source.getRepository(tenantRows));
@@ -182,54 +163,3 @@ const belongings: readonly Belonging[] = [
     deletion: (id, at) => changeOf(apiKeyAggregate, id, ({ kind }) => (kind === 'api_key' ? ({ kind: 'revoke', at } as const) : undefined)),
   },
 ];
-
-const readingOptions = (url: string): DataSourceOptions => ({
-  type: 'postgres',
-  url,
-  schema: SCHEMA,
-  entities: [tenantRows, eventTypeRows, subscriptionRows, apiKeyRows, portalKeyRows],
-  applicationName: 'posthorn registry reads',
-  connectTimeoutMS: CONNECT_TIMEOUT_MS,
-  extra: { statement_timeout: READ_TIMEOUT_MS },
-});
-
-const startCore = async (config: RegistryConfig, kit: Kit): Promise<Core> => {
-  const { health, log, onShutdown } = kit;
-  const url = config.POSTHORN_DATABASE_URL;
-  const source = await new DataSource(readingOptions(url)).initialize();
-  health.addReadiness('database', async () => {
-    await source.query('select 1');
-    return undefined;
-  });
-  const pool = new Pool({
-    connectionString: url,
-    application_name: 'posthorn registry writes',
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-  });
-  pool.on('error', (err) => log.warn({ err }, 'an idle connection to the database was lost'));
-  onShutdown('event store', () => pool.end());
-  const relay = await startRelay(url, pool, kit);
-  const store = new EventStore(pool, SCHEMA);
-  const answers = new RememberedAnswers(pool, config.POSTHORN_ENCRYPTION_KEYS, log);
-  return { config, source, pool, store, aggregates: new Aggregates({ store, relay, answers, log }) };
-};
-
-/** From the event store to Kafka. The relay has connections of its own: it outlives the doors at shutdown. */
-const startRelay = async (url: string, pool: Pool, { kafka, log, metrics, health, onShutdown }: Kit): Promise<Relay> => {
-  await kafka.ensureTopics(PUBLISHED);
-  const producer = await kafka.producer();
-  const relay = new Relay({
-    name: RELAY,
-    connectionString: url,
-    schema: SCHEMA,
-    publish: registryPublisher({ kafka, producer, pool, metrics }),
-    log,
-  });
-  onShutdown('relay', () => relay.close());
-  health.addReadiness('relay', async () => {
-    if (relay.role === 'disconnected') return 'not connected';
-    const behindMs = await relay.behindMs();
-    return behindMs > RELAY_BEHIND_MS ? `${Math.round(behindMs / 1_000)} s behind` : undefined;
-  });
-  return relay;
-};
