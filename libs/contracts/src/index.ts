@@ -1,5 +1,6 @@
 export * from './ids.js';
 export * from './envelope.js';
+export { skipSpace, skipString, spanAt, type Span } from './json-text.js';
 export * from './records.js';
 export * from './topics.js';
 export * from './topic-table.js';

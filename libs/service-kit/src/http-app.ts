@@ -6,6 +6,7 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { authorizer, type Authenticate } from './access/authorize.js';
 import { guard } from './access/guard.js';
+import { readJsonBodies } from './json-body.js';
 import { KnownRoutes } from './known-routes.js';
 import { NestLog, type Log } from './log.js';
 import type { ObserveRequest } from './metrics.js';
@@ -157,6 +158,7 @@ export const createHttpApp = async (options: HttpAppOptions): Promise<NestFastif
   });
   // Text is not among what any of our routes takes; unread, it is a 415 instead of a puzzling 422.
   fastify.removeContentTypeParser('text/plain');
+  readJsonBodies(fastify);
   observeRequests(fastify, log, options.observe);
   guard(fastify, authorizer(options.authenticate));
   await options.fastify?.(fastify);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { elementsOf, membersOf, spanAt } from './json-members.js';
+import { spanAt } from '@posthorn/contracts';
+import { elementsOf, membersOf } from './json-members.js';
 import { randomJsonText, seededRandom } from './random-json.js';
 
 const SEEDS = 400;

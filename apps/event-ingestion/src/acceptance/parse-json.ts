@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer';
-import { isJsonMediaType } from '@posthorn/contracts';
+import { isJsonMediaType, spanAt } from '@posthorn/contracts';
 import { isMediaType } from './attributes.js';
 import { about, type Draft, type Names, type Refusal, refuse, shown } from './draft.js';
-import { membersOf, type Members, spanAt } from './json-members.js';
+import { membersOf, type Members } from './json-members.js';
 
 const MESSAGE_CHARACTERS = 200;
 
