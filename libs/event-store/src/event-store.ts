@@ -80,11 +80,11 @@ export class EventStore {
     }
   }
 
-  /** A stream's events from `fromVersion` on, in order. Empty when there is no such stream. */
-  async read(stream: string, fromVersion = 1): Promise<readonly RecordedEvent[]> {
+  /** A stream's events from `fromVersion` on, in order; all of them, or the first so many. Empty when there is no such stream. */
+  async read(stream: string, fromVersion = 1, limit?: number): Promise<readonly RecordedEvent[]> {
     const { rows } = await this.#pool.query<EventRow>(
-      `select ${EVENT_COLUMNS} from ${this.#names.events} where stream = $1 and version >= $2 order by version`,
-      [stream, fromVersion],
+      `select ${EVENT_COLUMNS} from ${this.#names.events} where stream = $1 and version >= $2 order by version limit $3`,
+      [stream, fromVersion, limit],
     );
     return rows.map(recordedEvent);
   }

@@ -55,6 +55,7 @@ describe('append and read', () => {
     });
     expect(result).toEqual({ kind: 'appended', events: a.slice(0, 2) });
     await expect(store.read('a', 3)).resolves.toEqual(a.slice(2));
+    await expect(store.read('a', 2, 1)).resolves.toEqual(a.slice(1, 2));
 
     const all = await store.readAll(0, 10);
     expect(all.map(({ stream, version }) => `${stream}${version}`)).toEqual(['a1', 'a2', 'b1', 'a3']);

@@ -9,14 +9,15 @@ import type { Tenants } from '../tenants/tenants.js';
 import { viewOfSubscription } from './subscription-view.js';
 import { noSuchSubscription, type Target } from './subscriptions.js';
 
-const VERSION = z.number().int().positive();
+/** As PostgreSQL keeps it, in four bytes. */
+const VERSION = z.number().int().positive().max(2 ** 31 - 2);
 
 /** What became of subscriptions over time, also of those that have been deleted, as long as there is their tenant. */
 export class SubscriptionHistory {
-  readonly #store: EventStore;
-  readonly #tenants: Tenants;
+  readonly #store: Pick<EventStore, 'read'>;
+  readonly #tenants: Pick<Tenants, 'get'>;
 
-  constructor(store: EventStore, tenants: Tenants) {
+  constructor(store: Pick<EventStore, 'read'>, tenants: Pick<Tenants, 'get'>) {
     this.#store = store;
     this.#tenants = tenants;
   }
@@ -24,7 +25,8 @@ export class SubscriptionHistory {
   /** Oldest first. */
   async list(target: Target, { page_size, page_token }: PageQuery): Promise<Page<HistoryEntry>> {
     const after = page_token === undefined ? 0 : decodePageToken(VERSION, page_token);
-    const events = (await this.#read(target)).slice(after, after + page_size + 1);
+    await this.#require(target);
+    const events = await asking(this.#store.read(streamOf('subscription', target.id), after + 1, page_size + 1));
     return pageOf(events, page_size, entryOf, ({ version }) => version);
   }
 
@@ -34,19 +36,21 @@ export class SubscriptionHistory {
    */
   async at(target: Target, time: string): Promise<SubscriptionView> {
     const atMs = Date.parse(time);
-    const until = (await this.#read(target)).filter(({ at }) => Date.parse(at) <= atMs);
+    await this.#require(target);
+    const events = await asking(this.#store.read(streamOf('subscription', target.id)));
+    const until = events.filter(({ at }) => Date.parse(at) <= atMs);
     // Only the subscriptions' own decider ever wrote to the stream.
     const state = fold(subscription, until as unknown as readonly SubscriptionEvent[]);
     if (state.kind !== 'subscription') throw noSuchSubscription();
     return viewOfSubscription(state, until.length);
   }
 
-  async #read({ tenant, id }: Target): Promise<readonly RecordedEvent[]> {
+  /** @throws {Problem} `not_found` unless there is, or was, such a subscription of the tenant */
+  async #require({ tenant, id }: Target): Promise<void> {
     await this.#tenants.get(tenant);
     // PostgreSQL takes no U+0000, and there is no such id.
-    const events = id.includes('\0') ? [] : await asking(this.#store.read(streamOf('subscription', id)));
-    if (events[0]?.data['tenant'] !== tenant) throw noSuchSubscription();
-    return events;
+    const [first] = id.includes('\0') ? [] : await asking(this.#store.read(streamOf('subscription', id), 1, 1));
+    if (first?.data['tenant'] !== tenant) throw noSuchSubscription();
   }
 }
 
