@@ -1,4 +1,4 @@
-import type { Page } from '@posthorn/contracts';
+import { eventTypeName, tenantId, type Page } from '@posthorn/contracts';
 import { decodePageToken, encodePageToken, z } from '@posthorn/service-kit';
 
 /** What every list here is asked with. */
@@ -10,14 +10,17 @@ export type PageRequest = {
   readonly size: number;
 };
 
-const ID = z.string().regex(/^[a-z0-9_-]{1,128}$/);
+/** What each list goes by, and so what its tokens hold. */
+const PLACES = {
+  tenants: tenantId,
+  event_types: eventTypeName,
+  subscriptions: z.string().regex(/^sub_[0-9a-f]{32}$/),
+  api_keys: z.string().regex(/^key_[0-9a-f]{32}$/),
+} as const satisfies Readonly<Record<string, z.ZodType<string>>>;
 
-/**
- * @param place what the list goes by
- * @throws {Problem} `invalid` when the token is not one of ours
- */
-export const pageRequest = ({ page_size, page_token }: PageQuery, place: z.ZodType<string> = ID): PageRequest => ({
-  after: page_token === undefined ? '' : decodePageToken(place, page_token),
+/** @throws {Problem} `invalid` when the token is not one of this list */
+export const pageRequest = (list: keyof typeof PLACES, { page_size, page_token }: PageQuery): PageRequest => ({
+  after: page_token === undefined ? '' : decodePageToken(PLACES[list], page_token),
   size: page_size,
 });
 

@@ -41,7 +41,7 @@ export class ApiKeysController {
     @Query({ schema: apiKeysQuery }) { tenant, ...page }: z.output<typeof apiKeysQuery>,
     @Req() { caller }: FastifyRequest,
   ): Promise<Page<ApiKeyView>> {
-    return this.keys.list(caller, tenant, pageRequest(page));
+    return this.keys.list(caller, tenant, pageRequest('api_keys', page));
   }
 
   @Delete(':id')

@@ -1,6 +1,5 @@
 import { Body, Controller, Delete, Get, Headers, Param, Post, Put, Query, Req, Res } from '@nestjs/common';
 import {
-  eventTypeName,
   eventTypesQuery,
   eventTypeView,
   importEventTypesBody,
@@ -37,7 +36,7 @@ export class EventTypesController {
     @Param('tenant') tenant: string,
     @Query({ schema: eventTypesQuery }) { archived, q, ...page }: z.infer<typeof eventTypesQuery>,
   ): Promise<Page<EventTypeView>> {
-    return this.eventTypes.list(tenant, pageRequest(page, eventTypeName), { archived, nameContains: q });
+    return this.eventTypes.list(tenant, pageRequest('event_types', page), { archived, nameContains: q });
   }
 
   @Post('import')

@@ -123,6 +123,7 @@ export class EventTypes {
 
   async list(tenant: string, page: PageRequest, filter: EventTypeFilter): Promise<Page<EventTypeView>> {
     await this.#parts.tenants.get(tenant);
+    refuseUnstorable({ q: filter.nameContains });
     const rows = await this.#parts.table.list(tenant, { ...page, size: page.size + 1 }, filter);
     return pageOf(
       rows,

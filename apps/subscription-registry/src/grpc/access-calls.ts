@@ -24,7 +24,7 @@ export const apiKeyCalls = (keys: ApiKeys): Calls<typeof ApiKeyServiceDefinition
     answer: async ({ tenant, page_size, page_token }, { caller }) => {
       const query = present({ tenant, page_size: given(page_size), page_token: given(page_token) });
       const { tenant: only, ...page } = parseOrRefuse(apiKeysQuery, query);
-      const { data, next_page_token = '' } = await keys.list(caller, only, pageRequest(page));
+      const { data, next_page_token = '' } = await keys.list(caller, only, pageRequest('api_keys', page));
       return { api_keys: data.map(toApiKey), next_page_token };
     },
   },

@@ -1,4 +1,4 @@
-import { eventTypeLimits, eventTypeName, eventTypesQuery, importEventTypesBody, putEventTypeBody } from '@posthorn/contracts';
+import { eventTypeLimits, eventTypesQuery, importEventTypesBody, putEventTypeBody } from '@posthorn/contracts';
 import type { EventTypeServiceDefinition } from '@posthorn/contracts/grpc/registry';
 import { parseOrRefuse } from '@posthorn/service-kit';
 import type { Calls } from '@posthorn/service-kit/grpc';
@@ -45,7 +45,7 @@ export const eventTypeCalls = (eventTypes: EventTypes): Calls<typeof EventTypeSe
         page_token: given(request.page_token),
       });
       const { archived, q, ...page } = parseOrRefuse(eventTypesQuery, query);
-      const { data, next_page_token = '' } = await eventTypes.list(request.tenant, pageRequest(page, eventTypeName), { archived, nameContains: q });
+      const { data, next_page_token = '' } = await eventTypes.list(request.tenant, pageRequest('event_types', page), { archived, nameContains: q });
       return { event_types: data.map(toEventType), next_page_token };
     },
   },

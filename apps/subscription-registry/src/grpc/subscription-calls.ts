@@ -99,7 +99,7 @@ export const subscriptionCalls = ({
       });
       const { event_type, enabled, q, ...page } = parseOrRefuse(subscriptionsQuery, query);
       const filter = { eventType: event_type, enabled, nameContains: q };
-      const { data, next_page_token = '' } = await subscriptions.list(request.tenant, pageRequest(page), filter);
+      const { data, next_page_token = '' } = await subscriptions.list(request.tenant, pageRequest('subscriptions', page), filter);
       return { subscriptions: data.map(toSubscription), next_page_token };
     },
   },

@@ -32,7 +32,7 @@ export const tenantCalls = (tenants: Tenants, deletion: TenantDeletion): Calls<t
     scope: 'registry:read',
     answer: async ({ page_size, page_token }, { caller }) => {
       const page = parseOrRefuse(listQuery, present({ page_size: given(page_size), page_token: given(page_token) }));
-      const { data, next_page_token = '' } = await tenants.listFor(caller, pageRequest(page));
+      const { data, next_page_token = '' } = await tenants.listFor(caller, pageRequest('tenants', page));
       return { tenants: data.map(toTenant), next_page_token };
     },
   },

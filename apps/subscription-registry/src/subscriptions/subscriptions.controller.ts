@@ -79,7 +79,7 @@ export class SubscriptionsController {
     @Param('tenant') tenant: string,
     @Query({ schema: subscriptionsQuery }) { event_type, enabled, q, ...page }: z.infer<typeof subscriptionsQuery>,
   ): Promise<Page<SubscriptionView>> {
-    return this.subscriptions.list(tenant, pageRequest(page), { eventType: event_type, enabled, nameContains: q });
+    return this.subscriptions.list(tenant, pageRequest('subscriptions', page), { eventType: event_type, enabled, nameContains: q });
   }
 
   @Get(':id')

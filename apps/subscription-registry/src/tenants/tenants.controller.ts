@@ -43,7 +43,7 @@ export class TenantsController {
   @Scoped('registry:read')
   @Answers(200, pageSchema(tenantView), 'The tenants that the key has a right to, by id.')
   list(@Query({ schema: listQuery }) query: PageQuery, @Req() { caller }: FastifyRequest): Promise<Page<TenantView>> {
-    return this.tenants.listFor(caller, pageRequest(query));
+    return this.tenants.listFor(caller, pageRequest('tenants', query));
   }
 
   @Get(':tenant')

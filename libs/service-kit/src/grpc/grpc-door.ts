@@ -196,7 +196,7 @@ const read = (method: ServedMethod, bytes: Bytes): ReturnType<ServedMethod['read
   try {
     return method.read(bytes);
   } catch (cause) {
-    throw new Problem('malformed', 'The request is not the message that this method takes.', { cause });
+    throw new Problem('malformed', 'The request is not the message that this method takes, or is nested too deeply.', { cause });
   }
 };
 
