@@ -7,6 +7,28 @@ import { createWorld, idOf, stateIn, type Answer, type Service, type World } fro
 const subscriptions = '/tenants/default/subscriptions';
 const wanted = { name: 'Billing', url: 'https://example.com/in', event_types: ['invoice.*'] };
 
+/** A certificate of a client, signed by itself, valid until 2126, and its key; of no use outside these tests. */
+const CLIENT = {
+  certificate: `-----BEGIN CERTIFICATE-----
+MIIBhjCCAS2gAwIBAgIUekiEOvhPiMcNOKpdvqPoO7O2/lcwCgYIKoZIzj0EAwIw
+GDEWMBQGA1UEAwwNcG9zdGhvcm4tdGVzdDAgFw0yNjExMjExNjEwMTVaGA8yMTI2
+MTAyODE2MTAxNVowGDEWMBQGA1UEAwwNcG9zdGhvcm4tdGVzdDBZMBMGByqGSM49
+AgEGCCqGSM49AwEHA0IABI0MptPwi53Z50667v7jiYq13o9u4HCqaaVEvasCrgsS
+fdvaHnZ19FkktVcDoDdLmw0VANCYL443Z3JvJLi+9V2jUzBRMB0GA1UdDgQWBBSI
+gUullK8WKNXgUukLl+zEUSvHrDAfBgNVHSMEGDAWgBSIgUullK8WKNXgUukLl+zE
+USvHrDAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0cAMEQCIBiPKTjS0HxA
+Q97TgDLox+OGfpAcLIB6Xp5dRUynVJMaAiA34ZmejL3Z3oz7Mwxm5x8P7I++NstQ
+ZChvclSwCucRdA==
+-----END CERTIFICATE-----
+`,
+  private_key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgd6Ig6UVl9TFrSkUX
+BU/cRvZpfqqkh9ebPxPdBvHXouahRANCAASNDKbT8Iud2edOuu7+44mKtd6PbuBw
+qmmlRL2rAq4LEn3b2h52dfRZJLVXA6A3S5sNFQDQmC+ON2dybyS4vvVd
+-----END PRIVATE KEY-----
+`,
+};
+
 let world: World;
 let service: Service;
 
@@ -95,6 +117,24 @@ describe('authentication', () => {
       'authentication.certificate',
       'authentication.ca',
     ]);
+  });
+
+  it.each([
+    ['of its kind', () => generateKeyPairSync('ec', { namedCurve: 'P-256' })],
+    ['on another curve', () => generateKeyPairSync('ec', { namedCurve: 'P-384' })],
+    ['of RSA', () => generateKeyPairSync('rsa', { modulusLength: 2048 })],
+    ['of EdDSA', () => generateKeyPairSync('ed25519')],
+  ])('refuses a key %s that does not belong to the certificate', async (_what, generate) => {
+    const strange = generate().privateKey.export({ type: 'pkcs8', format: 'pem' });
+    const mtls = { type: 'mtls', ...CLIENT, private_key: strange };
+    const answer = await service.call('POST', subscriptions, { ...wanted, authentication: mtls });
+    expect(answer).toMatchObject({
+      status: 422,
+      body: { errors: [{ path: 'authentication.private_key', message: 'does not belong to the certificate' }] },
+    });
+    const path = await create({ authentication: { type: 'mtls', ...CLIENT } });
+    expect(refusedAt(await service.call('PATCH', path, { authentication: mtls }))).toEqual(['authentication.private_key']);
+    await expect(service.call('PATCH', path, { authentication: { type: 'mtls', ...CLIENT, private_key: '***' } })).resolves.toMatchObject({ status: 200 });
   });
 });
 
