@@ -6,6 +6,7 @@ import { EventsController } from './events.controller.js';
 import { KafkaDoor } from './kafka-door.js';
 import { ingestionMetrics } from './metrics.js';
 import { Outlet } from './outlet.js';
+import { Publishing } from './publishing.js';
 import { RestDoor } from './rest-door.js';
 import { Tenants } from './tenants.js';
 
@@ -13,10 +14,7 @@ const REST_DEADLINE_MS = 5_000;
 const REST_PENDING_BYTES = 64 * 1024 * 1024;
 
 @Module({})
-export class AppModule {
-  /** What the controllers find behind the REST door. */
-  constructor(readonly restDoor: RestDoor) {}
-}
+export class AppModule {}
 
 /** Puts the parts together. Events are read from Kafka as soon as the tenants are known; until then both doors are shut. */
 export const ingestionModule = async (config: IngestionConfig, kit: Kit): Promise<DynamicModule> => {
@@ -38,7 +36,7 @@ export const ingestionModule = async (config: IngestionConfig, kit: Kit): Promis
   });
 
   let consumption: Consumption | undefined;
-  const restDoor = new RestDoor({
+  const publishing = new Publishing({
     outlet: new Outlet({
       door: 'rest',
       producer: await kafka.producer(),
@@ -82,6 +80,6 @@ export const ingestionModule = async (config: IngestionConfig, kit: Kit): Promis
   return {
     module: AppModule,
     controllers: [EventsController],
-    providers: [{ provide: RestDoor, useValue: restDoor }],
+    providers: [{ provide: RestDoor, useValue: new RestDoor(publishing) }],
   };
 };

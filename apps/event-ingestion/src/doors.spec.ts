@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { type IncomingRecord, KafkaError, type OutgoingRecord, type Producer } from '@posthorn/kafka';
 import { KafkaDoor } from './kafka-door.js';
 import { Outlet } from './outlet.js';
+import { Publishing } from './publishing.js';
 import { RestDoor } from './rest-door.js';
 import { Tenants } from './tenants.js';
 
@@ -123,7 +124,8 @@ describe('a record', () => {
 const opened = (more: { isOpen?: boolean; pendingBytes?: number } = {}) => {
   const parts = given('rest');
   parts.producer.pendingBytes = more.pendingBytes ?? 0;
-  const door = new RestDoor({ ...parts, isOpen: () => more.isOpen ?? true, deadlineMs: 5000, maxPendingBytes: 100 });
+  const publishing = new Publishing({ ...parts, isOpen: () => more.isOpen ?? true, deadlineMs: 5000, maxPendingBytes: 100 });
+  const door = new RestDoor(publishing);
   return { ...parts, door };
 };
 

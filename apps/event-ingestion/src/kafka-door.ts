@@ -54,7 +54,7 @@ export class KafkaDoor {
 
   #reject(refusal: Refusal, record: IncomingRecord, startedMs: number): Promise<void> {
     const { topic, partition, offset, headers, value } = record;
-    return this.options.outlet.reject(refusal, { door: 'kafka', record: { topic, partition, offset }, headers, value }, startedMs);
+    return this.options.outlet.reject(refusal, { record: { topic, partition, offset }, headers, value }, startedMs);
   }
 
   /** Synchronous up to the producer while the tenant is known: events leave in the order in which they came. */

@@ -40,11 +40,11 @@ export class Outlet {
     log.debug(fields, 'event accepted');
   }
 
-  async reject(refusal: Refusal, origin: Origin, startedMs: number): Promise<void> {
-    const { topics, log } = this.options;
-    const rejected = rejection(refusal, origin, Date.now());
+  async reject(refusal: Refusal, origin: Omit<Origin, 'door'>, startedMs: number): Promise<void> {
+    const { topics, log, door } = this.options;
+    const rejected = rejection(refusal, { ...origin, door }, Date.now());
     await this.#send({ topic: topics.rejected, ...rejectedRecord(rejected) }, 'rejected', startedMs);
-    const { reason, door, tenant, event_id, record } = rejected;
+    const { reason, tenant, event_id, record } = rejected;
     const value_bytes = origin.value?.length ?? 0;
     log.info({ door, tenant, event_id, ...reason, record, value_bytes, duration_ms: elapsed(startedMs) }, 'event rejected');
   }

@@ -1,5 +1,5 @@
 import { isJsonMediaType } from '@posthorn/contracts';
-import { type Draft, type Refusal, refuse, shown, within } from './draft.js';
+import { type Draft, type Refusal, refuse, shown } from './draft.js';
 import { elementsOf, membersOf } from './json-members.js';
 import { httpBinaryDraft, type HttpHeaders, kafkaBinaryDraft, type KafkaHeaders } from './parse-binary.js';
 import { jsonDraft, type JsonForm, parseJson, plainDraft, structuredDraft } from './parse-json.js';
@@ -60,7 +60,7 @@ const contentTypeOf = (headers: HttpHeaders): string | undefined => {
 export const draftOfRequest = (headers: HttpHeaders, body: Buffer): Draft | Refusal =>
   draftOfSingle(contentTypeOf(headers), body, hasPrefix(headers, 'ce-') ? () => httpBinaryDraft(headers, body) : undefined);
 
-/** One event of a batch: its own text, and what has become of it. */
+/** One event of a batch: its own text, where it stands, and what has become of it. */
 export type BatchItem = { readonly text: Buffer; readonly place: string; readonly draft: Draft | Refusal };
 export type Batch = { readonly kind: 'batch'; readonly items: readonly BatchItem[] };
 
@@ -78,9 +78,7 @@ const itemsOf = (
   }
   const items = elementsOf(text).map((span, index) => {
     const itemText = text.subarray(span.start, span.end);
-    const draft = jsonDraft(values[index], itemText, form);
-    const place = `${path}[${index}]`;
-    return { text: itemText, place, draft: draft.kind === 'refused' ? within(place, draft) : draft };
+    return { text: itemText, place: `${path}[${index}]`, draft: jsonDraft(values[index], itemText, form) };
   });
   return { kind: 'batch', items };
 };
