@@ -120,4 +120,23 @@ describe('deleting a tenant', () => {
     const { rows } = await world.pool.query(`select id from registry.subscriptions where tenant = 'racing'`);
     expect(rows).toEqual([]);
   }, 60_000);
+
+  it('leaves connections to the other writers, however many are deleted at once', async () => {
+    const ids = Array.from({ length: 24 }, (_, n) => `crowd-${n}`);
+    for (const id of ids) {
+      await createTenant(id);
+      await createMany(id, 2);
+    }
+    const deleted = new AbortController();
+    const statuses = new Set<number>();
+    const writing = async (): Promise<void> => {
+      while (!deleted.signal.aborted) statuses.add((await service.call('POST', '/tenants/default/subscriptions', wanted)).status);
+    };
+    const writers = Array.from({ length: 2 }, writing);
+    const deletions = await Promise.all(ids.map((id) => service.call('DELETE', `/tenants/${id}`)));
+    deleted.abort();
+    await Promise.all(writers);
+    expect(new Set(deletions.map(({ status }) => status))).toEqual(new Set([204]));
+    expect(statuses).toEqual(new Set([201]));
+  }, 60_000);
 });

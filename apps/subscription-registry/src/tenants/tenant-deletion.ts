@@ -9,12 +9,16 @@ import type { Written } from '../written.js';
 import { noSuchTenant, whileNothingIsMadeBeneath } from './tenant-exists.js';
 import { tenantAggregate, type TenantTable } from './tenant-table.js';
 import { DEFAULT_TENANT, requireTenant } from './tenants.js';
+import { Turns } from './turns.js';
 
 /** A kind of thing that belongs to tenants: its table, which has a column `tenant`, and how one of them is deleted. */
 export type Belonging = { readonly table: string; readonly deletion: (id: string, at: string) => Change<unknown> };
 
 /** Aggregates in one transaction. */
 const AT_ONCE = 1_000;
+/** Each holds a connection for as long as it takes, and uses another: of the ten there are, most are left to the other writers. */
+const DELETIONS_AT_ONCE = 2;
+
 /**
  * Deletes a tenant and everything beneath it: in bites, each with its domain events, and the tenant itself together with the last of
  * them. Cut off half way, it is a tenant with less beneath it, and can be deleted again.
@@ -27,14 +31,19 @@ export class TenantDeletion {
     readonly belongings: readonly Belonging[];
   };
 
+  readonly #turns = new Turns(DELETIONS_AT_ONCE);
+
   constructor(parts: { aggregates: Aggregates; tenants: TenantTable; pool: Pool; belongings: readonly Belonging[] }) {
     this.#parts = parts;
   }
 
-  /** @throws {Problem} `not_found`, `version_mismatch`; `conflict` for the default tenant */
+  /** When it is its turn. @throws {Problem} `not_found`, `version_mismatch`; `conflict` for the default tenant */
   async delete(tenant: string, requested: Requested): Promise<Written<undefined>> {
     await this.#admit(tenant, requested);
-    return asking(whileNothingIsMadeBeneath(this.#parts.pool, tenant, () => this.#deleteAll(tenant, requested)));
+    return this.#turns.take(() => {
+      requested.signal?.throwIfAborted();
+      return asking(whileNothingIsMadeBeneath(this.#parts.pool, tenant, () => this.#deleteAll(tenant, requested)));
+    });
   }
 
   async #deleteAll(tenant: string, requested: Requested): Promise<Written<undefined>> {
