@@ -57,7 +57,7 @@ describe('on Kafka', () => {
         record: { topic: posthorn.inbound, partition: 1, offset: expect.any(String) },
       });
     }
-    expect(await posthorn.rejection(({ value }) => value.startsWith('{"id":"broken"'))).toMatchObject({
+    expect(await posthorn.rejection(({ value }) => value?.startsWith('{"id":"broken"') === true)).toMatchObject({
       door: 'kafka',
       reason: { code: 'malformed', message: expect.stringContaining('not JSON') },
     });

@@ -94,12 +94,12 @@ describe('the Kafka door refuses', () => {
     ];
     await Promise.all(values.map((value) => kafka.send('events.inbound', value, { partition, headers: { cookie: 'secret' } })));
     await Promise.all([0, 1, 2, 3, 4].map((n) => acceptedWith(`n-${n}`)));
-    const rejections = await Promise.all([1, 2, 3, 4].map((n) => rejectedWith(({ value }) => value.startsWith(`{"id":"b-${n}"`))));
+    const rejections = await Promise.all([1, 2, 3, 4].map((n) => rejectedWith(({ value }) => value?.startsWith(`{"id":"b-${n}"`) === true)));
     expect(rejections).toMatchObject([
       { door: 'kafka', reason: { code: 'malformed' }, value: values[1], record: { partition }, headers: {} },
       { reason: { code: 'invalid', path: 'type' }, event_id: 'b-2', tenant: 'default' },
       { reason: { code: 'unknown_tenant', path: 'tenant' }, event_id: 'b-3', tenant: 'nobody' },
-      { reason: { code: 'too_large', path: 'data' }, event_id: 'b-4', truncated: true },
+      { reason: { code: 'too_large', path: 'data' }, event_id: 'b-4', value: values[7], truncated: false },
     ]);
     expect(JSON.stringify(rejections)).not.toContain('secret');
     expect(kafka.accepted.all.some(({ envelope }) => envelope.id.startsWith('b-'))).toBe(false);
@@ -181,8 +181,8 @@ describe('the REST door refuses', () => {
     expect((answer.body as { errors?: { path: string }[] }).errors?.[0]?.path).toBe(field);
 
     const [mark] = /q-\d+/.exec(body) ?? [];
-    const rejection = await rejectedWith(({ value, door }) => door === 'rest' && new RegExp(`${mark}\\b`).test(value));
-    expect(rejection).toMatchObject({ tenant: path.split('/')[0], truncated: body.length > 64 * KILOBYTE });
+    const rejection = await rejectedWith(({ value, door }) => door === 'rest' && new RegExp(`${mark}\\b`).test(value ?? ''));
+    expect(rejection).toMatchObject({ tenant: path.split('/')[0], truncated: false });
     expect(rejection.reason.path).toBe(field);
     expect(JSON.stringify(rejection)).not.toMatch(/secret|phk_/);
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { deliveryId, eventIdOfRecord, newId } from './ids.js';
+import { deliveryId, eventIdOfRecord, newId, rejectionIdOfRecord } from './ids.js';
 
 describe('a new id', () => {
   it('is unique, also among those of one millisecond', () => {
@@ -17,6 +17,7 @@ describe('a derived id', () => {
   it('comes out the same whoever computes it', () => {
     expect(deliveryId('default', 'e1', 'sub_1')).toBe(deliveryId('default', 'e1', 'sub_1'));
     expect(eventIdOfRecord('t', 0, '7', 1)).toBe(eventIdOfRecord('t', 0, '7', 1));
+    expect(rejectionIdOfRecord('t', 0, '7', 1)).toBe(rejectionIdOfRecord('t', 0, '7', 1));
   });
 
   it('differs with each of its parts, and with where one ends and the next begins', () => {
@@ -29,6 +30,10 @@ describe('a derived id', () => {
       eventIdOfRecord('t', 1, '7', 1),
       eventIdOfRecord('t', 0, '71', 1),
       eventIdOfRecord('t', 0, '7', 11),
+      rejectionIdOfRecord('t', 0, '7', 1),
+      rejectionIdOfRecord('t', 1, '7', 1),
+      rejectionIdOfRecord('t', 0, '8', 1),
+      rejectionIdOfRecord('t', 0, '7', 2),
     ];
     expect(new Set(ids).size).toBe(ids.length);
   });

@@ -4,7 +4,7 @@ import { hash, randomFillSync } from 'node:crypto';
  * Ids are a three-letter prefix, an underscore and 32 hexadecimal digits. New ones start with the time in milliseconds
  * (as UUIDv7 does, RFC 9562), so that they sort by age and new rows fall at the end of an index.
  */
-export type IdPrefix = 'sub' | 'evt' | 'key' | 'rpl' | 'pky';
+export type IdPrefix = 'sub' | 'evt' | 'key' | 'rpl' | 'pky' | 'rej';
 
 const RANDOM_BYTES_PER_ID = 10;
 const pool = Buffer.alloc(RANDOM_BYTES_PER_ID * 256);
@@ -34,6 +34,10 @@ export const deliveryId = (tenant: string, event: string, subscription: string):
 /** The id of an event that came over Kafka without one: the record's place, so that reading it twice gives one event. */
 export const eventIdOfRecord = (topic: string, partition: number, offset: string, timestampMs: number): string =>
   `evt_${digest(topic, String(partition), offset, String(timestampMs))}`;
+
+/** The id of the rejection of what stands there. */
+export const rejectionIdOfRecord = (topic: string, partition: number, offset: string, timestampMs: number): string =>
+  `rej_${digest(topic, String(partition), offset, String(timestampMs))}`;
 
 /** The id of an operational event, derived from the domain event it tells of. */
 export const operationId = (stream: string, version: number): string => `opn_${digest(stream, String(version))}`;

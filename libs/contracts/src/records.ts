@@ -135,24 +135,32 @@ export const rejectionCode = z.enum([
 export type RejectionCode = z.infer<typeof rejectionCode>;
 
 /** `events.rejected`: what was refused, why, and where it can be found again. */
-const rejected = z.object({
-  reason: z.object({
-    code: rejectionCode,
-    message: z.string(),
-    /** The member that is wrong, as in `events[3].type`, `ce_type` or `data`; absent when it is the whole. */
-    path: z.string().optional(),
-  }),
-  door: z.enum(['kafka', 'rest', 'grpc']),
-  tenant: z.string().optional(),
-  event_id: z.string().optional(),
-  rejected_at: timestamp,
-  /** Set on the Kafka door. */
-  record: z.object({ topic: z.string(), partition: z.number().int(), offset: z.string() }).optional(),
-  headers: z.record(z.string(), z.string()),
-  /** The refused value as UTF-8, at most its first 64 KiB. */
-  value: z.string(),
-  truncated: z.boolean(),
-});
+const rejected = z
+  .object({
+    /** Derived from the record's place on the Kafka door, so that a record read twice is one rejection; random on the others. */
+    rejection_id: z.string(),
+    reason: z.object({
+      code: rejectionCode,
+      message: z.string(),
+      /** The member that is wrong, as in `events[3].type`, `ce_type` or `data`; absent when it is the whole. */
+      path: z.string().optional(),
+      /** Each place where the data is not what its schema wants. */
+      errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+    }),
+    door: z.enum(['kafka', 'rest', 'grpc']),
+    tenant: z.string().optional(),
+    event_id: z.string().optional(),
+    rejected_at: timestamp,
+    /** Set on the Kafka door. */
+    record: z.object({ topic: z.string(), partition: z.number().int(), offset: z.string() }).optional(),
+    headers: z.record(z.string(), z.string()),
+    /** The refused bytes: as text where they are UTF-8 and fit as such, else in base64. */
+    value: z.string().optional(),
+    value_base64: z.base64().optional(),
+    /** Only the first bytes are here: the whole is more than a record holds. */
+    truncated: z.boolean(),
+  })
+  .refine(({ value, value_base64 }) => (value === undefined) !== (value_base64 === undefined), 'either value or value_base64');
 export type Rejection = z.infer<typeof rejected>;
 
 /** AES-256-GCM: which key of `POSTHORN_ENCRYPTION_KEYS`, and nonce, ciphertext and tag together in base64. */

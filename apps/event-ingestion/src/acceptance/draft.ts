@@ -38,6 +38,8 @@ export type Refusal = {
   readonly message: string;
   /** The member or header that is wrong; absent when it is the whole. */
   readonly path?: string;
+  /** Each place where the data is not what its schema wants. */
+  readonly errors?: readonly { readonly path: string; readonly message: string }[];
   /** What is known of the event in spite of all. */
   readonly tenant?: string;
   readonly eventId?: string;

@@ -1,16 +1,27 @@
 import { describe, expect, it } from '@jest/globals';
-import { recordSchemas } from '@posthorn/contracts';
+import { recordSchemas, type Rejection } from '@posthorn/contracts';
+import { MAX_MESSAGE_BYTES } from '@posthorn/kafka';
 import { refuse } from './draft.js';
 import { rejectedRecord, rejection } from './reject.js';
 
 const KILOBYTE = 1024;
 const refusal = { ...refuse('invalid', 'type is required', 'type'), tenant: 'acme', eventId: '7' };
 
+const throughKafka = (told: Rejection): Rejection => {
+  const { value } = rejectedRecord(told);
+  expect(Buffer.byteLength(value)).toBeLessThan(MAX_MESSAGE_BYTES - 2 * KILOBYTE);
+  return recordSchemas.rejected.parse(JSON.parse(value));
+};
+
+const bytesOf = ({ value, value_base64 }: Rejection): Buffer =>
+  value === undefined ? Buffer.from(value_base64 ?? '', 'base64') : Buffer.from(value);
+
 describe('a rejection', () => {
   it('tells what was refused, why, and where it stands', () => {
     const record = { topic: 'in', partition: 3, offset: '42' };
-    const told = rejection(refusal, { door: 'kafka', record, headers: { ce_id: Buffer.from('7') }, value: Buffer.from('{}') }, 0);
+    const told = rejection(refusal, { id: 'rej_1', door: 'kafka', record, headers: { ce_id: Buffer.from('7') }, value: Buffer.from('{}') }, 0);
     expect(told).toEqual({
+      rejection_id: 'rej_1',
       reason: { code: 'invalid', message: 'type is required', path: 'type' },
       door: 'kafka',
       tenant: 'acme',
@@ -29,17 +40,40 @@ describe('a rejection', () => {
     expect(rejection(refusal, { door: 'rest', headers, value: null }, 0).headers).toEqual({ 'user-agent': 'curl' });
   });
 
-  it('cuts a large value between two characters', () => {
-    const value = Buffer.from(`x${'é'.repeat(64 * KILOBYTE)}`);
-    const told = rejection(refusal, { door: 'rest', headers: {}, value }, 0);
-    expect(told.truncated).toBe(true);
-    expect(told.value).toBe(`x${'é'.repeat(32 * KILOBYTE - 1)}`);
+  it.each([
+    ['text', Buffer.from('{"id":"é\\u0000"}')],
+    ['text with a byte order mark', Buffer.from('\ufeff{}')],
+    ['what is not UTF-8', Buffer.from([0xff, 0x00, 0x7b])],
+    ['nothing', Buffer.alloc(0)],
+    ['text that escaping would make too long', Buffer.alloc(1400 * KILOBYTE, '"')],
+    ['as much as a record holds of text', Buffer.alloc(2000 * KILOBYTE, 'x')],
+  ])('keeps %s byte for byte', (_, value) => {
+    const told = throughKafka(rejection(refusal, { door: 'kafka', headers: {}, value }, 0));
+    expect(told.truncated).toBe(false);
+    expect(bytesOf(told).equals(value)).toBe(true);
   });
 
-  it('stays far below what a record may hold, whatever it quotes', () => {
-    const headers = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`h${i}`, Buffer.alloc(5000, 1)]));
-    const told = rejection(refusal, { door: 'kafka', headers, value: Buffer.alloc(900 * KILOBYTE, 1) }, 0);
-    expect(Buffer.byteLength(rejectedRecord(told).value)).toBeLessThan(900 * KILOBYTE);
-    recordSchemas.rejected.parse(JSON.parse(rejectedRecord(told).value));
+  it('tells text as text, and other bytes in base64', () => {
+    const of = (value: Buffer) => rejection(refusal, { door: 'rest', headers: {}, value }, 0);
+    expect(of(Buffer.from('é'))).toMatchObject({ value: 'é' });
+    expect(of(Buffer.from([0xff]))).toMatchObject({ value_base64: '/w==' });
+  });
+
+  it('holds the beginning of what is more than a record holds, whatever else it quotes', () => {
+    const headers = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`h${i}${'\u0001'.repeat(1000)}`, Buffer.alloc(5000, 1)]));
+    const errors = Array.from({ length: 1000 }, () => ({ path: '\u0001'.repeat(5000), message: '\u0001'.repeat(5000) }));
+    const value = Buffer.alloc(8000 * KILOBYTE, 'é');
+    const told = throughKafka(rejection({ ...refusal, errors }, { door: 'kafka', headers, value }, 0));
+    expect(told.truncated).toBe(true);
+    const kept = bytesOf(told);
+    expect(kept.length).toBeGreaterThan(500 * KILOBYTE);
+    expect(kept.equals(value.subarray(0, kept.length))).toBe(true);
+  });
+
+  it('has the id that follows from its place, or one of its own', () => {
+    const of = (id?: string) => rejection(refusal, { ...(id !== undefined && { id }), door: 'kafka', headers: {}, value: null }, 0).rejection_id;
+    expect(of('rej_1')).toBe('rej_1');
+    expect(of()).toMatch(/^rej_[\da-f]{32}$/);
+    expect(of()).not.toBe(of());
   });
 });

@@ -1,8 +1,12 @@
-import { type Rejection, SCHEMA_HEADER, SCHEMA_VERSION } from '@posthorn/contracts';
-import type { Refusal } from './draft.js';
+import { isUtf8 } from 'node:buffer';
+import { newId, type Rejection, SCHEMA_HEADER, SCHEMA_VERSION } from '@posthorn/contracts';
+import { MAX_MESSAGE_BYTES } from '@posthorn/kafka';
+import { type Refusal, shown } from './draft.js';
 
 /** Where the refused came from, and what it was. */
 export type Origin = {
+  /** Of the rejection, where it follows from the place of what is refused; absent: a new one. */
+  readonly id?: string;
   readonly door: Rejection['door'];
   /** Known without reading the event: the path's. */
   readonly tenant?: string;
@@ -21,7 +25,9 @@ const SECRET_HEADERS: ReadonlySet<string> = new Set([
   'x-auth-token',
 ]);
 
-const VALUE_BYTES = 64 * 1024;
+/** Of a record, for its value: what remains is enough for key, headers and batch. */
+const VALUE_BYTES = MAX_MESSAGE_BYTES - 4 * 1024;
+const NO_BYTES = Buffer.alloc(0);
 const HEADERS = 64;
 const HEADER_CHARACTERS = 1024;
 
@@ -36,35 +42,46 @@ const copied = (headers: Origin['headers']): Record<string, string> => {
   return Object.fromEntries(entries);
 };
 
-const isContinuation = (byte: number | undefined): boolean => byte !== undefined && (byte & 0xc0) === 0x80;
+/** Errors shown; what has more is not mended one by one. */
+const ERRORS = 32;
 
-/** At most `VALUE_BYTES`, and no character cut in two. */
-const beginning = (value: Buffer): Buffer => {
-  if (value.length <= VALUE_BYTES) return value;
-  let end = VALUE_BYTES;
-  while (end > VALUE_BYTES - 3 && isContinuation(value[end])) end--;
-  return value.subarray(0, end);
+const reasonOf = ({ code, message, path, errors }: Refusal): Rejection['reason'] => ({
+  code,
+  message,
+  ...(path !== undefined && { path }),
+  ...(errors && { errors: errors.slice(0, ERRORS).map((error) => ({ path: shown(error.path), message: shown(error.message) })) }),
+});
+
+/**
+ * Exactly the bytes that came, for whoever mends and publishes them again. Text is told as text, but escaping can make six of one byte
+ * of it: what is too long then may still fit in base64, and of what does not, the beginning does.
+ *
+ * @param room for the member's value in the JSON text
+ */
+const kept = (bytes: Buffer, room: number): Pick<Rejection, 'value' | 'value_base64' | 'truncated'> => {
+  if (isUtf8(bytes)) {
+    const value = bytes.toString('utf8');
+    if (Buffer.byteLength(JSON.stringify(value)) <= room) return { value, truncated: false };
+  }
+  const fitting = bytes.subarray(0, 3 * Math.floor(room / 4));
+  return { value_base64: fitting.toString('base64'), truncated: fitting.length < bytes.length };
 };
 
 /** The refusal as operators find it in `events.rejected`. */
 export const rejection = (refusal: Refusal, origin: Origin, nowMs: number): Rejection => {
   const tenant = origin.tenant ?? refusal.tenant;
-  const value = origin.value === null ? Buffer.alloc(0) : beginning(origin.value);
-  return {
-    reason: {
-      code: refusal.code,
-      message: refusal.message,
-      ...(refusal.path !== undefined && { path: refusal.path }),
-    },
+  const head = {
+    rejection_id: origin.id ?? newId('rej', nowMs),
+    reason: reasonOf(refusal),
     door: origin.door,
     ...(tenant !== undefined && { tenant }),
     ...(refusal.eventId !== undefined && { event_id: refusal.eventId }),
     rejected_at: new Date(nowMs).toISOString(),
     ...(origin.record && { record: origin.record }),
     headers: copied(origin.headers),
-    value: value.toString('utf8'),
-    truncated: value.length < (origin.value?.length ?? 0),
   };
+  const frame = JSON.stringify({ ...head, value_base64: '', truncated: false });
+  return { ...head, ...kept(origin.value ?? NO_BYTES, VALUE_BYTES - Buffer.byteLength(frame)) };
 };
 
 /** A record of `events.rejected`, without its topic. */
