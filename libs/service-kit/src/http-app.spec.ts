@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import { Body, Controller, Get, HttpException, Module, Post, Req } from '@nestjs/common';
+import { Body, Controller, Get, HttpException, Module, Param, Post, Req } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { FastifyRequest } from 'fastify';
@@ -32,10 +32,10 @@ class ThingsController {
     return parseOrRefuse(z.strictObject({ name: z.string() }), body);
   }
 
-  @Get('v1/broken')
+  @Get(['v1/broken', 'v1/broken/:how'])
   @Scoped('registry:read')
-  broken(): never {
-    throw new Error('the password is hunter2');
+  broken(@Param('how') how: string | undefined): never {
+    throw new Error(how === undefined ? 'the password is hunter2' : 'broken');
   }
 
   @Get('v1/busy')
@@ -236,6 +236,15 @@ describe('requests', () => {
       }),
     ]);
     expect(JSON.stringify(lines)).not.toMatch(/hunter2|a-key/);
+  });
+
+  it.each([
+    ['a line each', '/v1/things/phk_hunter2', 'request'],
+    ['a line when they fail', '/v1/broken/phk_hunter2?key=phk_hunter2', 'request failed unexpectedly'],
+  ])('leave %s, without a key that was put into the URL', async (_what, url, msg) => {
+    await app.inject({ url, headers: authorized });
+    expect(lines.find((line) => line['msg'] === msg)).toMatchObject({ path: expect.stringMatching(/^\/v1\/\w+\/\[redacted\]$/) });
+    expect(JSON.stringify(lines)).not.toContain('hunter2');
   });
 
   it.each(['', 'a b', 'x'.repeat(129), 'a"b'])('get an id of their own instead of %j', async (given) => {

@@ -9,12 +9,14 @@ import { guard } from './access/guard.js';
 import { readJsonBodies } from './json-body.js';
 import { KnownRoutes } from './known-routes.js';
 import { NestLog, type Log } from './log.js';
+import { loggedPath, pathOf } from './logged-path.js';
 import type { ObserveRequest } from './metrics.js';
 import { serveDocs } from './openapi/docs.js';
 import { openApiDocument, type ApiDescription } from './openapi/document.js';
 import { documentedRoutes } from './openapi/documented-routes.js';
 import { schemaPipe } from './openapi/schema-pipe.js';
 import { Problem, PROBLEM_MEDIA_TYPE, problemOf } from './problem.js';
+import { readRawBodies } from './raw-body.js';
 import { requestIdFrom } from './request-id.js';
 
 export type HttpAppOptions = {
@@ -36,12 +38,10 @@ const BODY_LIMIT_BYTES = 1024 * 1024;
 /** Of one path segment, decoded: ids may have 256 characters of up to four bytes. */
 const MAX_PARAM_LENGTH = 1024;
 
-const pathOf = (url: string): string => url.split('?', 1)[0] ?? url;
-
 const sendProblem = (log: Log, error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
   const problem = problemOf(error);
   if (problem.code === 'internal') {
-    const fields = { err: error, request_id: request.id, method: request.method, path: pathOf(request.url) };
+    const fields = { err: error, request_id: request.id, method: request.method, path: loggedPath(request.url) };
     log.error(fields, 'request failed unexpectedly');
   }
   // The head is on its way already: all that can still be told is that the body is not whole.
@@ -101,7 +101,7 @@ const answerClientError = (error: NodeJS.ErrnoException, socket: Duplex): void =
   );
 };
 
-/** Request id, duration metric, and at debug level one wide line per request. The query stays out: it may hold what is secret. */
+/** Request id, duration metric, and at debug level one wide line per request. What is secret stays out, wherever in the URL it was put. */
 const observeRequests = (fastify: FastifyInstance, log: Log, observe: ObserveRequest): void => {
   fastify.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
@@ -114,7 +114,7 @@ const observeRequests = (fastify: FastifyInstance, log: Log, observe: ObserveReq
       const fields = {
         request_id: request.id,
         method: request.method,
-        path: pathOf(request.url),
+        path: loggedPath(request.url),
         route,
         status: reply.statusCode,
         duration_ms: Math.round(reply.elapsedTime * 1_000) / 1_000,
@@ -159,6 +159,7 @@ export const createHttpApp = async (options: HttpAppOptions): Promise<NestFastif
   // Text is not among what any of our routes takes; unread, it is a 415 instead of a puzzling 422.
   fastify.removeContentTypeParser('text/plain');
   readJsonBodies(fastify);
+  readRawBodies(fastify);
   observeRequests(fastify, log, options.observe);
   guard(fastify, authorizer(options.authenticate));
   await options.fastify?.(fastify);
