@@ -9,6 +9,7 @@ export { Answers } from './openapi/answers.js';
 export type { ApiDescription } from './openapi/document.js';
 export * from './page-token.js';
 export { Problem, parseOrRefuse, type FieldError } from './problem.js';
+export { RawBody } from './raw-body.js';
 export { runService, VERSION, type Kit, type KitWithoutKafka, type Service, type ServiceName } from './run-service.js';
 export { SecretBox, SecretBoxError, encryptionKeys } from './secret-box.js';
 /** What configurations are written in, so that a schema and the kit that reads it are of one version. */

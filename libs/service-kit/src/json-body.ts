@@ -26,7 +26,8 @@ export const readJsonBodies = (fastify: FastifyInstance): void => {
   ) => void;
   fastify.removeContentTypeParser('application/json');
   fastify.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, text, done) => {
-    if (spanAt(text, startOf(text)).depth > JSON_BODY_DEPTH) done(tooDeep());
+    if (request.routeOptions.config.rawBody === true) done(null, text);
+    else if (spanAt(text, startOf(text)).depth > JSON_BODY_DEPTH) done(tooDeep());
     else parse(request, text.toString(), done);
   });
 };

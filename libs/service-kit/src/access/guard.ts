@@ -1,6 +1,6 @@
-import { RouteConfig } from '@nestjs/platform-fastify';
 import type { Scope } from '@posthorn/contracts';
 import type { FastifyInstance } from 'fastify';
+import { routeConfig } from '../route-config.js';
 import type { Authorize } from './authorize.js';
 import type { Caller, Need } from './caller.js';
 
@@ -18,14 +18,14 @@ declare module 'fastify' {
 }
 
 /** A controller's method that is answered without a key. */
-export const Open = (): MethodDecorator => RouteConfig({ open: true });
+export const Open = (): MethodDecorator => routeConfig({ open: true });
 
 /**
  * A controller's method that takes a key with this scope; below `/tenants/:tenant` one for that tenant, elsewhere, by `allTenants`, one
  * that is not for a single tenant.
  */
 export const Scoped = (scope: Scope, options: { readonly allTenants?: true } = {}): MethodDecorator =>
-  RouteConfig({ scoped: { scope, ...options } });
+  routeConfig({ scoped: { scope, ...options } });
 
 /** The caller of requests that have none. */
 const NOBODY: Caller = { actor: '', tenant: undefined, scopes: new Set() };
