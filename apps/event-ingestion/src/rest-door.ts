@@ -15,6 +15,7 @@ const problemCodeOf: Readonly<Record<RejectionCode, ProblemCode>> = {
   invalid: 'invalid',
   too_large: 'too_large',
   too_deep: 'invalid',
+  too_complex: 'invalid',
   unknown_tenant: 'not_found',
   unsupported_media_type: 'unsupported_media_type',
 };

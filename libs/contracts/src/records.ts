@@ -19,6 +19,7 @@ const envelope = z.object({
   traceparent: z.string().optional(),
   headers: z.record(z.string(), z.string()).optional(),
   context: z.unknown().optional(),
+  extensions: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
 }) satisfies z.ZodType<Envelope>;
 
 /** A framed record's data member, one or the other. */
@@ -129,6 +130,7 @@ export const rejectionCode = z.enum([
   'invalid',
   'too_large',
   'too_deep',
+  'too_complex',
   'unknown_tenant',
   'unsupported_media_type',
 ]);

@@ -107,6 +107,22 @@ describe('the payload as a CloudEvent', () => {
   });
 });
 
+describe('the payload as a CloudEvent with extensions', () => {
+  const extended: Envelope = { ...envelope, extensions: { comexample: 'é', sequence: 7, sampled: false } };
+
+  it('has them as they came in structured mode', () => {
+    expect(JSON.parse(made({ format: 'cloudevents' }, extended).body.toString())).toMatchObject({ comexample: 'é', sequence: 7, sampled: false });
+  });
+
+  it('has them as headers in binary mode', () => {
+    expect(made({ format: 'cloudevents_binary' }, extended).headers).toMatchObject({
+      'ce-comexample': '%C3%A9',
+      'ce-sequence': '7',
+      'ce-sampled': 'false',
+    });
+  });
+});
+
 describe('the payload with context', () => {
   it.each([
     ["the subscription's", envelope, { shop: 7 }],

@@ -1,4 +1,4 @@
-import { isJsonMediaType, type Envelope } from '@posthorn/contracts';
+import { isJsonMediaType, type Envelope, type Extension } from '@posthorn/contracts';
 
 /** What is POSTed. Built once per event and format and shared by all its deliveries; nobody may write into the body. */
 export type Payload = {
@@ -42,7 +42,7 @@ export const rawPayload = ({ datacontenttype }: Pick<Envelope, 'datacontenttype'
 });
 
 /** What a subscriber is told of the envelope in CloudEvents: what the producer said. Our own bookkeeping stays here. */
-const cloudEventAttributes = ({ id, source, type, time, subject, partitionkey }: Envelope): Readonly<Record<string, string>> => ({
+const cloudEventAttributes = ({ id, source, type, time, subject, partitionkey, extensions }: Envelope): Readonly<Record<string, Extension>> => ({
   specversion: '1.0',
   id,
   source,
@@ -50,6 +50,7 @@ const cloudEventAttributes = ({ id, source, type, time, subject, partitionkey }:
   time,
   ...(subject !== undefined && { subject }),
   ...(partitionkey !== undefined && { partitionkey }),
+  ...extensions,
 });
 
 /** CloudEvents' structured mode (HTTP binding 1.0, 3.2; JSON format, 3.1). */
@@ -66,7 +67,7 @@ export const structuredPayload = (event: Envelope, data: Uint8Array): Payload =>
 /** CloudEvents' binary mode (HTTP binding 1.0, 3.1): attributes as `ce-` headers, the producer's bytes as the body. */
 export const binaryPayload = (event: Envelope, data: Buffer): Payload => {
   const headers: Record<string, string> = {};
-  for (const [name, value] of Object.entries(cloudEventAttributes(event))) headers[`ce-${name}`] = headerValue(value);
+  for (const [name, value] of Object.entries(cloudEventAttributes(event))) headers[`ce-${name}`] = headerValue(String(value));
   return { ...rawPayload(event, data), headers };
 };
 

@@ -123,10 +123,21 @@ describe('an accepted event', () => {
     expect(received(fromKafka(cloudEvent({ data: undefined }), structured)).data).toBe('null');
   });
 
-  it('may have extension attributes that Posthorn does not know', () => {
-    const { head } = received(fromKafka(cloudEvent({ comexampleextra: 'x', dataschema: '/s', tenant: 'acme', partitionkey: 'k' }), structured));
-    expect(head).toMatchObject({ id: '1', tenant: 'acme', partitionkey: 'k', source: '/shop' });
-    expect(head).not.toHaveProperty('comexampleextra');
+  it('keeps attributes that Posthorn does not know, with their types', () => {
+    const said = { comexampleextra: 'x', dataschema: '/s', sequence: 7, sampled: false, constructor: '' };
+    const { head } = received(fromKafka(cloudEvent({ ...said, none: null, tenant: 'acme', partitionkey: 'k' }), structured));
+    expect(head).toMatchObject({ id: '1', tenant: 'acme', partitionkey: 'k', source: '/shop', extensions: said });
+    expect(Object.keys(head.extensions ?? {})).toEqual(Object.keys(said));
+    expect(received(fromKafka(cloudEvent({}), structured)).head).not.toHaveProperty('extensions');
+  });
+
+  it('keeps them as texts in binary mode', () => {
+    expect(received(fromKafka('{}', { ce_type: 'a', ce_sequence: '7', ce_note: 'caf%C3%A9', other: 'x' })).head.extensions).toEqual({
+      sequence: '7',
+      note: 'caf%C3%A9',
+    });
+    const { head } = received(fromRest('{}', { 'ce-type': 'a', 'ce-note': 'caf%C3%A9', 'ce-quoted': '"a \\"b\\""', 'content-type': 'application/json' }));
+    expect(head.extensions).toEqual({ note: 'café', quoted: 'a "b"' });
   });
 
   it('may leave out optional members by writing null', () => {
@@ -201,6 +212,19 @@ describe('a refusal names what is wrong', () => {
     ['both kinds of data', fromKafka(cloudEvent({ data_base64: 'AA==' }), structured), 'invalid', 'data_base64'],
     ['broken base64', fromKafka(cloudEvent({ data: undefined, data_base64: 'A' }), structured), 'invalid', 'data_base64'],
     ['JSON in base64 that is none', fromKafka(cloudEvent({ data: undefined, data_base64: 'ew==' }), structured), 'malformed', 'data_base64'],
+    ['an extension in capitals', fromKafka(cloudEvent({ comExample: 'x' }), structured), 'invalid', 'comExample'],
+    ['an extension with a long name', fromKafka(cloudEvent({ ['x'.repeat(21)]: '' }), structured), 'invalid', 'x'.repeat(21)],
+    ['an extension that is an object', fromKafka(cloudEvent({ comexample: {} }), structured), 'invalid', 'comexample'],
+    ['an extension that is a fraction', fromKafka(cloudEvent({ comexample: 0.5 }), structured), 'invalid', 'comexample'],
+    ['an extension beyond 32 bits', fromKafka(cloudEvent({ comexample: 2 ** 31 }), structured), 'invalid', 'comexample'],
+    ['an extension with a NUL', fromKafka(cloudEvent({ comexample: '\u0000' }), structured), 'invalid', 'comexample'],
+    ['an extension of 5 KB', fromKafka('{}', { ce_type: 'a', ce_comexample: 'x'.repeat(5000) }), 'invalid', 'ce_comexample'],
+    ['an extension with a hyphen', fromRest('{}', { 'ce-type': 'a', 'ce-com-example': 'x' }), 'invalid', 'ce-com-example'],
+    ['an extension named like the data', fromKafka('{}', { ce_type: 'a', ce_data: 'x' }), 'invalid', 'ce_data'],
+    ['a media type where none belongs', fromRest('{}', { 'ce-type': 'a', 'ce-datacontenttype': 'a/b' }), 'invalid', 'ce-datacontenttype'],
+    ['33 extensions', fromKafka(cloudEvent(Object.fromEntries(Array.from({ length: 33 }, (_, i) => [`x${i}`, i]))), structured), 'invalid', undefined],
+    ['100,001 elements', fromKafka(`{"type":"a","data":[${'0,'.repeat(100_000)}0]}`), 'too_complex', undefined],
+    ['100,001 elements, binary', fromKafka(`[${'0,'.repeat(100_000)}0]`, { ce_type: 'a' }), 'too_complex', 'data'],
     ['300 KiB of data', fromKafka(plain({ data: big })), 'too_large', 'data'],
     ['300 KiB of data, binary', fromKafka(Buffer.from(big), { ce_type: 'a', 'content-type': 'text/plain' }), 'too_large', 'data'],
     ['300 KiB of something else', fromKafka(plain({ subject: big })), 'too_large', undefined],
@@ -217,6 +241,8 @@ describe('a refusal names what is wrong', () => {
 
   it('and lets what is just within the limits pass', () => {
     received(fromKafka(`{"type":"a","data":${nested(64)}}`));
+    received(fromKafka(`[${'0,'.repeat(99_998)}0]`, { ce_type: 'a' }));
+    received(fromKafka(cloudEvent({ x: 'x'.repeat(4096), [`${'y'.repeat(20)}`]: -(2 ** 31) }), structured));
     received(fromKafka(plain({ id: 'x'.repeat(256), subject: 'x'.repeat(1024), time: '2028-02-29T23:59:59-12:00' })));
     const empty = plain({ data: '' }).length;
     received(fromKafka(plain({ data: 'x'.repeat(256 * KILOBYTE - empty) })));
@@ -242,6 +268,14 @@ describe('a batch', () => {
       ['refused', undefined, '7', 'events[1]'],
       ['refused', 'data', '{"type":"b"}', 'events[2]'],
     ]);
+  });
+
+  it('is bounded in its values, each event and all together', () => {
+    const elements = (count: number): string => `{"type":"a","data":[${'0,'.repeat(count)}0]}`;
+    const one = read(`{"events":[${elements(100_001)},${elements(1)}]}`);
+    if (one.kind === 'refused') throw new Error(one.message);
+    expect(one.items.map(({ draft }) => draft.kind === 'refused' && draft.code)).toEqual(['too_complex', false]);
+    expect(read(`{"events":[${Array.from({ length: 5 }, () => elements(90_000)).join(',')}]}`, json, 5)).toMatchObject({ code: 'too_complex' });
   });
 
   it('may be the one of CloudEvents', () => {

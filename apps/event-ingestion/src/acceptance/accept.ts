@@ -1,6 +1,6 @@
-import { type Envelope, eventLimits, frame, REGISTRY_POSITION_HEADER, SCHEMA_HEADER, SCHEMA_VERSION } from '@posthorn/contracts';
-import { attributeChecks, validTraceparent } from './attributes.js';
-import { about, type Draft, type Refusal, refuse } from './draft.js';
+import { type Envelope, eventLimits, type Extension, frame, REGISTRY_POSITION_HEADER, SCHEMA_HEADER, SCHEMA_VERSION } from '@posthorn/contracts';
+import { attributeChecks, extensionCheck, validTraceparent } from './attributes.js';
+import { about, type Draft, type Refusal, refuse, shown } from './draft.js';
 
 /** An event that may enter, once its tenant is known to exist. */
 export type Accepted = {
@@ -75,6 +75,22 @@ const wrongAttribute = ({ attributes, names }: Draft, tenant: string | undefined
   return undefined;
 };
 
+/** A null says that there is none, as it does of attributes. */
+const extensionsOf = ({ extensions = {} }: Draft): readonly (readonly [string, unknown])[] =>
+  Object.entries(extensions).filter(([, value]) => value !== null);
+
+const wrongExtension = (draft: Draft): Refusal | undefined => {
+  if (draft.extensions === undefined) return undefined;
+  const extensions = extensionsOf(draft);
+  if (extensions.length > eventLimits.extensions) return refuse('invalid', `an event may have ${eventLimits.extensions} extensions, not ${extensions.length}`);
+  for (const [name, value] of extensions) {
+    const problem = extensionCheck(name, value);
+    const path = shown(`${draft.extensionPrefix ?? ''}${name}`);
+    if (problem !== undefined) return refuse('invalid', `${path} ${problem}`, path);
+  }
+  return undefined;
+};
+
 const headersOf = (value: unknown): Record<string, string> | undefined =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
     ? Object.fromEntries(Object.entries(value).map(([name, content]) => [name, String(content)]))
@@ -93,7 +109,8 @@ export const accept = (draft: Draft, circumstances: Circumstances): Verdict => {
     tooLarge(draft, circumstances.maxBytes) ??
     tooDeep(draft) ??
     swollenContext(draft, circumstances.maxBytes) ??
-    wrongAttribute(draft, circumstances.tenant);
+    wrongAttribute(draft, circumstances.tenant) ??
+    wrongExtension(draft);
   if (refusal) return { ...about({ tenant: tenantOf(draft, circumstances), id: attributes.id }), ...refusal };
 
   const acceptedtime = new Date(circumstances.acceptedMs).toISOString();
@@ -114,6 +131,8 @@ export const accept = (draft: Draft, circumstances: Circumstances): Verdict => {
       traceparent: validTraceparent(circumstances.traceparent) ?? validTraceparent(attributes.traceparent),
       headers: headersOf(attributes.headers),
       context: attributes.context ?? undefined,
+      // Checked above: none of them is anything else.
+      extensions: draft.extensions && (Object.fromEntries(extensionsOf(draft)) as Record<string, Extension>),
     },
     data: draft.data,
     tenantPath: draft.names.tenant,

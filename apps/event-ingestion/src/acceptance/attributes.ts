@@ -1,4 +1,4 @@
-import { EVENT_TYPE_NAME, eventLimits, TENANT_ID } from '@posthorn/contracts';
+import { EVENT_TYPE_NAME, eventLimits, EXTENSION_NAME, TENANT_ID } from '@posthorn/contracts';
 import type { Attribute } from './draft.js';
 
 /** Undefined when the value will do, else what it must be, worded to follow the attribute's name. */
@@ -74,6 +74,27 @@ export const attributeChecks: readonly (readonly [Attribute, Check])[] = [
   ['datacontenttype', (value) => text(256)(value) ?? (isMediaType(value) ? undefined : 'must be a media type, such as application/json')],
   ['headers', headers],
 ];
+
+/** Names that a CloudEvent going out has for something else; here they came where nobody looks for them. */
+const TAKEN: ReadonlySet<string> = new Set(['data', 'datacontenttype']);
+
+const MOST_INTEGER = 2 ** 31;
+
+/** CloudEvents 1.0, "Type System": an integer is a signed one of 32 bits; what else there is comes as a string. */
+const extension: Check = (value) => {
+  if (typeof value === 'boolean') return undefined;
+  if (typeof value === 'number') {
+    return Number.isInteger(value) && value >= -MOST_INTEGER && value < MOST_INTEGER ? undefined : 'must be an integer of 32 bits';
+  }
+  if (typeof value !== 'string') return 'must be a string, an integer or a boolean';
+  if (Buffer.byteLength(value) > eventLimits.extensionBytes) return `must have at most ${eventLimits.extensionBytes} bytes`;
+  return CONTROL_CHARACTER_OR_HALF_SURROGATE.test(value) ? 'must not contain control characters or half surrogates' : undefined;
+};
+
+export const extensionCheck = (name: string, value: unknown): string | undefined => {
+  if (!EXTENSION_NAME.test(name)) return 'must be named by 1 to 20 lower-case letters and digits, as an extension';
+  return TAKEN.has(name) ? 'cannot be an extension' : extension(value);
+};
 
 /** W3C Trace Context, version 00; an all-zero trace or span id is invalid. */
 const TRACEPARENT = /^00-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}$/;

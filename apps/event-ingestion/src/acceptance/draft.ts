@@ -23,6 +23,10 @@ export type Draft = {
   readonly kind: 'draft';
   readonly attributes: Readonly<Partial<Record<Attribute, unknown>>>;
   readonly names: Names;
+  /** Attributes of CloudEvents that are none of ours. */
+  readonly extensions?: Readonly<Record<string, unknown>>;
+  /** What stands before an extension's name in this form. */
+  readonly extensionPrefix?: 'ce_' | 'ce-';
   /** As the producer wrote it. */
   readonly data: Buffer;
   readonly dataDepth: number;

@@ -1,8 +1,8 @@
-import { isJsonMediaType } from '@posthorn/contracts';
+import { eventLimits, isJsonMediaType } from '@posthorn/contracts';
 import { type Draft, type Refusal, refuse, shown } from './draft.js';
 import { elementsOf, membersOf } from './json-members.js';
 import { httpBinaryDraft, type HttpHeaders, kafkaBinaryDraft, type KafkaHeaders } from './parse-binary.js';
-import { jsonDraft, type JsonForm, parseJson, plainDraft, structuredDraft } from './parse-json.js';
+import { jsonDraft, type JsonForm, parseJson, plainDraft, structuredDraft, tooComplex } from './parse-json.js';
 
 const CLOUDEVENT = 'application/cloudevents+json';
 const CLOUDEVENTS = 'application/cloudevents';
@@ -78,7 +78,8 @@ const itemsOf = (
   }
   const items = elementsOf(text).map((span, index) => {
     const itemText = text.subarray(span.start, span.end);
-    return { text: itemText, place: `${path}[${index}]`, draft: jsonDraft(values[index], itemText, form) };
+    const draft = tooComplex(itemText, eventLimits.values) ?? jsonDraft(values[index], itemText, form);
+    return { text: itemText, place: `${path}[${index}]`, draft };
   });
   return { kind: 'batch', items };
 };
@@ -90,7 +91,7 @@ export const draftsOfBatch = (headers: HttpHeaders, body: Buffer, maxItems: numb
   if (!isCloudEvents && (mediaType.startsWith(CLOUDEVENTS) || !isJsonMediaType(mediaType))) {
     return refuse('unsupported_media_type', `a batch is application/json or ${CLOUDEVENTS_BATCH}`, 'content-type');
   }
-  const parsed = parseJson(body);
+  const parsed = parseJson(body, undefined, eventLimits.batchValues);
   if (parsed.kind === 'refused') return parsed;
   const { value } = parsed;
   if (isCloudEvents) return itemsOf(value, body, '', maxItems, structuredDraft);

@@ -7,8 +7,11 @@ import { skipSpace, skipString, spanAt, type Span } from '@posthorn/contracts';
  * `1`. An event's data is passed on as it was written, so its bytes must be found in the text. The text has been through
  * `JSON.parse`; what this finds in any other means nothing (but it always ends).
  */
+const QUOTE = 0x22;
 const COMMA = 0x2c;
+const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
+const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
 /** Offset of the next member or element, or undefined at the end of the object or array. */
@@ -58,4 +61,20 @@ export const elementsOf = (text: Uint8Array): readonly Span[] => {
     at = nextFrom(text, span.end);
   }
   return spans;
+};
+
+/** Each value but the first takes a byte of its own and one that parts it from another. */
+const BYTES_PER_VALUE = 2;
+
+/** Whether the text has more members and elements than that. Asked before it is parsed; a short one cannot have, and is not looked at. */
+export const hasMoreValuesThan = (text: Uint8Array, most: number): boolean => {
+  if (text.length <= most * BYTES_PER_VALUE) return false;
+  let values = 0;
+  let at = 0;
+  while (at < text.length && values <= most) {
+    const byte = text[at++];
+    if (byte === QUOTE) at = skipString(text, at);
+    else if (byte === COMMA || byte === OPEN_BRACKET || byte === OPEN_BRACE) values++;
+  }
+  return values > most;
 };

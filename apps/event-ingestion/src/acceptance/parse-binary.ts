@@ -35,44 +35,80 @@ const ATTRIBUTES: readonly Attribute[] = [
   'context',
 ];
 
-const draftOf = (attributes: Partial<Record<Attribute, string>>, names: Names, value: Buffer): Draft | Refusal => {
-  const data = dataOfBytes(value, attributes.datacontenttype, 'data');
-  if (data.kind === 'refused') return { ...data, ...about(attributes) };
+/** Which attribute a header holds; what is none of them holds an extension. */
+const attributesByName = (names: Names): ReadonlyMap<string, Attribute> => new Map(ATTRIBUTES.map((attribute) => [names[attribute], attribute]));
+
+const kafkaAttributes = attributesByName(kafkaNames);
+const httpAttributes = attributesByName(httpNames);
+
+type Mode<Header> = {
+  readonly prefix: 'ce_' | 'ce-';
+  readonly names: Names;
+  readonly attributes: ReadonlyMap<string, Attribute>;
+  readonly textOf: (name: string, header: Header) => string | Refusal;
+};
+
+const draftOf = <Header>({ prefix, names, attributes, textOf }: Mode<Header>, headers: Readonly<Record<string, Header | undefined>>, value: Buffer): Draft | Refusal => {
+  const found: Partial<Record<Attribute, string>> = {};
+  let extensions: Record<string, string> | undefined;
   let bytes = value.length;
-  for (const text of Object.values(attributes)) bytes += text.length;
-  return { kind: 'draft', attributes, names, data: data.bytes, dataDepth: data.depth, contextDepth: 0, bytes };
+  for (const name in headers) {
+    const header = headers[name];
+    const attribute = attributes.get(name);
+    if (header === undefined || (attribute === undefined && !name.startsWith(prefix))) continue;
+    const text = textOf(name, header);
+    if (typeof text !== 'string') return text;
+    bytes += text.length;
+    if (attribute !== undefined) found[attribute] = text;
+    // No name begins with more than the prefix, so none can be `__proto__`.
+    else (extensions ??= {})[name.slice(prefix.length)] = text;
+  }
+  const data = dataOfBytes(value, found.datacontenttype, 'data');
+  if (data.kind === 'refused') return { ...data, ...about(found) };
+  return {
+    kind: 'draft',
+    attributes: found,
+    names,
+    ...(extensions && { extensions, extensionPrefix: prefix }),
+    data: data.bytes,
+    dataDepth: data.depth,
+    contextDepth: 0,
+    bytes,
+  };
 };
 
 export type KafkaHeaders = Readonly<Record<string, Buffer | undefined>>;
 export type HttpHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 /** CloudEvents Kafka binding 1.0, section 3.2: header values are UTF-8. */
-export const kafkaBinaryDraft = (headers: KafkaHeaders, value: Buffer): Draft | Refusal => {
-  const attributes: Partial<Record<Attribute, string>> = {};
-  for (const attribute of ATTRIBUTES) {
-    const name = kafkaNames[attribute];
-    const header = headers[name];
-    if (header === undefined) continue;
-    if (!isUtf8(header)) return refuse('malformed', `${name} is not UTF-8`, name);
-    attributes[attribute] = header.toString('utf8');
-  }
-  return draftOf(attributes, kafkaNames, value);
+const kafkaMode: Mode<Buffer> = {
+  prefix: 'ce_',
+  names: kafkaNames,
+  attributes: kafkaAttributes,
+  textOf: (name, header) => (isUtf8(header) ? header.toString('utf8') : refuse('malformed', `${name} is not UTF-8`, name)),
 };
 
-/** CloudEvents HTTP binding 1.0, section 3.1.3.2: what is not printable ASCII is percent-encoded UTF-8, except in `content-type`. */
-export const httpBinaryDraft = (headers: HttpHeaders, body: Buffer): Draft | Refusal => {
-  const attributes: Partial<Record<Attribute, string>> = {};
-  for (const attribute of ATTRIBUTES) {
-    const name = httpNames[attribute];
-    const header = headers[name];
-    if (header === undefined) continue;
+/**
+ * CloudEvents HTTP binding 1.0, section 3.1.3.2: what is not printable ASCII is percent-encoded UTF-8, except in `content-type`. A value
+ * that stands in quotes is what they enclose.
+ */
+const httpMode: Mode<string | readonly string[]> = {
+  prefix: 'ce-',
+  names: httpNames,
+  attributes: httpAttributes,
+  textOf: (name, header) => {
     if (typeof header !== 'string') return refuse('malformed', `${name} occurs twice`, name);
-    const text = attribute === 'datacontenttype' ? header : percentDecoded(header);
-    if (text === undefined) return refuse('malformed', `${name} is not percent-encoded UTF-8`, name);
-    attributes[attribute] = text;
-  }
-  return draftOf(attributes, httpNames, body);
+    if (name === httpNames.datacontenttype) return header;
+    return percentDecoded(unquoted(header)) ?? refuse('malformed', `${name} is not percent-encoded UTF-8`, name);
+  },
 };
+
+export const kafkaBinaryDraft = (headers: KafkaHeaders, value: Buffer): Draft | Refusal => draftOf(kafkaMode, headers, value);
+export const httpBinaryDraft = (headers: HttpHeaders, body: Buffer): Draft | Refusal => draftOf(httpMode, headers, body);
+
+/** RFC 7230's quoted-string: the binding wants it understood, though nobody should write it. */
+const unquoted = (text: string): string =>
+  text.length > 1 && text.startsWith('"') && text.endsWith('"') ? text.slice(1, -1).replace(/\\(.)/gs, '$1') : text;
 
 const percentDecoded = (text: string): string | undefined => {
   if (!text.includes('%')) return text;

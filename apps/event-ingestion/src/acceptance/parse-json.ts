@@ -1,16 +1,22 @@
 import { isUtf8 } from 'node:buffer';
-import { isJsonMediaType, spanAt } from '@posthorn/contracts';
+import { eventLimits, isJsonMediaType, spanAt } from '@posthorn/contracts';
 import { isMediaType } from './attributes.js';
 import { about, type Draft, type Names, type Refusal, refuse, shown } from './draft.js';
-import { membersOf, type Members } from './json-members.js';
+import { hasMoreValuesThan, membersOf, type Members } from './json-members.js';
 
 const MESSAGE_CHARACTERS = 200;
 
 export type Parsed = { readonly kind: 'parsed'; readonly value: unknown };
 
+/** To be asked before the text is parsed: what comes of it may have forty times its size. */
+export const tooComplex = (text: Buffer, most: number, path?: string): Refusal | undefined =>
+  hasMoreValuesThan(text, most) ? refuse('too_complex', `has more than ${most} members and elements`, path) : undefined;
+
 /** @param path what holds the text; absent when it is the whole */
-export const parseJson = (text: Buffer, path?: string): Parsed | Refusal => {
+export const parseJson = (text: Buffer, path?: string, maxValues: number = eventLimits.values): Parsed | Refusal => {
   if (!isUtf8(text)) return refuse('malformed', 'not JSON: not UTF-8', path);
+  const refusal = tooComplex(text, maxValues, path);
+  if (refusal) return refusal;
   try {
     return { kind: 'parsed', value: JSON.parse(text.toString('utf8')) };
   } catch (error) {
@@ -147,13 +153,29 @@ export const plainDraft: JsonForm = (value, text) => {
 
 const structuredNames: Names = { ...plainNames, datacontenttype: 'datacontenttype', partitionkey: 'partitionkey' };
 
-/**
- * CloudEvents JSON format 1.0. Extension attributes that Posthorn has no use for are ignored, as the specification wants.
- */
+/** Members of a structured CloudEvent that are ours to read. What else it has are extensions (and `dataschema`), handed on. */
+const STRUCTURED_MEMBERS: ReadonlySet<string> = new Set([
+  'specversion',
+  'tenant',
+  'id',
+  'type',
+  'source',
+  'time',
+  'subject',
+  'datacontenttype',
+  'partitionkey',
+  'traceparent',
+  'context',
+  'data',
+  'data_base64',
+]);
+
+/** CloudEvents JSON format 1.0. */
 export const structuredDraft: JsonForm = (value, text) => {
   const event = readObject(value, text);
   if (event.kind === 'refused') return event;
   const { object, members } = event;
+  const extensions = Object.entries(object).filter(([name]) => !STRUCTURED_MEMBERS.has(name));
   const mediaType = mediaTypeOf(object['datacontenttype']);
   const inline = dataOfMember(text, members, object, mediaType);
   if (inline !== undefined && members.spans.has('data_base64')) {
@@ -181,6 +203,7 @@ export const structuredDraft: JsonForm = (value, text) => {
       context: object['context'],
     },
     names: structuredNames,
+    ...(extensions.length > 0 && { extensions: Object.fromEntries(extensions) }),
     data: data.bytes,
     dataDepth: data.depth,
     contextDepth: members.spans.get('context')?.depth ?? 0,
