@@ -13,3 +13,4 @@ export type { NotThere } from './lifetime.js';
 export type { NewSecret } from './subscription/secrets.js';
 export * from './expression/index.js';
 export * from './schema/index.js';
+export { GenerationCache, type Weight } from './generation-cache.js';

@@ -1,10 +1,10 @@
 import { Agent, type Dispatcher } from 'undici';
 import type { ConnectionOptions } from 'node:tls';
+import { GenerationCache } from '@posthorn/domain';
 import { checkUrl, type EgressPolicy } from './address-guard.js';
 import type { ClientIdentity } from './client-identity.js';
 import { guardedConnector } from './connector.js';
 import { AttemptFailed, failureOf, type HttpFailure } from './failure.js';
-import { GenerationCache } from './generation-cache.js';
 import { readHeaders, ResponseBody } from './response.js';
 import { resolveBySystem, type Resolve } from './resolve.js';
 

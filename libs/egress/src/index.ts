@@ -4,7 +4,6 @@ export { makeAttempt } from './attempt.js';
 export type { AttemptRequest, AttemptResult } from './attempt.js';
 export { EgressError } from './errors.js';
 export type { EgressErrorCode } from './errors.js';
-export { GenerationCache } from './generation-cache.js';
 export { HttpSender } from './http.js';
 export type { HttpFailure, HttpOutcome, HttpRequest, HttpResponse, HttpSenderOptions } from './http.js';
 export { classify, defaultSuccess } from './outcome.js';

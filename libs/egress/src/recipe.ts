@@ -1,6 +1,5 @@
 import type { Envelope, SubscriptionState } from '@posthorn/contracts';
-import { compileTransform, EventInput } from '@posthorn/domain';
-import { GenerationCache } from './generation-cache.js';
+import { compileTransform, EventInput, GenerationCache } from '@posthorn/domain';
 import { binaryPayload, contextPayload, rawPayload, standardPayload, structuredPayload, type Payload } from './payload.js';
 
 /** A payload that cannot be made of this event, and why. */

@@ -1,6 +1,6 @@
 import { createHmac, createPrivateKey, createPublicKey, createSecretKey, sign as signAsymmetric, type KeyObject } from 'node:crypto';
+import { GenerationCache } from '@posthorn/domain';
 import { EgressError } from './errors.js';
-import { GenerationCache } from './generation-cache.js';
 
 /**
  * A parsed signing secret, under the prefix that its signatures have: `v1` is HMAC-SHA256 with a shared secret (`whsec_…`), `v1a`

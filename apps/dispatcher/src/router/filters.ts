@@ -1,6 +1,5 @@
 import type { Envelope } from '@posthorn/contracts';
-import { compileFilter, EventInput, type Filter, type FilterVerdict } from '@posthorn/domain';
-import { GenerationCache } from '@posthorn/egress';
+import { compileFilter, EventInput, type Filter, type FilterVerdict, GenerationCache } from '@posthorn/domain';
 
 /** Compiled filters kept, of those in use lately; one takes a few kilobytes. */
 const KEPT = 10_000;

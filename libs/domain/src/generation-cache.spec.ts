@@ -25,4 +25,13 @@ describe('a generation cache', () => {
     cache.get('key 0');
     expect(made.filter((key) => key === 'key 0')).toHaveLength(2);
   });
+
+  it('forgets what is heavy sooner', () => {
+    const cache = new GenerationCache<number, string>(1_000, String, { of: (key) => key, most: 100 });
+    for (let i = 0; i < 100; i++) cache.get(50 + i / 100);
+    // Two of about fifty fill a generation.
+    expect(cache.size).toBeLessThanOrEqual(4);
+    for (let i = 0; i < 100; i++) cache.get(i / 1_000);
+    expect(cache.size).toBeGreaterThanOrEqual(100);
+  });
 });
