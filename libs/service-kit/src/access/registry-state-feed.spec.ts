@@ -7,10 +7,10 @@ const SETTINGS = { schema_policy: 'warn', unknown_event_types: 'accept', retenti
 
 type StateRecord = Pick<Parameters<Parameters<FollowRegistryState>[0]>[0], 'key' | 'value' | 'headers'>;
 
-const record = (id: string, state: object | null, kind = 'tenant', schema = '1'): StateRecord => ({
+const record = (id: string, state: object | null, kind = 'tenant', schema = '1', position = 1): StateRecord => ({
   key: Buffer.from(id),
   value: state && Buffer.from(JSON.stringify({ position: 1, version: 1, state })),
-  headers: { schema: Buffer.from(schema), kind: Buffer.from(kind) },
+  headers: { schema: Buffer.from(schema), kind: Buffer.from(kind), position: Buffer.from(String(position)) },
 });
 const tenant = (id: string, schema = '1') =>
   record(id, { kind: 'tenant', id, name: id, settings: SETTINGS, created_at: AT, updated_at: AT }, 'tenant', schema);
@@ -62,6 +62,16 @@ describe('the feed of registry.state', () => {
     apply(tenant('acme'));
     apply(record('acme', null));
     expect(told).toEqual(['acme', 'no acme']);
+  });
+
+  it('knows how far it has come, by all records there are', async () => {
+    const { feed, apply } = await given();
+    expect(feed.position).toBe(0);
+    apply(record('acme', null, 'tenant', '1', 7));
+    apply(record('sub_1', {}, 'subscription', '1', 9));
+    expect(feed.position).toBe(9);
+    apply(record('late', null, 'tenant', '1', 8));
+    expect(feed.position).toBe(9);
   });
 
   it('knows when it has caught up', async () => {

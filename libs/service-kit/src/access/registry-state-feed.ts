@@ -1,4 +1,4 @@
-import { recordSchemas, requireKnownSchema, type AggregateState } from '@posthorn/contracts';
+import { POSITION_HEADER, recordSchemas, requireKnownSchema, type AggregateState } from '@posthorn/contracts';
 import type { FollowedRecord, FollowOptions, Following } from '@posthorn/kafka';
 
 type Kind = AggregateState['kind'];
@@ -25,6 +25,7 @@ export class RegistryStateFeed {
   readonly caughtUp: Promise<void>;
   #onCaughtUp: { resolve: () => void; reject: (error: unknown) => void } = { resolve: () => undefined, reject: () => undefined };
   #isCaughtUp = false;
+  #position = 0;
   #following: Following | undefined;
   readonly #folders = new Map<string, { changed(state: AggregateState): void; removed(id: string): void }[]>();
   #reading: Promise<void> = Promise.resolve();
@@ -63,6 +64,11 @@ export class RegistryStateFeed {
     return this.#isCaughtUp;
   }
 
+  /** In the event store: what happened up to there has been folded. */
+  get position(): number {
+    return this.#position;
+  }
+
   /** Records up to the end of the topic, as far as it has been seen. */
   get lag(): number {
     return this.#following?.lag ?? 0;
@@ -91,6 +97,11 @@ export class RegistryStateFeed {
   /** @throws {Error} on a record that this version cannot read: going on without it would mean to judge by half of what there is */
   #apply({ key, value, headers }: Pick<FollowedRecord, 'key' | 'value' | 'headers'>): void {
     requireKnownSchema(headers);
+    this.#fold({ key, value, headers });
+    this.#position = Math.max(this.#position, Number(headers[POSITION_HEADER]?.toString() ?? 0));
+  }
+
+  #fold({ key, value, headers }: Pick<FollowedRecord, 'key' | 'value' | 'headers'>): void {
     const folders = this.#folders.get(headers['kind']?.toString() ?? '');
     if (folders === undefined || key === null) return;
     if (value === null) {
