@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import type { Rejection } from '@posthorn/contracts';
 import { type IncomingRecord, KafkaError, type OutgoingRecord, type Producer } from '@posthorn/kafka';
 import { KafkaDoor } from './kafka-door.js';
 import { Outlet } from './outlet.js';
@@ -57,15 +58,15 @@ const given = (door: 'kafka' | 'rest') => {
   return { producer, outcomes, lines, log, tenants, outlet, maxEventBytes: 1000 };
 };
 
-const recordOf = (value: string, offset = '7') => {
+const recordOf = (value: string | null, offset = '7', headers: Record<string, Buffer> = {}) => {
   const record = {
     topic: 'in',
     partition: 1,
     offset,
     timestampMs: Date.UTC(2026, 0, 1),
     key: null,
-    value: Buffer.from(value),
-    headers: {},
+    value: value === null ? null : Buffer.from(value),
+    headers,
     revoked: false,
     times: 0,
     done: () => void record.times++,
@@ -88,6 +89,31 @@ describe('a record', () => {
     await tick();
     expect(record.times).toBe(1);
     expect(outcomes).toEqual([topic]);
+  });
+
+  it.each<[string, Record<string, Buffer>]>([
+    ['no headers', {}],
+    ['the content type of a CloudEvent in structured mode', { 'content-type': Buffer.from('application/cloudevents+json'), ce_type: Buffer.from('a') }],
+  ])('without a value, with %s, is skipped and counted', (_, headers) => {
+    const { producer, outcomes, ...parts } = given('kafka');
+    const record = recordOf(null, '7', headers);
+    new KafkaDoor(parts).onRecord(record);
+    expect([producer.sent.length, outcomes, record.times]).toEqual([0, ['skipped'], 1]);
+  });
+
+  it('without a value is an event without data when it has the headers of a CloudEvent', () => {
+    const { producer, ...parts } = given('kafka');
+    new KafkaDoor(parts).onRecord(recordOf(null, '7', { ce_type: Buffer.from('a') }));
+    expect(String(producer.sent[0]?.record.value)).toMatch(/"data":null\}$/);
+  });
+
+  it('refused twice is one rejection', () => {
+    const { producer, ...parts } = given('kafka');
+    const door = new KafkaDoor(parts);
+    for (const offset of ['7', '7', '8']) door.onRecord(recordOf('{', offset));
+    const ids = producer.sent.map(({ record }) => (JSON.parse(String(record.value)) as Rejection).rejection_id);
+    expect(ids[0]).toMatch(/^rej_[\da-f]{32}$/);
+    expect([ids[1] === ids[0], ids[2] === ids[0]]).toEqual([true, false]);
   });
 
   it('is not done when the producer closes first', async () => {

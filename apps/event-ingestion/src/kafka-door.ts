@@ -1,8 +1,8 @@
-import { eventIdOfRecord, REGISTRY_POSITION_HEADER } from '@posthorn/contracts';
+import { eventIdOfRecord, REGISTRY_POSITION_HEADER, rejectionIdOfRecord } from '@posthorn/contracts';
 import { type IncomingRecord, KafkaError, type Logger } from '@posthorn/kafka';
 import { accept, type Accepted, unknownTenant, type Verdict } from './acceptance/accept.js';
 import type { Refusal } from './acceptance/draft.js';
-import { draftOfRecord } from './acceptance/forms.js';
+import { draftOfRecord, type Tombstone } from './acceptance/forms.js';
 import type { Outlet } from './outlet.js';
 import type { Tenants } from './tenants.js';
 
@@ -17,9 +17,9 @@ export type KafkaDoorOptions = {
  * Everything about the event follows from the record, so that reading it again, after a crash, gives the same event: its id from
  * its place, its day from the broker's clock (which may be ahead of ours).
  */
-export const judgeRecord = (record: IncomingRecord, nowMs: number, maxBytes: number): Verdict => {
+export const judgeRecord = (record: IncomingRecord, nowMs: number, maxBytes: number): Verdict | Tombstone => {
   const draft = draftOfRecord(record.headers, record.value);
-  if (draft.kind === 'refused') return draft;
+  if (draft.kind !== 'draft') return draft;
   return accept(draft, {
     // Records of very old clients have no timestamp: -1.
     acceptedMs: record.timestampMs > 0 ? Math.min(nowMs, record.timestampMs) : nowMs,
@@ -38,6 +38,10 @@ export class KafkaDoor {
   readonly onRecord = (record: IncomingRecord): void => {
     const startedMs = performance.now();
     const verdict = judgeRecord(record, Date.now(), this.options.maxEventBytes);
+    if (verdict.kind === 'tombstone') {
+      this.options.outlet.skip(startedMs);
+      return record.done();
+    }
     const ended =
       verdict.kind === 'refused' ? this.#reject(verdict, record, startedMs) : this.#enter(verdict, record, startedMs);
     void ended.then(
@@ -53,8 +57,9 @@ export class KafkaDoor {
   };
 
   #reject(refusal: Refusal, record: IncomingRecord, startedMs: number): Promise<void> {
-    const { topic, partition, offset, headers, value } = record;
-    return this.options.outlet.reject(refusal, { record: { topic, partition, offset }, headers, value }, startedMs);
+    const { topic, partition, offset, timestampMs, headers, value } = record;
+    const id = rejectionIdOfRecord(topic, partition, offset, timestampMs);
+    return this.options.outlet.reject(refusal, { id, record: { topic, partition, offset }, headers, value }, startedMs);
   }
 
   /** Synchronous up to the producer while the tenant is known: events leave in the order in which they came. */

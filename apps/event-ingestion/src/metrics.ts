@@ -1,7 +1,7 @@
 import type { Rejection } from '@posthorn/contracts';
 import { Counter, Histogram, type Registry } from 'prom-client';
 
-export type IngestionOutcome = 'accepted' | 'rejected' | 'unavailable';
+export type IngestionOutcome = 'accepted' | 'rejected' | 'unavailable' | 'skipped';
 
 /** What one door counts. */
 export type DoorMetrics = { readonly observe: (outcome: IngestionOutcome, seconds: number) => void };
@@ -32,6 +32,7 @@ export const ingestionMetrics = (registry: Registry): IngestionMetrics => {
         accepted: events.labels(door, 'accepted'),
         rejected: events.labels(door, 'rejected'),
         unavailable: events.labels(door, 'unavailable'),
+        skipped: events.labels(door, 'skipped'),
       };
       return {
         observe(outcome, seconds) {

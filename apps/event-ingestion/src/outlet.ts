@@ -1,4 +1,4 @@
-import type { Rejection } from '@posthorn/contracts';
+import { newId, type Rejection } from '@posthorn/contracts';
 import { KafkaError, type Logger, type Producer } from '@posthorn/kafka';
 import { type Accepted, acceptedRecord } from './acceptance/accept.js';
 import type { Refusal } from './acceptance/draft.js';
@@ -40,13 +40,20 @@ export class Outlet {
     log.debug(fields, 'event accepted');
   }
 
-  async reject(refusal: Refusal, origin: Omit<Origin, 'door'>, startedMs: number): Promise<void> {
+  /** @param origin its `id` is that of the rejection, where one follows from the place of what is refused */
+  async reject(refusal: Refusal, origin: Partial<Origin> & Omit<Origin, 'door' | 'id'>, startedMs: number): Promise<void> {
     const { topics, log, door } = this.options;
-    const rejected = rejection(refusal, { ...origin, door }, Date.now());
+    const nowMs = Date.now();
+    const rejected = rejection(refusal, { id: newId('rej', nowMs), ...origin, door }, nowMs);
     await this.#send({ topic: topics.rejected, ...rejectedRecord(rejected) }, 'rejected', startedMs);
-    const { reason, tenant, event_id, record } = rejected;
+    const { rejection_id, reason, tenant, event_id, record } = rejected;
     const value_bytes = origin.value?.length ?? 0;
-    log.info({ door, tenant, event_id, ...reason, record, value_bytes, duration_ms: elapsed(startedMs) }, 'event rejected');
+    log.info({ door, tenant, rejection_id, event_id, ...reason, record, value_bytes, duration_ms: elapsed(startedMs) }, 'event rejected');
+  }
+
+  /** Nothing was to be done. */
+  skip(startedMs: number): void {
+    this.options.metrics.observe('skipped', elapsed(startedMs) / MS_PER_SECOND);
   }
 
   async #send(record: Parameters<Producer['send']>[0], outcome: 'accepted' | 'rejected', startedMs: number): Promise<void> {

@@ -19,6 +19,7 @@ const utf8 = (headers: Record<string, string>) =>
 
 const fromKafka = (value: string | Buffer | null, headers: Record<string, string> = {}, more: Partial<Circumstances> = {}): Verdict => {
   const draft = draftOfRecord(utf8(headers), typeof value === 'string' ? Buffer.from(value) : value);
+  if (draft.kind === 'tombstone') throw new Error('a tombstone');
   return draft.kind === 'refused' ? draft : accept(draft, { ...circumstances, ...more });
 };
 
@@ -175,7 +176,7 @@ describe('a refusal names what is wrong', () => {
 
   it.each<[string, Verdict, string, string | undefined]>([
     ['cut-off JSON', fromKafka('{"type":'), 'malformed', undefined],
-    ['no value', fromKafka(null), 'malformed', undefined],
+    ['an empty value', fromKafka(''), 'malformed', undefined],
     ['invalid UTF-8', fromKafka(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d])), 'malformed', undefined],
     ['data that is not JSON', fromKafka('{', { ce_type: 'a' }), 'malformed', 'data'],
     ['a header that is not UTF-8', fromRest('{}', { 'ce-type': 'a', 'ce-subject': '%ff' }), 'malformed', 'ce-subject'],

@@ -11,6 +11,9 @@ const CLOUDEVENTS_BATCH = 'application/cloudevents-batch+json';
 /** Without its parameters. */
 const essence = (mediaType: string): string => (mediaType.split(';', 1)[0] ?? '').trim().toLowerCase();
 
+/** Structured mode, whatever headers of binary mode are there besides. */
+const isCloudEvents = (contentType: string | undefined): boolean => essence(contentType ?? '').startsWith(CLOUDEVENTS);
+
 const hasPrefix = (headers: object, prefix: string): boolean => {
   for (const name in headers) if (name.startsWith(prefix)) return true;
   return false;
@@ -43,13 +46,21 @@ const draftOfSingle = (
 
 const NOTHING = Buffer.alloc(0);
 
-/** A Kafka record: CloudEvents structured or binary mode, or plain JSON. */
-export const draftOfRecord = (headers: KafkaHeaders, value: Buffer | null): Draft | Refusal =>
-  draftOfSingle(
-    headers['content-type']?.toString('latin1'),
-    value ?? NOTHING,
-    hasPrefix(headers, 'ce_') ? () => kafkaBinaryDraft(headers, value ?? NOTHING) : undefined,
-  );
+/** A record without a value that is no event: in a compacted topic it ends what its key stood for. */
+export type Tombstone = { readonly kind: 'tombstone' };
+export const TOMBSTONE: Tombstone = { kind: 'tombstone' };
+
+/**
+ * A Kafka record: CloudEvents structured or binary mode, or plain JSON. Without a value it can still be an event without data, which
+ * in binary mode has no other form (CloudEvents Kafka binding, section 3.2.2; structured mode always has a value, 3.3.2).
+ */
+export const draftOfRecord = (headers: KafkaHeaders, value: Buffer | null): Draft | Refusal | Tombstone => {
+  const contentType = headers['content-type']?.toString('latin1');
+  const isBinary = hasPrefix(headers, 'ce_') && !isCloudEvents(contentType);
+  if (value === null && !isBinary) return TOMBSTONE;
+  const body = value ?? NOTHING;
+  return draftOfSingle(contentType, body, isBinary ? () => kafkaBinaryDraft(headers, body) : undefined);
+};
 
 const contentTypeOf = (headers: HttpHeaders): string | undefined => {
   const header = headers['content-type'];

@@ -1,12 +1,12 @@
 import { isUtf8 } from 'node:buffer';
-import { newId, type Rejection, SCHEMA_HEADER, SCHEMA_VERSION } from '@posthorn/contracts';
+import { type Rejection, SCHEMA_HEADER, SCHEMA_VERSION } from '@posthorn/contracts';
 import { MAX_MESSAGE_BYTES } from '@posthorn/kafka';
 import { type Refusal, shown } from './draft.js';
 
 /** Where the refused came from, and what it was. */
 export type Origin = {
-  /** Of the rejection, where it follows from the place of what is refused; absent: a new one. */
-  readonly id?: string;
+  /** Of the rejection. */
+  readonly id: string;
   readonly door: Rejection['door'];
   /** Known without reading the event: the path's. */
   readonly tenant?: string;
@@ -71,7 +71,7 @@ const kept = (bytes: Buffer, room: number): Pick<Rejection, 'value' | 'value_bas
 export const rejection = (refusal: Refusal, origin: Origin, nowMs: number): Rejection => {
   const tenant = origin.tenant ?? refusal.tenant;
   const head = {
-    rejection_id: origin.id ?? newId('rej', nowMs),
+    rejection_id: origin.id,
     reason: reasonOf(refusal),
     door: origin.door,
     ...(tenant !== undefined && { tenant }),
