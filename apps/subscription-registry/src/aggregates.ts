@@ -6,6 +6,7 @@ import { asking } from './database.js';
 import { KeyTaken, type RememberedAnswers } from './idempotency/remembered-answers.js';
 import type { Precondition } from './preconditions.js';
 import { writeRows, type ReadModel, type Standing } from './read-model.js';
+import { refuseUnreadable } from './readable-state.js';
 import type { Requested } from './requested.js';
 import { streamOf } from './streams.js';
 import type { Written } from './written.js';
@@ -174,7 +175,9 @@ export class Aggregates {
       const { version, position } = history.at(-1) ?? { version: 0, position: 0 };
       const before = fold(decider, history);
       const events = change.decide(before, version);
-      return { change, stream, expectedVersion: version, events, position, state: fold(decider, events, before) };
+      const state = fold(decider, events, before);
+      if (events.length > 0) refuseUnreadable(state);
+      return { change, stream, expectedVersion: version, events, position, state };
     });
   }
 

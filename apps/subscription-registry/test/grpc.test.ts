@@ -258,13 +258,15 @@ describe('subscriptions', () => {
           { subscription: good, secret: undefined },
           { subscription: { ...good, url: 'ftp://x' }, secret: undefined },
           { subscription: undefined, secret: undefined },
+          { subscription: { ...good, payload: { format: PayloadFormat.PAYLOAD_FORMAT_CONTEXT, transform: undefined, context: [Number.NaN] } }, secret: undefined },
         ],
       })
     ).message;
     expect(position).toBeGreaterThan(0);
-    expect(results.map(({ outcome }) => outcome?.$case)).toEqual(['created', 'error', 'error']);
+    expect(results.map(({ outcome }) => outcome?.$case)).toEqual(['created', 'error', 'error', 'error']);
     expect(results[0]?.outcome?.value).toMatchObject({ secret: expect.stringMatching(/^whsec_/), subscription: { name: 'orders' } });
     expect(results[1]?.outcome?.value).toMatchObject({ code: 'invalid', errors: [{ path: 'url' }] });
+    expect(results[3]?.outcome?.value).toMatchObject({ code: 'invalid', errors: [{ path: 'payload.context[0]' }] });
   });
 
   it('are listed by what is asked for, page by page', async () => {

@@ -121,6 +121,20 @@ describe('a message that is nested too deeply is refused', () => {
 const token = (place: unknown): string => Buffer.from(JSON.stringify(place)).toString('base64url');
 const id = (prefix: string): string => `${prefix}_${'0'.repeat(32)}`;
 
+describe('what nobody could read again is refused', () => {
+  const settings = { name: 'x', url: 'https://example.com', event_types: ['*'] };
+  const type = `${tenant}/event-types/too.large`;
+  it.each<[method: string, path: string, body: string, place: string]>([
+    ['POST', '/api-keys', '{"name":"k","scopes":["admin"],"expires_at":"9999-12-31T23:59:59-14:00"}', 'expires_at'],
+    ['PUT', type, '{"schema":{"type":"string","minLength":1e400}}', 'schema.minLength'],
+    ['PUT', type, '{"example":[1,{"a":-1e400}]}', 'example[1].a'],
+    ['POST', `${tenant}/event-types/import`, '{"event_types":{"a.b":{"example":1e400}}}', 'event_types["a.b"].example'],
+    ['POST', `${tenant}/subscriptions`, `${JSON.stringify(settings).slice(0, -1)},"payload":{"format":"context","context":[1e400]}}`, 'payload.context[0]'],
+  ])('by %s %s: %s', async (method, path, body, place) => {
+    await expect(send(method, path, body, {})).resolves.toMatchObject({ status: 422, body: { code: 'invalid', errors: [{ path: place }] } });
+  });
+});
+
 describe('a list', () => {
   it.each([
     ['/tenants/default/event-types?q=%00', 'q'],

@@ -14,7 +14,7 @@ import {
   type TestAttempt,
 } from '@posthorn/contracts/grpc/registry';
 import type { Maskable } from './update-mask.js';
-import { durationOf, given, givenList, givenMap, jsonOf, present, toDuration, toTime, words } from './wire-values.js';
+import { durationOf, given, givenList, givenMap, present, toDuration, toTime, words } from './wire-values.js';
 
 const disabledReasons = words(DisabledReason, DisabledReason.DISABLED_REASON_UNSPECIFIED);
 const orderings = words(Ordering, Ordering.ORDERING_UNSPECIFIED);
@@ -22,7 +22,7 @@ const payloadFormats = words(PayloadFormat, PayloadFormat.PAYLOAD_FORMAT_UNSPECI
 export const signatureSchemes = words(SignatureScheme, SignatureScheme.SIGNATURE_SCHEME_UNSPECIFIED);
 
 const payloadOf = ({ format, transform, context }: Payload) =>
-  present({ format: payloadFormats.of(format), transform, context: jsonOf(context, 'payload.context') });
+  present({ format: payloadFormats.of(format), transform, context });
 
 const authenticationOf = ({ method }: Authentication) => {
   if (method?.$case !== 'api_key') return method ? present({ type: method.$case, ...method.value }) : {};

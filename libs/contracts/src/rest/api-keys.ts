@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { displayName, tenantId, timestamp } from './names.js';
+import { displayName, tenantId, timeInUtc, timestamp } from './names.js';
 import { pageQuery } from './pages.js';
 
 /** `admin` holds all others; without a tenant it also holds the tenants and the keys themselves. `write` does not hold `read`. */
@@ -18,7 +18,7 @@ export const createApiKeyBody = z
     name: displayName,
     scopes,
     tenant: tenantId.optional().describe('The only tenant it has a right to; all when absent'),
-    expires_at: timestamp.optional(),
+    expires_at: timeInUtc.optional(),
   })
   .meta({ id: 'CreateApiKey' });
 export type CreateApiKeyBody = z.infer<typeof createApiKeyBody>;
