@@ -52,7 +52,8 @@ describe('a body in JSON', () => {
     });
   });
 
-  it.each([
+  it.each<[what: string, body: string | Buffer]>([
+    ['not UTF-8', Buffer.from('{"name":"ü"}', 'latin1')],
     ['nothing', ''],
     ['no JSON', '{"a":'],
     ['two values', `1 ${arrays(1_000)}`],

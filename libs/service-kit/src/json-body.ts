@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { spanAt } from '@posthorn/contracts';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Problem } from './problem.js';
