@@ -38,6 +38,12 @@ describe('readConfig', () => {
     expect(() => readConfig(schema, env)).toThrow(/^The configuration has 5 errors:\n(  \w+ +.+\n?){5}$/);
   });
 
+  it('tells the place of an error in a variable that holds JSON', () => {
+    const doors = z.string().transform((text): unknown => JSON.parse(text)).pipe(z.array(z.strictObject({ name: z.string('a string') })));
+    const read = () => readConfig(z.object({ DOORS: doors }), { DOORS: '[{"name":"a"},{"name":1,"nmae":"b"}]' });
+    expect(read).toThrow(/^The configuration has 2 errors:\n {2}DOORS\[1\]\.name {2}a string\n {2}DOORS\[1\]\.nmae {2}is not known here$/);
+  });
+
   it('calls a variable that is empty not set', () => {
     expect(issuesOf({ ...enough, POSTHORN_DATABASE_URL: '' })).toEqual({ POSTHORN_DATABASE_URL: 'is not set' });
     expect(readConfig(schema, { ...enough, LOG_LEVEL: '' }).LOG_LEVEL).toBe('info');

@@ -1,5 +1,6 @@
 import type { KafkaSettings } from '@posthorn/kafka';
 import { z } from 'zod';
+import { fieldErrors } from './problem.js';
 import { encryptionKeys } from './secret-box.js';
 
 /** A whole number in an environment variable. */
@@ -97,6 +98,7 @@ export const egressConfig = {
 export type ProcessConfig = z.infer<z.ZodObject<typeof processConfig>>;
 export type CommonConfig = z.infer<z.ZodObject<typeof commonConfig>>;
 
+/** @property variable or, where one holds JSON, the place in it: `POSTHORN_X[0].name` */
 export type ConfigIssue = { readonly variable: string; readonly message: string };
 
 /** The environment does not make a configuration. The message is a block to be read by a person, one line per error. */
@@ -129,10 +131,10 @@ export const readConfig = <S extends z.ZodObject>(schema: S, env: NodeJS.Process
   const given = givenIn(env);
   const parsed = schema.safeParse(given);
   const issues = [
-    ...(parsed.error?.issues ?? []).map((issue) => {
-      const variable = String(issue.path[0] ?? '');
-      return { variable, message: given[variable] === undefined ? 'is not set' : issue.message };
-    }),
+    ...fieldErrors(parsed.error?.issues ?? []).map(({ path, message }) => ({
+      variable: path,
+      message: path in schema.shape && given[path] === undefined ? 'is not set' : message,
+    })),
     ...saslIssues(schema, given),
   ];
   if (parsed.success && issues.length === 0) return parsed.data;

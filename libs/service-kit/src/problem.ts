@@ -76,7 +76,8 @@ const nearest = (branches: readonly (readonly Issue[])[]): readonly Issue[] =>
 
 const depthOf = (issues: readonly Issue[]): number => Math.max(...issues.map(({ path }) => path.length));
 
-const fieldErrors = (issues: readonly Issue[], base: readonly PropertyKey[] = []): FieldError[] =>
+/** What is wrong with a value, place by place. */
+export const fieldErrors = (issues: readonly Issue[], base: readonly PropertyKey[] = []): FieldError[] =>
   issues.flatMap((issue): FieldError[] => {
     const path = [...base, ...issue.path];
     switch (issue.code) {
