@@ -28,6 +28,7 @@ export const readJsonBodies = (fastify: FastifyInstance): void => {
   fastify.removeContentTypeParser('application/json');
   fastify.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, text, done) => {
     if (request.routeOptions.config.rawBody === true) done(null, text);
+    else if (!isUtf8(text)) done(new Problem('malformed', 'The body is not UTF-8.'));
     else if (spanAt(text, startOf(text)).depth > JSON_BODY_DEPTH) done(tooDeep());
     else parse(request, text.toString(), done);
   });
