@@ -7,13 +7,17 @@ import { DataSource, type DataSourceOptions } from 'typeorm';
 import type { AuditConfig } from './config.js';
 import { Intake } from './loading/intake.js';
 import { Loader } from './loading/loader.js';
-import { rowsOfAccepted, rowsOfAttempted, rowsOfRouted } from './loading/rows.js';
+import { rowsOfAccepted, rowsOfAttempted, rowsOfRejected, rowsOfRouted } from './loading/rows.js';
 import { auditMetrics } from './metrics.js';
 import { migrations, SCHEMA } from './migrations/migrations.js';
+import { EventIngestion } from './publishing/event-ingestion.js';
+import { PublishAgainController } from './publishing/publish-again.controller.js';
+import { PublishAgain } from './publishing/publish-again.js';
 import { Database } from './query/database.js';
 import { DeliveriesController } from './query/deliveries.controller.js';
 import { EventsController } from './query/events.controller.js';
 import { MissedController } from './query/missed.controller.js';
+import { AllRejectedEventsController, RejectedEventsController } from './query/rejected-events.controller.js';
 
 /** A read that takes longer is given up, so that a careless search cannot hold the connections of all others. */
 const READ_TIMEOUT_MS = 10_000;
@@ -31,8 +35,28 @@ export const appModule = async (config: AuditConfig, kit: Kit): Promise<DynamicM
   return {
     module: AppModule,
     imports: [TypeOrmModule.forRootAsync({ useFactory: () => readingOptions(url), dataSourceFactory: async () => source })],
-    controllers: [EventsController, DeliveriesController, MissedController],
-    providers: [Database],
+    controllers: [
+      EventsController,
+      DeliveriesController,
+      MissedController,
+      RejectedEventsController,
+      AllRejectedEventsController,
+      PublishAgainController,
+    ],
+    providers: [
+      Database,
+      {
+        provide: PublishAgain,
+        inject: [Database],
+        useFactory: (database: Database) =>
+          new PublishAgain({
+            database,
+            ingestion: new EventIngestion(config.POSTHORN_EVENT_INGESTION_URL),
+            inboundTopic: kit.kafka.topic('events.inbound'),
+            log: kit.log,
+          }),
+      },
+    ],
   };
 };
 
@@ -69,7 +93,7 @@ const startLoading = async (url: string, groupId: string, source: DataSource, ki
   lagMetric(metrics, () => [...(consumption?.lag ?? []), [kafka.topic('registry.state'), registryState.lag]]);
   health.addReadiness('consumer', () => (consumption?.assigned === true ? consumption.stalled : 'not yet a member of its group'));
 
-  const topics = ['events.accepted', 'deliveries.routed', 'deliveries.attempted'] as const;
+  const topics = ['events.accepted', 'deliveries.routed', 'deliveries.attempted', 'events.rejected'] as const;
   await kafka.ensureTopics(topics);
   // Closed last to first: the consumer waits for what is in flight, which takes the intake and the loader.
   onShutdown('loader', async () => {
@@ -91,4 +115,5 @@ const foldsOf = (kafka: Kafka) =>
     [kafka.topic('events.accepted'), rowsOfAccepted],
     [kafka.topic('deliveries.routed'), rowsOfRouted],
     [kafka.topic('deliveries.attempted'), rowsOfAttempted],
+    [kafka.topic('events.rejected'), rowsOfRejected],
   ]);

@@ -19,6 +19,7 @@ export const auditMetrics = (registry: Registry): ((written: Written, seconds: n
     rows.inc({ kind: 'event' }, written.events);
     rows.inc({ kind: 'delivery' }, written.deliveries);
     rows.inc({ kind: 'attempt' }, written.attempts);
+    rows.inc({ kind: 'rejected_event' }, written.rejectedEvents);
     duration.observe(seconds);
   };
 };

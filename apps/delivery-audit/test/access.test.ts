@@ -39,13 +39,13 @@ describe('who may read the history', () => {
   };
 
   const statuses = async (key: string, tenant = 'acme'): Promise<readonly number[]> => {
-    const paths = ['events', 'events/e', 'events/e/deliveries', 'deliveries', 'deliveries/d', 'deliveries/d/attempts'];
+    const paths = ['events', 'events/e', 'events/e/deliveries', 'deliveries', 'deliveries/d', 'deliveries/d/attempts', 'rejected-events', 'rejected-events/r'];
     const answers = await Promise.all(
       paths.map((path) => world.service.get(`/v1/tenants/${tenant}/${path}`, { authorization: `Bearer ${key}` })),
     );
     return answers.map(({ status }) => status);
   };
-  const OPEN = [200, 404, 404, 200, 404, 404];
+  const OPEN = [200, 404, 404, 200, 404, 404, 200, 404];
   const all = (status: number) => OPEN.map(() => status);
 
   it('is a key with the scope for it, of this tenant or of all', async () => {

@@ -7,7 +7,7 @@ import { migrations, SCHEMA } from '../src/migrations/migrations.js';
 export type TestDatabase = {
   readonly url: string;
   query<Row extends QueryResultRow>(sql: string, parameters?: unknown[]): Promise<Row[]>;
-  /** Everything in the three tables, in the order of their keys. */
+  /** Everything in the tables, in the order of their keys. */
   dump(): Promise<Readonly<Record<string, readonly unknown[]>>>;
   empty(): Promise<void>;
   /** Nobody gets in, and whoever is in is thrown out, but for the test itself; or everybody again. */
@@ -32,9 +32,10 @@ export const createDatabase = async (): Promise<TestDatabase> => {
       events: await query('select * from audit.events order by tenant, id, day'),
       deliveries: await query('select * from audit.deliveries order by id, day'),
       attempts: await query('select * from audit.attempts order by delivery_id, round, number, day'),
+      rejected_events: await query('select * from audit.rejected_events order by id, day'),
     }),
     empty: async () => {
-      await query('truncate audit.events, audit.deliveries, audit.attempts');
+      await query('truncate audit.events, audit.deliveries, audit.attempts, audit.rejected_events');
     },
     allowConnections: async (allow) => {
       await withClient(server.href, (client) => client.query(`alter database ${name} allow_connections ${allow}`));

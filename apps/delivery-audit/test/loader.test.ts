@@ -1,15 +1,16 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { foldRows } from '../src/loading/fold.js';
 import { Loader } from '../src/loading/loader.js';
-import { rowsOfAccepted, rowsOfAttempted, rowsOfRouted, type Rows } from '../src/loading/rows.js';
+import { rowsOfAccepted, rowsOfAttempted, rowsOfRejected, rowsOfRouted, type Rows } from '../src/loading/rows.js';
 import { createDatabase, type TestDatabase } from './database.js';
-import { accepted, attempted, envelopeOf, outcomeOf, routed, type TestRecord } from './records.js';
+import { accepted, attempted, envelopeOf, outcomeOf, rejected, rejectionOf, routed, type TestRecord } from './records.js';
 
 const DAY = '2026-11-20';
 const at = (time: string): string => `${DAY}T${time}Z`;
 
 const rowsOf = ({ topic, value }: TestRecord): Rows => {
   if (topic === 'events.accepted') return rowsOfAccepted(value);
+  if (topic === 'events.rejected') return rowsOfRejected(value);
   return topic === 'deliveries.routed' ? rowsOfRouted(value) : rowsOfAttempted(value);
 };
 
@@ -36,7 +37,7 @@ describe('loading', () => {
 
   it('writes an event, its delivery and its attempt', async () => {
     const written = await load(accepted(envelope), routed(envelope, ['sub_1']), attempted(outcomeOf(envelope, 'sub_1')));
-    expect(written).toEqual({ events: 1, deliveries: 1, attempts: 1 });
+    expect(written).toEqual({ events: 1, deliveries: 1, attempts: 1, rejectedEvents: 0 });
     expect(await delivery()).toEqual({ status: 'delivered', attempts: 1, round: 0, number: 1 });
   });
 
@@ -44,7 +45,7 @@ describe('loading', () => {
     const records = [accepted(envelope), routed(envelope, ['sub_1']), attempted(outcomeOf(envelope, 'sub_1'))];
     await load(...records);
     const before = await database.dump();
-    expect(await load(...records)).toEqual({ events: 0, deliveries: 0, attempts: 0 });
+    expect(await load(...records)).toEqual({ events: 0, deliveries: 0, attempts: 0, rejectedEvents: 0 });
     expect(await database.dump()).toEqual(before);
   });
 
@@ -131,6 +132,45 @@ describe('loading', () => {
     ]);
   });
 
+  it('writes a refused event as it came, however often it is read', async () => {
+    const bytes = Buffer.from([0x7b, 0xff, 0x00, 0x5c]);
+    const records = [
+      rejected(rejectionOf('rej_1', { value: 'a\0"\u{1F600}\\', record: { topic: 't', partition: 3, offset: '9007199254740993' } })),
+      rejected(rejectionOf('rej_2', { value_base64: bytes.toString('base64'), tenant: 'No Tenant', event_id: 'x\0y', truncated: true })),
+    ];
+    expect(await load(...records)).toMatchObject({ rejectedEvents: 2 });
+    expect(await load(...records, ...records)).toMatchObject({ rejectedEvents: 0 });
+    expect(await database.query('select id, tenant, event_id, code, path, record, value, truncated from audit.rejected_events order by id')).toEqual([
+      {
+        id: 'rej_1',
+        tenant: 'default',
+        event_id: null,
+        code: 'invalid',
+        path: 'type',
+        record: { topic: 't', partition: 3, offset: '9007199254740993' },
+        value: Buffer.from('a\0"\u{1F600}\\'),
+        truncated: false,
+      },
+      { id: 'rej_2', tenant: null, event_id: 'x\u{FFFD}y', code: 'invalid', path: 'type', record: null, value: bytes, truncated: true },
+    ]);
+  });
+
+  it('leaves what became of a refused event, when its record is judged or read again', async () => {
+    await load(rejected(rejectionOf('rej_1')));
+    await database.query(`update audit.rejected_events set published_as = 'e1', published_at = now()`);
+    await load(rejected(rejectionOf('rej_1')), rejected(rejectionOf('rej_1', { rejected_at: at('09:00:00.000') })));
+    expect(await database.query('select published_as, rejected_at from audit.rejected_events')).toEqual([
+      { published_as: 'e1', rejected_at: new Date(at('09:00:00.000')) },
+    ]);
+  });
+
+  it('loads a batch of the largest refused events', async () => {
+    const value_base64 = Buffer.alloc(1_500_000, 0x80).toString('base64');
+    const records = Array.from({ length: 4 }, (_, i) => rejected(rejectionOf(`rej_${i}`, { value_base64 })));
+    expect(await load(...records)).toMatchObject({ rejectedEvents: 4 });
+    expect(await database.query('select sum(octet_length(value))::integer as bytes from audit.rejected_events')).toEqual([{ bytes: 6_000_000 }]);
+  });
+
   it('goes on after its connection was cut', async () => {
     await load(accepted(envelope));
     await database.query(`select pg_terminate_backend(pid) from pg_stat_activity
@@ -180,11 +220,14 @@ const world = (random: Random): TestRecord[] =>
     // Accepted twice now and then, as an id that its producer sends again.
     const second = { ...envelope, acceptedtime: acceptedtime.replace(/\d{3}Z$/, '999Z') };
     const again = random(4) === 0 ? [accepted(second, '"again"'), routed(second, subscriptions)] : [];
+    const refused = Array.from({ length: random(3) }, (_rejection, n) =>
+      rejected(rejectionOf(`rej_${i}`, { rejected_at: acceptedtime.replace(/\d{3}Z$/, `00${n}Z`), value: `judgement ${n}` })),
+    );
     // Some wait yet.
     const attemptedOnes = subscriptions.filter(() => random(4) > 0);
     const outcomes = attemptedOnes.flatMap((subscription) => historyOf(random, envelope, subscription));
     const packs = outcomes.map((outcome) => attempted(...(random(2) === 0 ? [outcome] : [pick(random, outcomes), outcome])));
-    return [accepted(envelope), ...again, routed(envelope, subscriptions), ...packs];
+    return [accepted(envelope), ...again, ...refused, routed(envelope, subscriptions), ...packs];
   }).flat();
 
 const shuffled = <T>(random: Random, items: readonly T[]): T[] => {
@@ -199,6 +242,7 @@ describe('the tables', () => {
     await load(...records);
     const canonical = await database.dump();
     expect(canonical['attempts']?.length).toBeGreaterThan(10);
+    expect(canonical['rejected_events']?.length).toBeGreaterThan(10);
     for (let repetition = 0; repetition < 3; repetition++) {
       await database.empty();
       const rest = shuffled(random, [...records, ...records.filter(() => random(3) === 0)]);

@@ -1,4 +1,4 @@
-import { deliveryId, frame, type Envelope, type Outcome, type Routed, type TopicName } from '@posthorn/contracts';
+import { deliveryId, frame, type Envelope, type Outcome, type Rejection, type Routed, type TopicName } from '@posthorn/contracts';
 
 export type TestRecord = { readonly topic: TopicName; readonly value: Buffer };
 
@@ -63,3 +63,18 @@ export const attempted = (...outcomes: readonly Outcome[]): TestRecord => ({
   topic: 'deliveries.attempted',
   value: Buffer.from(JSON.stringify({ outcomes })),
 });
+
+/** Of default over REST at 10:00, for its type, but for what is said otherwise. */
+export const rejectionOf = (id: string, more: Partial<Rejection> = {}): Rejection => ({
+  rejection_id: id,
+  reason: { code: 'invalid', message: 'type is required', path: 'type' },
+  door: 'rest',
+  tenant: 'default',
+  rejected_at: '2026-11-20T10:00:00.000Z',
+  headers: { 'content-type': 'application/json' },
+  ...(more.value_base64 === undefined && { value: '{"data":1.10}' }),
+  truncated: false,
+  ...more,
+});
+
+export const rejected = (rejection: Rejection): TestRecord => ({ topic: 'events.rejected', value: Buffer.from(JSON.stringify(rejection)) });

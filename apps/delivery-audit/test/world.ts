@@ -25,7 +25,7 @@ export class World {
     const topicPrefix = `t${randomBytes(6).toString('hex')}`;
     const brokers = (process.env['POSTHORN_KAFKA_BROKERS'] ?? '127.0.0.1:9092').split(',');
     const kafka = new Kafka({ brokers, ssl: false, clientId: 'delivery-audit-test', topicPrefix }, silent, { partitions: 3 });
-    await kafka.ensureTopics(['events.accepted', 'deliveries.routed', 'deliveries.attempted']);
+    await kafka.ensureTopics(['events.accepted', 'deliveries.routed', 'deliveries.attempted', 'events.rejected']);
     return new World(await createDatabase(), topicPrefix, kafka, await kafka.producer());
   }
 
@@ -43,7 +43,7 @@ export class World {
     );
   }
 
-  async count(table: 'events' | 'deliveries' | 'attempts'): Promise<number> {
+  async count(table: 'events' | 'deliveries' | 'attempts' | 'rejected_events'): Promise<number> {
     const [row] = await this.database.query<{ rows: number }>(`select count(*)::integer as rows from audit.${table}`);
     return row?.rows ?? 0;
   }

@@ -1,7 +1,7 @@
 /** The services behind the gateway. */
 export type Upstream = 'subscription-registry' | 'event-ingestion' | 'delivery-audit';
 
-const AUDITED: ReadonlySet<string> = new Set(['deliveries', 'replays', 'stats']);
+const AUDITED: ReadonlySet<string> = new Set(['deliveries', 'rejected-events', 'replays', 'stats']);
 
 /**
  * Path segments as the services' routers see them: split at the slashes that were sent as such, then decoded, so that an encoded
@@ -24,6 +24,7 @@ export const upstreamOf = (method: string, path: string): Upstream | undefined =
   const segments = segmentsOf(path);
   if (segments === undefined) return undefined;
   const [, , collection, , kind = '', , detail] = segments;
+  if (collection === 'rejected-events') return 'delivery-audit';
   if (collection !== 'tenants') return 'subscription-registry';
   if (kind === 'events') return method === 'POST' ? 'event-ingestion' : 'delivery-audit';
   if (AUDITED.has(kind) || (kind === 'subscriptions' && detail === 'stats')) return 'delivery-audit';

@@ -136,6 +136,9 @@ export const rejectionCode = z.enum([
 ]);
 export type RejectionCode = z.infer<typeof rejectionCode>;
 
+/** Where events come in. */
+export const eventDoor = z.enum(['kafka', 'rest', 'grpc']);
+
 /** `events.rejected`: what was refused, why, and where it can be found again. */
 const rejected = z
   .object({
@@ -149,7 +152,7 @@ const rejected = z
       /** Each place where the data is not what its schema wants. */
       errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
     }),
-    door: z.enum(['kafka', 'rest', 'grpc']),
+    door: eventDoor,
     tenant: z.string().optional(),
     event_id: z.string().optional(),
     rejected_at: timestamp,

@@ -90,7 +90,7 @@ export const topics: readonly Topic[] = [
     retentionMs: 14 * DAY,
     record: 'rejected',
     writers: ['event-ingestion'],
-    readers: ['operators'],
+    readers: ['delivery-audit'],
   }),
   topic('events.accepted', {
     key: 'ordering key, else tenant and event id',

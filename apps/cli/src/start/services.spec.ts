@@ -38,9 +38,11 @@ describe("a service's environment", () => {
     expect(environmentOf('dispatcher', settings)).not.toHaveProperty('GRPC_PORT');
   });
 
-  it('names all others to the gateway, and the audit to the registry', () => {
+  it('names all others to the gateway, the audit to the registry, the ingestion to the audit', () => {
     expect(environmentOf('gateway', settings)).toHaveProperty('POSTHORN_DELIVERY_AUDIT_URL', 'http://127.0.0.1:5');
     expect(environmentOf('subscription-registry', settings)).toHaveProperty('POSTHORN_DELIVERY_AUDIT_URL', 'http://127.0.0.1:5');
+    expect(environmentOf('delivery-audit', settings)).toHaveProperty('POSTHORN_EVENT_INGESTION_URL', 'http://127.0.0.1:3');
+    expect(environmentOf('delivery-audit', settings)).not.toHaveProperty('POSTHORN_GATEWAY_URL');
     expect(environmentOf('subscription-registry', settings)).not.toHaveProperty('POSTHORN_DISPATCHER_URL');
     expect(environmentOf('dispatcher', settings)).not.toHaveProperty('POSTHORN_DELIVERY_AUDIT_URL');
   });

@@ -51,6 +51,8 @@ export const environmentOf = (service: ServiceName, { ports, grpcPorts, brokers,
   ...(service === 'gateway' ? urls(ports) : {}),
   // What a disabled subscription was not told, only the audit knows.
   ...(service === 'subscription-registry' && { [variableOf('delivery-audit', 'URL')]: urlOf(ports, 'delivery-audit') }),
+  // A refused event is published again by asking those who take events in.
+  ...(service === 'delivery-audit' && { [variableOf('event-ingestion', 'URL')]: urlOf(ports, 'event-ingestion') }),
   PORT: String(ports[service]),
   ...(grpcPorts[service] !== undefined && { GRPC_PORT: String(grpcPorts[service]) }),
   HOST: '127.0.0.1',

@@ -1,4 +1,4 @@
-import type { AttemptRow, DeliveryRow, EventRow } from './rows.js';
+import type { AttemptRow, DeliveryRow, EventRow, RejectedEventRow } from './rows.js';
 
 /** The columns of each table in the order in which they are copied. */
 export const columns = {
@@ -14,4 +14,7 @@ export const columns = {
     'day', 'delivery_id', 'round', 'number', 'tenant', 'subscription_id', 'trigger', 'status',
     'started_at', 'duration_ms', 'status_code', 'error_code', 'request', 'response', 'error',
   ] satisfies (keyof AttemptRow)[],
+  rejected_events: [
+    'day', 'id', 'tenant', 'rejected_at', 'door', 'code', 'message', 'path', 'errors', 'event_id', 'record', 'headers', 'value', 'truncated',
+  ] satisfies (keyof RejectedEventRow)[],
 } as const;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { foldRows } from './fold.js';
-import type { AttemptRow, DeliveryRow, EventRow, Rows } from './rows.js';
+import { noRows, type AttemptRow, type DeliveryRow, type EventRow, type RejectedEventRow, type Rows } from './rows.js';
 
 const delivery: DeliveryRow = {
   day: '2026-11-20',
@@ -21,7 +21,7 @@ const delivery: DeliveryRow = {
   finished_at: null,
 };
 const deliveries = (...rows: readonly Partial<DeliveryRow>[]): Rows[] =>
-  rows.map((row) => ({ events: [], deliveries: [{ ...delivery, ...row }], attempts: [] }));
+  rows.map((row) => ({ ...noRows, deliveries: [{ ...delivery, ...row }] }));
 
 const attempt: AttemptRow = {
   day: '2026-11-20',
@@ -74,7 +74,7 @@ describe('folding a batch', () => {
   it('has every attempt once, and the stronger of a repeated one', () => {
     const rows = [attempt, { ...attempt, status: 'delivered' as const }, { ...attempt, number: 2 }, attempt];
     for (const order of inBothOrders(rows)) {
-      const folded = foldRows(order.map((row) => ({ events: [], deliveries: [], attempts: [row] }))).attempts;
+      const folded = foldRows(order.map((row) => ({ ...noRows, attempts: [row] }))).attempts;
       expect(folded.map(({ number, status }) => `${number} ${status}`).toSorted()).toEqual(['1 delivered', '2 retrying']);
     }
   });
@@ -83,7 +83,17 @@ describe('folding a batch', () => {
     const event = { day: '2026-11-20', tenant: 'default', id: 'e1', accepted_at: '2026-11-20T10:00:00.000Z' } as EventRow;
     const second = { ...event, accepted_at: '2026-11-20T10:00:01.000Z' };
     for (const order of inBothOrders([event, second])) {
-      expect(foldRows(order.map((row) => ({ events: [row], deliveries: [], attempts: [] }))).events).toEqual([event]);
+      expect(foldRows(order.map((row) => ({ ...noRows, events: [row] }))).events).toEqual([event]);
+    }
+  });
+
+  it('has a refusal of one record once, as it was refused first, and those of two days apart', () => {
+    const first = { day: '2026-11-20', id: 'rej_1', rejected_at: '2026-11-20T10:00:00.000Z' } as RejectedEventRow;
+    const again = { ...first, rejected_at: '2026-11-20T10:00:01.000Z' };
+    const tomorrow = { ...first, day: '2026-11-21', rejected_at: '2026-11-21T00:00:00.000Z' };
+    for (const order of inBothOrders([first, again, tomorrow])) {
+      const { rejectedEvents } = foldRows(order.map((row) => ({ ...noRows, rejectedEvents: [row] })));
+      expect(rejectedEvents.toSorted((a, b) => (a.day < b.day ? -1 : 1))).toEqual([first, tomorrow]);
     }
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { IncomingRecord } from '@posthorn/kafka';
 import { Intake, type UnfoldableRecord } from './intake.js';
-import type { Rows } from './rows.js';
+import { noRows, type Rows } from './rows.js';
 
 const ignore = (): void => undefined;
 const silent = { debug: ignore, info: ignore, warn: ignore, error: ignore, fatal: ignore };
@@ -9,7 +9,7 @@ const silent = { debug: ignore, info: ignore, warn: ignore, error: ignore, fatal
 /** A record whose value is the id of its one delivery. */
 const rowsOf = (value: Buffer): Rows => {
   if (value.toString() === 'unreadable') throw new SyntaxError('not JSON');
-  return { events: [], deliveries: [{ day: '2026-11-21', id: value.toString(), created_at: '' }] as never, attempts: [] };
+  return { ...noRows, deliveries: [{ day: '2026-11-21', id: value.toString(), created_at: '' }] as never };
 };
 
 /** Lets everything run that needs no further input; batches are due at once. */
@@ -27,7 +27,7 @@ class Scene {
       new Promise((resolve, reject) => {
         this.loads.push({
           ids: deliveries.map(({ id }) => id),
-          commit: () => resolve({ events: 0, deliveries: deliveries.length, attempts: 0 }),
+          commit: () => resolve({ events: 0, deliveries: deliveries.length, attempts: 0, rejectedEvents: 0 }),
           fail: reject,
         });
       }),

@@ -4,7 +4,7 @@ import type { IncomingRecord, Logger } from '@posthorn/kafka';
 import { Batch, type BatchLimits } from './batch.js';
 import { foldRows } from './fold.js';
 import type { Written } from './loader.js';
-import type { Rows } from './rows.js';
+import { countOf, type Rows } from './rows.js';
 
 /** The audit cannot go on past this record: it is not what it should be, or PostgreSQL refuses its rows. */
 export class UnfoldableRecord extends Error {
@@ -76,8 +76,7 @@ export class Intake {
     if (this.#stop.signal.aborted) return;
     try {
       const content = this.#fold(record);
-      const rows = content.events.length + content.deliveries.length + content.attempts.length;
-      this.#batch.add({ record, content, rows, bytes: record.value?.length ?? 0 }, performance.now());
+      this.#batch.add({ record, content, rows: countOf(content), bytes: record.value?.length ?? 0 }, performance.now());
     } catch (error) {
       this.#giveUp(new UnfoldableRecord(record, error));
       return;

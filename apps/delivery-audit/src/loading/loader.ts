@@ -2,12 +2,14 @@ import { copyRows } from '@posthorn/event-store';
 import { Client } from 'pg';
 import { columns } from './columns.js';
 import { daysOf } from './fold.js';
-import { createStaging, mergeDeliveriesAndAttempts, mergeEvents, strengthenAttempts } from './merge.js';
+import { createStaging, mergeDeliveriesAndAttempts, mergeEvents, mergeRejectedEvents, strengthenAttempts } from './merge.js';
 import { createPartitions } from './partitions.js';
-import type { Rows } from './rows.js';
+import { countOf, type Rows } from './rows.js';
 
 /** Rows inserted or changed; what was there already is not counted. */
-export type Written = { readonly events: number; readonly deliveries: number; readonly attempts: number };
+export type Written = { readonly [Table in keyof Rows]: number };
+
+const NOTHING: Written = { events: 0, deliveries: 0, attempts: 0, rejectedEvents: 0 };
 
 const CONNECT_TIMEOUT_MS = 10_000;
 /** A statement that takes longer hangs: the connection is given up, and the batch tried again on a new one. */
@@ -29,7 +31,7 @@ export class Loader {
    * is, or, if the connection was lost during the commit, perhaps all: loading them again is harmless.
    */
   async load(rows: Rows): Promise<Written> {
-    if (rows.events.length + rows.deliveries.length === 0) return { events: 0, deliveries: 0, attempts: 0 };
+    if (countOf(rows) === 0) return NOTHING;
     const client = (this.#client ??= await this.#connect());
     try {
       for (const day of daysOf(rows)) {
@@ -72,10 +74,10 @@ export class Loader {
   async #write(client: Client, rows: Rows): Promise<Written> {
     await client.query('begin');
     const events = rows.events.length > 0 ? await this.#writeEvents(client, rows) : 0;
-    const { deliveries, attempts } =
-      rows.deliveries.length > 0 ? await this.#writeDeliveries(client, rows) : { deliveries: 0, attempts: 0 };
+    const { deliveries, attempts } = rows.deliveries.length > 0 ? await this.#writeDeliveries(client, rows) : NOTHING;
+    const rejectedEvents = rows.rejectedEvents.length > 0 ? await this.#writeRejectedEvents(client, rows) : 0;
     await client.query('commit');
-    return { events, deliveries, attempts };
+    return { events, deliveries, attempts, rejectedEvents };
   }
 
   async #writeEvents(client: Client, { events }: Rows): Promise<number> {
@@ -84,12 +86,17 @@ export class Loader {
   }
 
   /** No attempt comes without its delivery. */
-  async #writeDeliveries(client: Client, { deliveries, attempts }: Rows): Promise<Omit<Written, 'events'>> {
+  async #writeDeliveries(client: Client, { deliveries, attempts }: Rows): Promise<Pick<Written, 'deliveries' | 'attempts'>> {
     await copyRows(client, 'staged_deliveries', columns.deliveries, deliveries);
     await copyRows(client, 'staged_attempts', columns.attempts, attempts);
-    const { rows } = await client.query<Omit<Written, 'events'>>(mergeDeliveriesAndAttempts);
+    const { rows } = await client.query<Pick<Written, 'deliveries' | 'attempts'>>(mergeDeliveriesAndAttempts);
     const written = rows[0] ?? { deliveries: 0, attempts: 0 };
     if (written.attempts < attempts.length) await client.query(strengthenAttempts);
     return written;
+  }
+
+  async #writeRejectedEvents(client: Client, { rejectedEvents }: Rows): Promise<number> {
+    await copyRows(client, 'staged_rejected_events', columns.rejected_events, rejectedEvents);
+    return (await client.query(mergeRejectedEvents)).rowCount ?? 0;
   }
 }

@@ -13,7 +13,8 @@ export const createStaging = `
   create temporary table staged_events (like audit.events) on commit delete rows;
   create temporary table staged_deliveries (like audit.deliveries) on commit delete rows;
   alter table staged_deliveries drop column attempts;
-  create temporary table staged_attempts (like audit.attempts) on commit delete rows`;
+  create temporary table staged_attempts (like audit.attempts) on commit delete rows;
+  create temporary table staged_rejected_events (like audit.rejected_events) on commit delete rows`;
 
 const eventValues = columns.events.filter((name) => !['day', 'tenant', 'id'].includes(name));
 
@@ -65,3 +66,12 @@ export const strengthenAttempts = `
   select ${list(columns.attempts)} from staged_attempts order by delivery_id, round, number, day
   on conflict (delivery_id, round, number, day) do update set ${attemptValues.map((name) => `${name} = excluded.${name}`).join(', ')}
   where (excluded.status, excluded.started_at) > (known.status, known.started_at)`;
+
+const rejectedEventValues = columns.rejected_events.filter((name) => !['day', 'id'].includes(name));
+
+/** What is known of a refusal stays, but for an earlier judgement of the same record; what became of it is not the records' to say. */
+export const mergeRejectedEvents = `
+  insert into audit.rejected_events as known (${list(columns.rejected_events)})
+  select ${list(columns.rejected_events)} from staged_rejected_events order by id, day
+  on conflict (id, day) do update set ${rejectedEventValues.map((name) => `${name} = excluded.${name}`).join(', ')}
+  where excluded.rejected_at < known.rejected_at`;

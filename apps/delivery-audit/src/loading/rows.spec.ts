@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { deliveryId, frame, type Outcome } from '@posthorn/contracts';
-import { rowsOfAccepted, rowsOfAttempted, rowsOfRouted } from './rows.js';
+import { deliveryId, frame, type Outcome, type Rejection } from '@posthorn/contracts';
+import { rowsOfAccepted, rowsOfAttempted, rowsOfRejected, rowsOfRouted } from './rows.js';
 
 const envelope = {
   specversion: '1.0',
@@ -101,5 +101,53 @@ describe('an outcome', () => {
     const { deliveries, attempts } = rowsOfAttempted(attempted({ ...rest, status: 'cancelled', reason: 'the subscription is gone' }));
     expect(attempts).toEqual([]);
     expect(deliveries[0]).toMatchObject({ status: 'cancelled', last_error: 'the subscription is gone', finished_at: outcome.at });
+  });
+});
+
+describe('a rejection', () => {
+  const rejection: Rejection = {
+    rejection_id: 'rej_1',
+    reason: { code: 'invalid', message: 'type is required', path: 'type', errors: [{ path: 'data.a[0]', message: 'must be a number' }] },
+    door: 'kafka',
+    tenant: 'acme',
+    event_id: 'e1',
+    rejected_at: '2026-11-21T01:00:00+02:00',
+    record: { topic: 't', partition: 1, offset: '7' },
+    headers: { 'content-type': 'application/json' },
+    value: '{"é":1.10}',
+    truncated: false,
+  };
+  const rowOf = (more: object) => rowsOfRejected(Buffer.from(JSON.stringify({ ...rejection, ...more }))).rejectedEvents[0];
+
+  it('is a row of the day on which it was refused, with the bytes that were', () => {
+    expect(rowOf({})).toEqual({
+      day: '2026-11-20',
+      id: 'rej_1',
+      tenant: 'acme',
+      rejected_at: '2026-11-20T23:00:00.000Z',
+      door: 'kafka',
+      code: 'invalid',
+      message: 'type is required',
+      path: 'type',
+      errors: '[{"path":"data.a[0]","message":"must be a number"}]',
+      event_id: 'e1',
+      record: '{"topic":"t","partition":1,"offset":"7"}',
+      headers: '{"content-type":"application/json"}',
+      value: Buffer.from('{"é":1.10}'),
+      truncated: 'false',
+    });
+    expect(rowOf({ value: undefined, value_base64: '/w==' })?.value).toEqual(Buffer.from([0xff]));
+  });
+
+  it.each(['A B', 'acme/x', '-', 'x'.repeat(64)])('is of no tenant when it says %j, which is the name of none', (tenant) => {
+    expect(rowOf({ tenant })?.tenant).toBeNull();
+  });
+
+  it.each([
+    ['has no bytes', { value: undefined }, 'neither value nor value_base64'],
+    ['has a time that is none', { rejected_at: 'yesterday' }, 'Invalid time value'],
+    ['has no reason', { reason: undefined }, 'undefined'],
+  ])('is no record of ours when it %s', (_, more, message) => {
+    expect(() => rowOf(more)).toThrow(message);
   });
 });

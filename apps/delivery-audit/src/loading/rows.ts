@@ -1,4 +1,14 @@
-import { deliveryId, type Attempted, type DeliveryStatus, type Envelope, type Outcome, type Routed, unframe } from '@posthorn/contracts';
+import {
+  deliveryId,
+  TENANT_ID,
+  type Attempted,
+  type DeliveryStatus,
+  type Envelope,
+  type Outcome,
+  type Rejection,
+  type Routed,
+  unframe,
+} from '@posthorn/contracts';
 
 /** A row's values are what COPY takes: times are RFC 3339 in UTC, `headers`, `request` and the like JSON text. */
 export type EventRow = {
@@ -56,11 +66,32 @@ export type AttemptRow = {
   readonly error: string | null;
 };
 
+export type RejectedEventRow = {
+  readonly day: string;
+  readonly id: string;
+  readonly tenant: string | null;
+  readonly rejected_at: string;
+  readonly door: Rejection['door'];
+  readonly code: string;
+  readonly message: string;
+  readonly path: string | null;
+  readonly errors: string | null;
+  readonly event_id: string | null;
+  readonly record: string | null;
+  readonly headers: string;
+  readonly value: Buffer;
+  readonly truncated: 'true' | 'false';
+};
+
 export type Rows = {
   readonly events: readonly EventRow[];
   readonly deliveries: readonly DeliveryRow[];
   readonly attempts: readonly AttemptRow[];
+  readonly rejectedEvents: readonly RejectedEventRow[];
 };
+
+export const countOf = ({ events, deliveries, attempts, rejectedEvents }: Rows): number =>
+  events.length + deliveries.length + attempts.length + rejectedEvents.length;
 
 const UTC_MILLISECONDS = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
@@ -69,22 +100,22 @@ const utc = (time: string): string => (UTC_MILLISECONDS.test(time) ? time : new 
 
 const utcOrNull = (time: string | undefined): string | null => (time === undefined ? null : utc(time));
 
-/** The partition: the UTC day of an event's acceptance. */
+/** The partition: the UTC day of an event's acceptance, or of its refusal. */
 export const dayOf = (utcTime: string): string => utcTime.slice(0, 'yyyy-mm-dd'.length);
 
 const jsonOrNull = (value: unknown): string | null => (value === undefined ? null : JSON.stringify(value));
 
-const NOTHING: Rows = { events: [], deliveries: [], attempts: [] };
+export const noRows: Rows = { events: [], deliveries: [], attempts: [], rejectedEvents: [] };
 
 /**
  * `events.accepted` → the event's row.
- * @throws {SyntaxError | TypeError | RangeError} when it is no such record; so do the two below
+ * @throws {SyntaxError | TypeError | RangeError} when it is no such record; so do those below
  */
 export const rowsOfAccepted = (value: Buffer): Rows => {
   const { head, data } = unframe<Envelope>(value);
   const acceptedAt = utc(head.acceptedtime);
   return {
-    ...NOTHING,
+    ...noRows,
     events: [
       {
         day: dayOf(acceptedAt),
@@ -111,7 +142,7 @@ export const rowsOfRouted = (value: Buffer): Rows => {
   const routed = JSON.parse(value.toString()) as Routed;
   const acceptedAt = utc(routed.accepted_at);
   return {
-    ...NOTHING,
+    ...noRows,
     deliveries: routed.subscriptions.map((subscription) => ({
       day: dayOf(acceptedAt),
       id: deliveryId(routed.tenant, routed.event_id, subscription),
@@ -179,8 +210,43 @@ const attemptOf = ({ attempt, ...outcome }: Outcome): AttemptRow | undefined =>
 export const rowsOfAttempted = (value: Buffer): Rows => {
   const { outcomes } = JSON.parse(value.toString()) as Attempted;
   return {
-    ...NOTHING,
+    ...noRows,
     deliveries: outcomes.map(deliveryAfter),
     attempts: outcomes.map(attemptOf).filter((row) => row !== undefined),
+  };
+};
+
+/** The bytes that were refused, as they came. */
+const refusedBytes = ({ value, value_base64 }: Rejection): Buffer => {
+  if (value !== undefined) return Buffer.from(value);
+  if (value_base64 !== undefined) return Buffer.from(value_base64, 'base64');
+  throw new TypeError('neither value nor value_base64');
+};
+
+/** `events.rejected` → a row. What calls itself by no tenant's name has none: nobody but who sees all tenants sees it. */
+export const rowsOfRejected = (record: Buffer): Rows => {
+  const rejection = JSON.parse(record.toString()) as Rejection;
+  const { reason, tenant } = rejection;
+  const rejectedAt = utc(rejection.rejected_at);
+  return {
+    ...noRows,
+    rejectedEvents: [
+      {
+        day: dayOf(rejectedAt),
+        id: rejection.rejection_id,
+        tenant: tenant !== undefined && TENANT_ID.test(tenant) ? tenant : null,
+        rejected_at: rejectedAt,
+        door: rejection.door,
+        code: reason.code,
+        message: reason.message,
+        path: reason.path ?? null,
+        errors: jsonOrNull(reason.errors),
+        event_id: rejection.event_id ?? null,
+        record: jsonOrNull(rejection.record),
+        headers: JSON.stringify(rejection.headers),
+        value: refusedBytes(rejection),
+        truncated: rejection.truncated ? 'true' : 'false',
+      },
+    ],
   };
 };

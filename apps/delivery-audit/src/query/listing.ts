@@ -9,7 +9,7 @@ export const time = z.iso
   .transform((text) => new Date(text).toISOString())
   .refine((utc) => utc >= '0001' && utc < '9999', 'a time between the years 1 and 9998');
 
-const text = z.string().min(1).max(1024);
+export const text = z.string().min(1).max(1024);
 
 /** Parameters of every list, newest first. `from` is in the list, `to` is not. */
 export const listParameters = {

@@ -21,6 +21,11 @@ export class Conditions {
   get text(): string {
     return this.#texts.join(' and ');
   }
+
+  /** The clause; empty when there are no conditions. */
+  get where(): string {
+    return this.#texts.length === 0 ? '' : `where ${this.text}`;
+  }
 }
 
 /** A row without its nulls: what has no value is absent from an answer. */
