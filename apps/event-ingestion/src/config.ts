@@ -1,14 +1,26 @@
-import { eventLimits } from '@posthorn/contracts';
+import { eventLimits, topicOnBroker, topics } from '@posthorn/contracts';
 import { commonConfig, integer } from '@posthorn/service-kit';
 import { z } from 'zod';
+import { inboundBindings } from './bindings/bindings.js';
 
-/** A record holds 2 MiB; base64, and numbers in the context written out, may nearly triple an event. */
-const MOST_EVENT_BYTES = 768 * 1024;
+/** A record holds 2 MiB: as base64 such an event has 1.2 MiB, and there must be room for the ids of thousands of subscriptions. */
+const MOST_EVENT_BYTES = 900 * 1024;
 
-export const ingestionConfig = z.object({
+const settings = z.object({
   ...commonConfig,
   POSTHORN_MAX_EVENT_BYTES: integer(1024, MOST_EVENT_BYTES)
     .default(eventLimits.bytes)
     .describe('Largest event that is accepted, envelope and data together, in bytes'),
+  POSTHORN_INBOUND_BINDINGS: inboundBindings.describe(
+    'Topics of others that events are read from, and how an event is made of their records: JSON, told in [api.md](api.md#topics-of-others)',
+  ),
+});
+
+/** What we write ourselves would come in again, for ever. */
+export const ingestionConfig = settings.superRefine(({ POSTHORN_INBOUND_BINDINGS: bindings, POSTHORN_TOPIC_PREFIX: prefix }, context) => {
+  const own = new Set(topics.map(({ name }) => topicOnBroker(prefix, name)));
+  for (const [index, { topic }] of bindings.entries()) {
+    if (own.has(topic)) context.addIssue({ code: 'custom', path: ['POSTHORN_INBOUND_BINDINGS', index, 'topic'], message: 'is a topic of Posthorn' });
+  }
 });
 export type IngestionConfig = z.infer<typeof ingestionConfig>;
