@@ -1,5 +1,6 @@
 import type { Scope } from '@posthorn/contracts';
 import type { Caller } from '../access/caller.js';
+import { Problem } from '../problem.js';
 
 /** Which message it is for is known again where a method is picked out, in `RequestOf` and `ResponseOf`. */
 type Codec = {
@@ -11,7 +12,10 @@ type MethodDescription = {
   /** As in the proto file. */
   readonly name: string;
   readonly requestType: Codec;
+  /** Both or neither: whoever needs one of them alone, extends this. */
+  readonly requestStream: boolean;
   readonly responseType: Codec;
+  readonly responseStream: boolean;
 };
 
 /** A service as it is generated from its proto file. */
@@ -54,41 +58,98 @@ export type Call<Request, Response> = {
   readonly answer: (request: Request, context: CallContext) => Response | Promise<Response>;
 };
 
+/** A call that goes on in both directions at once. */
+export type Conversation<Request, Response> = {
+  /**
+   * What the client says, one after another: what is not taken is not read from the network, but for 16 messages. Ends when the client has
+   * said all or has gone, and when the process wants to. Throws a problem when a message cannot be read, and when the key is no longer valid.
+   */
+  readonly requests: AsyncIterable<Request>;
+  /** Resolves when the network has taken it, or the client has gone. */
+  readonly say: (response: Response) => Promise<void>;
+};
+
+/** How a method with streams in both directions is served. Its caller's right to a tenant is for `converse` to look at. */
+export type StreamCall<Request, Response> = Pick<Call<never, never>, 'scope'> & {
+  /** Of each message. */
+  readonly maxBytes?: number;
+  /** The call ends when this has. @throws {Problem} and whatever else `problemOf` makes one of */
+  readonly converse: (conversation: Conversation<Request, Response>, context: CallContext) => Promise<void>;
+};
+
 /** Every method of a service: one that is forgotten does not compile. */
 export type Calls<S extends ServiceDescription> = {
-  readonly [M in keyof S['methods']]: Call<RequestOf<S['methods'][M]>, ResponseOf<S['methods'][M]>>;
+  readonly [M in keyof S['methods']]: S['methods'][M]['requestStream'] extends true
+    ? StreamCall<RequestOf<S['methods'][M]>, ResponseOf<S['methods'][M]>>
+    : Call<RequestOf<S['methods'][M]>, ResponseOf<S['methods'][M]>>;
 };
+
+type Served = { readonly name: string; readonly path: string };
 
 /** A method, its request and its answer as bytes. */
-export type ServedMethod = Omit<Call<never, never>, 'tenant' | 'answer'> & {
-  readonly name: string;
-  readonly path: string;
-  /** @throws when the bytes are no such message; the rest is done when `answer` is called */
-  readonly read: (request: Uint8Array) => {
-    readonly tenant: string | undefined;
-    readonly answer: (context: CallContext) => Promise<Uint8Array>;
+export type ServedCall = Omit<Call<never, never>, 'tenant' | 'answer'> &
+  Served & {
+    readonly kind: 'call';
+    /** @throws {Problem} `malformed` when the bytes are no such message; the rest is done when `answer` is called */
+    readonly read: (request: Uint8Array) => {
+      readonly tenant: string | undefined;
+      readonly answer: (context: CallContext) => Promise<Uint8Array>;
+    };
   };
-};
+
+export type ServedStream = Omit<StreamCall<never, never>, 'converse'> &
+  Served & {
+    readonly kind: 'stream';
+    readonly converse: (conversation: Conversation<Uint8Array, Uint8Array>, context: CallContext) => Promise<void>;
+  };
+
+export type ServedMethod = ServedCall | ServedStream;
 
 export type ServedService = { readonly name: string; readonly methods: readonly ServedMethod[] };
+
+/** @throws {Problem} `malformed` */
+const decoded = ({ decode }: Codec, bytes: Uint8Array): never => {
+  try {
+    return decode(bytes) as never; // of the method whose codec it is
+  } catch (cause) {
+    throw new Problem('malformed', 'The request is not the message that this method takes, or is nested too deeply.', { cause });
+  }
+};
+
+const decodedAll = async function* (codec: Codec, messages: AsyncIterable<Uint8Array>): AsyncGenerator<never> {
+  for await (const bytes of messages) yield decoded(codec, bytes);
+};
+
+const servedCall = (served: Served, { requestType, responseType }: MethodDescription, { tenant, answer, ...rest }: Call<never, never>): ServedCall => ({
+  ...rest,
+  ...served,
+  kind: 'call',
+  read: (bytes) => {
+    const request = decoded(requestType, bytes);
+    return {
+      tenant: tenant?.(request),
+      answer: async (context) => responseType.encode(await answer(request, context)).finish(),
+    };
+  },
+});
+
+const servedStream = (served: Served, { requestType, responseType }: MethodDescription, { converse, ...rest }: StreamCall<never, never>): ServedStream => ({
+  ...rest,
+  ...served,
+  kind: 'stream',
+  converse: ({ requests, say }, context) =>
+    converse({ requests: decodedAll(requestType, requests), say: (response) => say(responseType.encode(response).finish()) }, context),
+});
 
 /** Puts a service together from its description and what serves it. */
 export const serve = <S extends ServiceDescription>({ fullName, methods }: S, calls: Calls<S>): ServedService => ({
   name: fullName,
-  methods: Object.entries(methods).map(([member, { name, requestType, responseType }]) => {
-    // Object.entries forgets which method goes with which call.
-    const { tenant, answer, ...rest } = calls[member as keyof S['methods']] as unknown as Call<never, never>;
-    return {
-      ...rest,
-      name,
-      path: `/${fullName}/${name}`,
-      read: (bytes) => {
-        const request = requestType.decode(bytes) as never; // of this very method
-        return {
-          tenant: tenant?.(request),
-          answer: async (context) => responseType.encode(await answer(request, context)).finish(),
-        };
-      },
-    };
+  methods: Object.entries(methods).map(([member, method]) => {
+    const served = { name: method.name, path: `/${fullName}/${method.name}` };
+    // Object.entries forgets which method goes with which call; the kind of the one is that of the other.
+    const call = calls[member as keyof S['methods']] as unknown;
+    return method.requestStream
+      ? servedStream(served, method, call as StreamCall<never, never>)
+      : servedCall(served, method, call as Call<never, never>);
   }),
 });

@@ -1,10 +1,9 @@
 import { isIPv6 } from 'node:net';
 import {
-  Metadata,
   Server,
   ServerCredentials,
-  status,
   type sendUnaryData,
+  type ServerDuplexStream,
   type ServerUnaryCall,
   type ServiceDefinition,
   type UntypedServiceImplementation,
@@ -16,17 +15,19 @@ import { descriptorSet } from '@posthorn/contracts/grpc';
 import { protoPath as healthProto } from 'grpc-health-check';
 import type { Registry } from 'prom-client';
 import type { Authorize } from '../access/authorize.js';
+import type { Caller } from '../access/caller.js';
 import type { Health } from '../health.js';
 import type { Log } from '../log.js';
 import { grpcDuration, type ObserveCall } from '../metrics.js';
-import { Problem, problemOf } from '../problem.js';
-import { requestIdFrom } from '../request-id.js';
-import type { CallContext, ServedMethod, ServedService } from './calls.js';
+import { Problem } from '../problem.js';
+import { CallCourse } from './call-course.js';
+import type { ServedCall, ServedMethod, ServedService, ServedStream } from './calls.js';
+import { incoming, outgoing } from './duplex.js';
 import { HealthService } from './health-service.js';
-import { refusalOf } from './status.js';
 
 type Bytes = Buffer | Uint8Array;
 type UnaryCall = ServerUnaryCall<Bytes, Bytes>;
+type StreamedCall = ServerDuplexStream<Bytes | TooLarge, Bytes>;
 
 export type GrpcDoorOptions = {
   readonly services: readonly ServedService[];
@@ -40,6 +41,8 @@ export type GrpcDoorOptions = {
 const MAX_BYTES = 1024 * 1024;
 /** What is not done by then is cut off: the process has less time in all. */
 const CLOSE_MS = 10_000;
+/** For how long a caller's right to a stream is believed. */
+const ALLOWED_MS = 1_000;
 
 const OPTIONS = {
   'grpc.max_concurrent_streams': 256,
@@ -48,15 +51,15 @@ const OPTIONS = {
   'grpc.keepalive_timeout_ms': 20_000,
 };
 
-const REQUEST_ID_KEY = 'x-request-id';
-
 /** Serves gRPC beside the HTTP port: our services, their reflection, and the standard health service. */
 export class GrpcDoor {
   readonly #options: GrpcDoorOptions;
   readonly #observe: ObserveCall;
   readonly #server: Server;
   readonly #health: HealthService;
-  #closing: Promise<void> | undefined;
+  /** Aborted when no more is to be read. */
+  readonly #closing = new AbortController();
+  #closed: Promise<void> | undefined;
 
   constructor(options: GrpcDoorOptions) {
     const { services, health, metrics } = options;
@@ -91,11 +94,12 @@ export class GrpcDoor {
 
   /** Takes no more calls, and resolves when those under way are answered or have run out of time. Once, however often it is asked. */
   close(): Promise<void> {
-    return (this.#closing ??= this.#end());
+    return (this.#closed ??= this.#end());
   }
 
   async #end(): Promise<void> {
     this.#health.close();
+    this.#closing.abort();
     const timer = setTimeout(() => this.#server.forceShutdown(), CLOSE_MS);
     try {
       await new Promise<void>((resolve, reject) => this.#server.tryShutdown((error) => (error ? reject(error) : resolve())));
@@ -113,67 +117,80 @@ export class GrpcDoor {
 
   #implementationOf({ methods }: ServedService): UntypedServiceImplementation {
     return Object.fromEntries(
-      methods.map((method) => [method.name, (call: UnaryCall, callback: sendUnaryData<Bytes>) => void this.#serve(method, call, callback)]),
+      methods.map((method) => [
+        method.name,
+        method.kind === 'call'
+          ? (call: UnaryCall, callback: sendUnaryData<Bytes>) => void this.#answer(method, call, callback)
+          : (call: StreamedCall) => void this.#converse(method, call),
+      ]),
     );
   }
 
-  /** One call from its metadata to its status. Never rejects. */
-  async #serve(method: ServedMethod, call: UnaryCall, callback: sendUnaryData<Bytes>): Promise<void> {
-    const startedMs = performance.now();
-    const id = requestIdFrom(textOf(call.metadata, REQUEST_ID_KEY));
-    const head = new Metadata();
-    head.set(REQUEST_ID_KEY, id);
-    call.sendMetadata(head);
-    const trailers = new Metadata();
-    let actor: string | undefined;
-    const ended = (code: status): void => {
-      // Whoever has given up sees this and not what we say.
-      const seen = !call.cancelled ? code : isPast(deadlineOf(call)) ? status.DEADLINE_EXCEEDED : status.CANCELLED;
-      const seconds = (performance.now() - startedMs) / 1_000;
-      this.#observe(method.path.slice(1), status[seen], seconds);
-      const fields = { request_id: id, method: method.path, code: status[seen], duration_ms: Math.round(seconds * 1e6) / 1e3, actor };
-      this.#options.log.debug(fields, 'call');
-    };
+  /** Never rejects. */
+  async #answer(method: ServedCall, call: UnaryCall, callback: sendUnaryData<Bytes>): Promise<void> {
+    const course = this.#courseOf(method, call);
     try {
       const { tenant, answer } = read(method, call.request);
       const { scope, allTenants } = method;
-      const caller = await this.#options.authorize({ authorization: textOf(call.metadata, 'authorization') }, { scope, allTenants, tenant });
-      actor = caller.actor;
-      const context: CallContext = {
-        caller,
-        id,
-        path: method.path,
-        metadata: (name) => textOf(call.metadata, name),
-        deadlineMs: deadlineOf(call),
-        signal: signalOf(call),
-        tell: (name, value) => trailers.set(name, value),
-      };
-      const answered = await answer(context);
-      ended(status.OK);
-      callback(null, answered, trailers);
+      const caller = await this.#options.authorize({ authorization: course.authorization }, { scope, allTenants, tenant });
+      const answered = await answer(course.contextFor(caller));
+      course.answered();
+      callback(null, answered, course.trailers);
     } catch (error) {
-      const problem = problemOf(error);
-      if (problem.code === 'internal' && !call.cancelled) {
-        this.#options.log.error({ err: error, request_id: id, method: method.path }, 'call failed unexpectedly');
-      }
-      const refusal = refusalOf(problem);
-      ended(refusal.code);
-      callback(refusal);
+      callback(course.failed(error));
     }
   }
+
+  /** Never rejects. */
+  async #converse(method: ServedStream, call: StreamedCall): Promise<void> {
+    const course = this.#courseOf(method, call);
+    const authorize = (): Promise<Caller> => this.#options.authorize({ authorization: course.authorization }, { scope: method.scope });
+    try {
+      const context = course.contextFor(await authorize());
+      const requests = stillAllowed(incoming<Bytes | TooLarge>(call, this.#closing.signal), authorize);
+      await method.converse({ requests, say: outgoing(call, course.gone) }, context);
+      // What was said after the last that was read is not answered: the client has to know.
+      if (this.#closing.signal.aborted && !call.readableEnded) throw new Problem('unavailable', 'The service is shutting down.');
+      course.answered();
+      call.end(course.trailers);
+    } catch (error) {
+      call.emit('error', course.failed(error));
+    }
+  }
+
+  #courseOf({ path }: ServedMethod, call: UnaryCall | StreamedCall): CallCourse {
+    return new CallCourse(path, call, { log: this.#options.log, observe: this.#observe });
+  }
 }
+
+/**
+ * A stream may go on for days: its caller's right to it is asked for again while it is made use of, so that a key which was revoked ends
+ * there as soon as elsewhere.
+ */
+const stillAllowed = async function* (messages: AsyncIterable<Bytes | TooLarge>, authorize: () => Promise<unknown>): AsyncGenerator<Bytes> {
+  let askedMs = performance.now();
+  for await (const message of messages) {
+    if (performance.now() - askedMs > ALLOWED_MS) {
+      await authorize();
+      askedMs = performance.now();
+    }
+    if ('excess' in message) throw message.excess;
+    yield message;
+  }
+};
 
 /** What grpc-js needs to know of a service whose messages it hands on as bytes: they are read, and refused, where a problem can be told. */
 const definitionOf = ({ methods }: ServedService): ServiceDefinition =>
   Object.fromEntries(
-    methods.map(({ name, path }) => [
+    methods.map(({ name, path, kind, maxBytes }) => [
       name,
       {
         path,
-        requestStream: false,
-        responseStream: false,
+        requestStream: kind === 'stream',
+        responseStream: kind === 'stream',
         requestSerialize: asBuffer,
-        requestDeserialize: asBuffer,
+        // Messages of a stream are read ahead: what is too large must not be kept until its turn.
+        requestDeserialize: kind === 'stream' ? within(maxBytes) : asBuffer,
         responseSerialize: asBuffer,
         responseDeserialize: asBuffer,
         originalName: name,
@@ -189,29 +206,18 @@ const reflectionOf = (names: readonly string[]): ReflectionService => {
 
 const asBuffer = (bytes: Bytes): Buffer => (Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
 
+type TooLarge = { readonly excess: Problem };
+
+const tooLarge = (bytes: number, maxBytes: number): Problem => new Problem('too_large', `The request has ${bytes} bytes, more than ${maxBytes}.`);
+
+const within =
+  (maxBytes = MAX_BYTES) =>
+  (bytes: Bytes): Buffer | TooLarge =>
+    bytes.length > maxBytes ? { excess: tooLarge(bytes.length, maxBytes) } : asBuffer(bytes);
+
 /** @throws {Problem} `too_large`, `malformed` */
-const read = (method: ServedMethod, bytes: Bytes): ReturnType<ServedMethod['read']> => {
+const read = (method: ServedCall, bytes: Bytes): ReturnType<ServedCall['read']> => {
   const { maxBytes = MAX_BYTES } = method;
-  if (bytes.length > maxBytes) throw new Problem('too_large', `The request has ${bytes.length} bytes, more than ${maxBytes}.`);
-  try {
-    return method.read(bytes);
-  } catch (cause) {
-    throw new Problem('malformed', 'The request is not the message that this method takes, or is nested too deeply.', { cause });
-  }
-};
-
-const textOf = (metadata: Metadata, name: string): string | undefined => metadata.get(name).at(-1)?.toString();
-
-const deadlineOf = (call: UnaryCall): number | undefined => {
-  const deadlineMs = Number(call.getDeadline());
-  return Number.isFinite(deadlineMs) ? deadlineMs : undefined;
-};
-
-const isPast = (deadlineMs: number | undefined): boolean => deadlineMs !== undefined && deadlineMs <= Date.now();
-
-const signalOf = (call: UnaryCall): AbortSignal => {
-  const controller = new AbortController();
-  if (call.cancelled) controller.abort();
-  else call.once('cancelled', () => controller.abort());
-  return controller.signal;
+  if (bytes.length > maxBytes) throw tooLarge(bytes.length, maxBytes);
+  return method.read(bytes);
 };

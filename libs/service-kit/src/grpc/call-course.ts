@@ -1,0 +1,100 @@
+import { Metadata, status } from '@grpc/grpc-js';
+import type { Caller } from '../access/caller.js';
+import type { Log } from '../log.js';
+import type { ObserveCall } from '../metrics.js';
+import { problemOf } from '../problem.js';
+import { requestIdFrom } from '../request-id.js';
+import type { CallContext } from './calls.js';
+import { refusalOf, type Refusal } from './status.js';
+
+/** What we use of a call of grpc-js, whichever way it goes. */
+type ServerCall = {
+  readonly metadata: Metadata;
+  readonly cancelled: boolean;
+  getDeadline(): Date | number;
+  sendMetadata(metadata: Metadata): void;
+  once(event: 'cancelled', listener: () => void): unknown;
+};
+
+export type CallCourseOptions = { readonly log: Log; readonly observe: ObserveCall };
+
+const REQUEST_ID_KEY = 'x-request-id';
+
+/** One call from its metadata to its status: the circumstances that it is answered in, and how its end is told, logged and measured. */
+export class CallCourse {
+  readonly trailers = new Metadata();
+  readonly #startedMs = performance.now();
+  readonly #id: string;
+  readonly #gone = new AbortController();
+  #actor: string | undefined;
+
+  /** Begins the answer. */
+  constructor(
+    private readonly path: string,
+    private readonly call: ServerCall,
+    private readonly options: CallCourseOptions,
+  ) {
+    this.#id = requestIdFrom(textOf(call.metadata, REQUEST_ID_KEY));
+    const head = new Metadata();
+    head.set(REQUEST_ID_KEY, this.#id);
+    call.sendMetadata(head);
+    if (call.cancelled) this.#gone.abort();
+    else call.once('cancelled', () => this.#gone.abort());
+  }
+
+  get authorization(): string | undefined {
+    return textOf(this.call.metadata, 'authorization');
+  }
+
+  /** Aborted when the caller has given up. */
+  get gone(): AbortSignal {
+    return this.#gone.signal;
+  }
+
+  contextFor(caller: Caller): CallContext {
+    this.#actor = caller.actor;
+    return {
+      caller,
+      id: this.#id,
+      path: this.path,
+      metadata: (name) => textOf(this.call.metadata, name),
+      deadlineMs: this.#deadlineMs,
+      signal: this.gone,
+      tell: (name, value) => this.trailers.set(name, value),
+    };
+  }
+
+  answered(): void {
+    this.#ended(status.OK);
+  }
+
+  /** What to tell of an error. */
+  failed(error: unknown): Refusal {
+    const problem = problemOf(error);
+    if (problem.code === 'internal' && !this.call.cancelled) {
+      this.options.log.error({ err: error, request_id: this.#id, method: this.path }, 'call failed unexpectedly');
+    }
+    const refusal = refusalOf(problem);
+    this.#ended(refusal.code);
+    return refusal;
+  }
+
+  get #deadlineMs(): number | undefined {
+    const deadlineMs = Number(this.call.getDeadline());
+    return Number.isFinite(deadlineMs) ? deadlineMs : undefined;
+  }
+
+  #ended(code: status): void {
+    const { cancelled } = this.call;
+    const deadlineMs = this.#deadlineMs;
+    const isPast = deadlineMs !== undefined && deadlineMs <= Date.now();
+    // Whoever has given up sees this and not what we say.
+    const seen = !cancelled ? code : isPast ? status.DEADLINE_EXCEEDED : status.CANCELLED;
+    const seconds = (performance.now() - this.#startedMs) / 1_000;
+    this.options.observe(this.path.slice(1), status[seen], seconds);
+    const fields = { request_id: this.#id, method: this.path, code: status[seen], duration_ms: Math.round(seconds * 1e6) / 1e3, actor: this.#actor };
+    this.options.log.debug(fields, 'call');
+  }
+}
+
+const textOf = (metadata: Metadata, name: string): string | undefined => metadata.get(name).at(-1)?.toString();
