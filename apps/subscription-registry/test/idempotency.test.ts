@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { eventually } from '@posthorn/testkit';
 import { idOf, createWorld, positionOf, type Answer, type Service, type World } from './world.js';
 
 const subscriptions = '/tenants/default/subscriptions';
@@ -68,6 +69,24 @@ describe('a request with an idempotency key', () => {
     const next = await post(subscriptions, 'old', wanted);
     expect(next).toMatchObject({ status: 201 });
     expect(idOf(next)).not.toBe(idOf(first));
+  });
+
+  it('is forgotten after a day by whoever remembers the next one, and not before', async () => {
+    // More than are removed at once.
+    await world.pool.query(
+      `insert into registry.idempotency (actor, key, fingerprint, answer, created_at)
+       select 'admin', 'aged ' || n, '', '{}', now() - case when n <= 2500 then interval '24 hours 1 second' else interval '23 hours 59 minutes' end
+       from generate_series(1, 2510) as n`,
+    );
+    const remembered = async (): Promise<number> => {
+      const { rows } = await world.pool.query<{ count: number }>(`select count(*)::int as count from registry.idempotency where key like 'aged %'`);
+      return rows[0]?.count ?? 0;
+    };
+    // One that has not looked for old ones within the last minute.
+    const fresh = await world.boot();
+    await expect(fresh.call('POST', subscriptions, wanted, { 'idempotency-key': 'young' })).resolves.toMatchObject({ status: 201 });
+    await eventually(async () => (await remembered()) === 10);
+    await fresh.stop();
   });
 
   it.each([['', 400], ['x'.repeat(256), 400], ['x'.repeat(255), 201]])('has a key of 1 to 255 characters: %#', async (key, status) => {

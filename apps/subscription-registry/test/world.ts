@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import type { Server } from 'node:http';
 import { topicOnBroker, type DomainEventRecord, type RegistryState } from '@posthorn/contracts';
-import { Kafka } from '@posthorn/kafka';
+import { Kafka, type KafkaOptions } from '@posthorn/kafka';
 import { Access, authorizer, createHttpApp, createLog, Health, kafkaSettings, readConfig } from '@posthorn/service-kit';
 import { GrpcDoor } from '@posthorn/service-kit/grpc';
 import { Client, Pool } from 'pg';
@@ -17,7 +18,7 @@ export const API_KEY = 'phk_for_the_tests_of_the_registry';
 export type World = {
   readonly databaseUrl: string;
   readonly pool: Pool;
-  readonly boot: (env?: Readonly<Record<string, string>>) => Promise<Service>;
+  readonly boot: (env?: Readonly<Record<string, string>>, kafka?: KafkaOptions) => Promise<Service>;
   /** Everything that is in a topic now. */
   readonly readTopic: (name: 'registry.log' | 'registry.state') => Promise<readonly TopicRecord[]>;
   readonly destroy: () => Promise<void>;
@@ -72,8 +73,8 @@ export const createWorld = async (): Promise<World> => {
   return {
     databaseUrl,
     pool,
-    boot: async (env = {}) => {
-      const service = await boot({ ...environment, ...env });
+    boot: async (env = {}, kafkaOptions = {}) => {
+      const service = await boot({ ...environment, ...env }, kafkaOptions);
       services.push(service);
       return service;
     },
@@ -104,11 +105,12 @@ export const createWorld = async (): Promise<World> => {
 };
 
 /** The service as `runService` puts it together, without the process around it. */
-const boot = async (environment: NodeJS.ProcessEnv): Promise<Service> => {
+const boot = async (environment: NodeJS.ProcessEnv, kafkaOptions: KafkaOptions): Promise<Service> => {
   const config = readConfig(registryConfig, environment);
-  const log = createLog('subscription-registry', 'silent');
+  // What ends the process ends the tests: let it say why.
+  const log = createLog('subscription-registry', 'fatal');
   const closers: (() => Promise<void>)[] = [];
-  const kafka = new Kafka(kafkaSettings(config, 'subscription-registry'), log);
+  const kafka = new Kafka(kafkaSettings(config, 'subscription-registry'), log, kafkaOptions);
   closers.push(() => kafka.close());
   const health = new Health();
   const metrics = new Registry();
@@ -122,7 +124,11 @@ const boot = async (environment: NodeJS.ProcessEnv): Promise<Service> => {
     onShutdown: (_what, close) => closers.push(close),
   });
   const app = await createHttpApp({ module, log, authenticate: access.authenticate, observe: () => undefined, fastify: allowLargeBatches, api: registryApi });
-  closers.push(() => app.close());
+  closers.push(async () => {
+    // As the front door does: a connection whose last answer was begun before the end is kept alive for longer than any test waits.
+    const sweep = setInterval(() => (app.getHttpServer() as Server).closeIdleConnections(), 50);
+    await app.close().finally(() => clearInterval(sweep));
+  });
   await access.start(health);
   await access.registryState.caughtUp;
   await app.listen(0, '127.0.0.1');

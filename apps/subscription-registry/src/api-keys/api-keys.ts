@@ -45,7 +45,7 @@ const tenantOfKeyExists =
     try {
       await tenantExists(tenant)(client);
     } catch (error) {
-      throw error instanceof Problem ? invalid('tenant', 'there is no such tenant') : error;
+      throw error instanceof Problem && error.code === 'not_found' ? invalid('tenant', 'there is no such tenant') : error;
     }
   };
 
