@@ -1,9 +1,5 @@
-import { hash, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { SCHEMA_HEADER, SCHEMA_VERSION, type ApiKeyState } from '@posthorn/contracts';
-import { World } from './world.js';
-
-const newKey = () => `phk_${randomBytes(32).toString('base64url')}`;
+import { newKey, World } from './world.js';
 
 describe('who may read the history', () => {
   let world: World;
@@ -13,53 +9,35 @@ describe('who may read the history', () => {
   });
   afterAll(() => world.close());
 
-  const state = (id: string, value: string | null) =>
-    world.producer.send({
-      topic: world.kafka.topic('registry.state'),
-      key: id,
-      value,
-      headers: { [SCHEMA_HEADER]: SCHEMA_VERSION, kind: 'api_key', position: '1' },
-    });
-
-  const keyWith = async (more: Partial<ApiKeyState>) => {
-    const key = newKey();
-    const id = `key_${randomBytes(16).toString('hex')}`;
-    const made: ApiKeyState = {
-      kind: 'api_key',
-      id,
-      name: 'of a test',
-      hash: hash('sha256', key, 'hex'),
-      prefix: key.slice(0, 12),
-      scopes: ['audit:read'],
-      created_at: '2026-01-02T03:04:05.678Z',
-      ...more,
-    };
-    await state(id, JSON.stringify({ position: 1, version: 1, state: made }));
-    return { id, key };
-  };
-
-  const statuses = async (key: string, tenant = 'acme'): Promise<readonly number[]> => {
-    const paths = ['events', 'events/e', 'events/e/deliveries', 'deliveries', 'deliveries/d', 'deliveries/d/attempts', 'rejected-events', 'rejected-events/r'];
-    const answers = await Promise.all(
-      paths.map((path) => world.service.get(`/v1/tenants/${tenant}/${path}`, { authorization: `Bearer ${key}` })),
-    );
+  const statusesOf = async (key: string, paths: readonly string[]): Promise<readonly number[]> => {
+    const answers = await Promise.all(paths.map((path) => world.service.ask(path, { key })));
     return answers.map(({ status }) => status);
   };
+
+  const BELOW = ['events', 'events/e', 'events/e/deliveries', 'deliveries', 'deliveries/d', 'deliveries/d/attempts', 'rejected-events', 'rejected-events/r'];
   const OPEN = [200, 404, 404, 200, 404, 404, 200, 404];
   const all = (status: number) => OPEN.map(() => status);
+  const statuses = (key: string, tenant = 'acme') => statusesOf(key, BELOW.map((path) => `/v1/tenants/${tenant}/${path}`));
 
   it('is a key with the scope for it, of this tenant or of all', async () => {
-    expect(await statuses((await keyWith({})).key)).toEqual(OPEN);
-    const { key } = await keyWith({ tenant: 'acme' });
+    expect(await statuses((await world.publishKey({})).key)).toEqual(OPEN);
+    const { key } = await world.publishKey({ tenant: 'acme' });
     expect(await statuses(key)).toEqual(OPEN);
     expect(await statuses(key, 'other')).toEqual(all(404));
-    expect(await statuses((await keyWith({ scopes: ['events:write', 'registry:write', 'audit:write'] })).key)).toEqual(all(403));
+    expect(await statuses((await world.publishKey({ scopes: ['events:write', 'registry:write', 'audit:write'] })).key)).toEqual(all(403));
+  });
+
+  it('is, for what is refused of all tenants, a key of all', async () => {
+    const ofAll = ['/v1/rejected-events', '/v1/rejected-events/r'];
+    expect(await statusesOf((await world.publishKey({})).key, ofAll)).toEqual([200, 404]);
+    expect(await statusesOf((await world.publishKey({ tenant: 'acme' })).key, ofAll)).toEqual([403, 403]);
+    expect(await statusesOf((await world.publishKey({ scopes: ['events:write'] })).key, ofAll)).toEqual([403, 403]);
   });
 
   it('is nobody whose key was revoked', async () => {
-    const { id, key } = await keyWith({});
+    const { id, key } = await world.publishKey({});
     expect(await statuses(key)).toEqual(OPEN);
-    await state(id, null);
+    await world.publishState('api_key', id, null);
     // A stranger is refused only after everything published so far has been read, the end of the key included.
     expect(await statuses(newKey())).toEqual(all(401));
     expect(await statuses(key)).toEqual(all(401));

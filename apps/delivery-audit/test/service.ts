@@ -3,34 +3,45 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { eventually } from '@posthorn/testkit';
 
-const MAIN = new URL('../dist/main.js', import.meta.url).pathname;
 const KEY = 'phk_0123456789abcdef';
 
-export type Answer = { readonly status: number; readonly text: string; readonly body: never };
+export type Answer = { readonly status: number; readonly headers: Headers; readonly text: string; readonly body: never };
 
-/** The built service as a process of its own, on a free port. */
-export class AuditService {
+export type Request = {
+  readonly method?: 'GET' | 'POST';
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Buffer;
+  readonly key?: string | undefined;
+};
+
+/** A built service as a process of its own, on a free port. */
+export class Service {
   readonly #process: ChildProcess;
-  readonly #url: Promise<string>;
+  readonly url: Promise<string>;
   /** What it logged, line by line. */
   readonly log: string[] = [];
   readonly exit: Promise<number | null>;
 
-  constructor(settings: { readonly databaseUrl: string; readonly topicPrefix: string }) {
-    this.#process = spawn(process.execPath, [MAIN], {
+  constructor(
+    name: 'delivery-audit' | 'event-ingestion',
+    settings: { readonly databaseUrl: string; readonly topicPrefix: string; readonly eventIngestionUrl?: string | undefined },
+  ) {
+    this.#process = spawn(process.execPath, [new URL(`../../${name}/dist/main.js`, import.meta.url).pathname], {
       env: {
         ...process.env,
         PORT: '0',
+        GRPC_PORT: '0',
         HOST: '127.0.0.1',
         POSTHORN_DATABASE_URL: settings.databaseUrl,
         POSTHORN_TOPIC_PREFIX: settings.topicPrefix,
+        ...(settings.eventIngestionUrl !== undefined && { POSTHORN_EVENT_INGESTION_URL: settings.eventIngestionUrl }),
         POSTHORN_ADMIN_API_KEY: KEY,
         POSTHORN_EXIT_WITH_PARENT: 'true',
       },
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     this.exit = once(this.#process, 'exit').then(([code]) => code as number | null);
-    this.#url = new Promise((resolve, reject) => {
+    this.url = new Promise((resolve, reject) => {
       createInterface({ input: this.#process.stdout ?? process.stdin }).on('line', (line) => {
         this.log.push(line);
         const { msg, port } = JSON.parse(line) as { msg: string; port?: number };
@@ -38,13 +49,23 @@ export class AuditService {
       });
       void this.exit.then(() => reject(new Error(`the service ended before it listened:\n${this.log.join('\n')}`)));
     });
-    this.#url.catch(() => undefined);
+    this.url.catch(() => undefined);
   }
 
-  async get(path: string, headers: Record<string, string> = { authorization: `Bearer ${KEY}` }): Promise<Answer> {
-    const response = await fetch((await this.#url) + path, { headers });
+  get(path: string, headers?: Record<string, string>): Promise<Answer> {
+    return headers === undefined ? this.ask(path) : this.ask(path, { headers, key: undefined });
+  }
+
+  /** With the admin key, unless another is given, or none. */
+  async ask(path: string, { method = 'GET', headers, body, ...rest }: Request = {}): Promise<Answer> {
+    const { key } = { key: KEY, ...rest };
+    const response = await fetch((await this.url) + path, {
+      method,
+      headers: { ...(key !== undefined && { authorization: `Bearer ${key}` }), ...headers },
+      ...(body !== undefined && { body }),
+    });
     const text = await response.text();
-    return { status: response.status, text, body: parsed(text) as never };
+    return { status: response.status, headers: response.headers, text, body: parsed(text) as never };
   }
 
   async ready(): Promise<void> {

@@ -1,12 +1,16 @@
-import { randomBytes } from 'node:crypto';
-import { SCHEMA_HEADER, SCHEMA_VERSION } from '@posthorn/contracts';
+import { hash, randomBytes } from 'node:crypto';
+import { SCHEMA_HEADER, SCHEMA_VERSION, type AggregateState, type ApiKeyState } from '@posthorn/contracts';
 import { Kafka, type Producer } from '@posthorn/kafka';
 import { createDatabase, type TestDatabase } from './database.js';
 import type { TestRecord } from './records.js';
-import { AuditService } from './service.js';
+import { Service } from './service.js';
 
 const ignore = (): void => undefined;
 const silent = { debug: ignore, info: ignore, warn: ignore, error: ignore, fatal: ignore };
+
+const CREATED_AT = '2026-01-02T03:04:05.678Z';
+
+export const newKey = (): string => `phk_${randomBytes(32).toString('base64url')}`;
 
 /** Topics and a database of a test's own, and the service between them. */
 export class World {
@@ -19,7 +23,9 @@ export class World {
     this.service = this.start();
   }
 
-  service: AuditService;
+  service: Service;
+  /** Once it was asked for. */
+  ingestion: Service | undefined;
 
   static async create(): Promise<World> {
     const topicPrefix = `t${randomBytes(6).toString('hex')}`;
@@ -30,9 +36,50 @@ export class World {
   }
 
   /** A new process over the same topics and tables. */
-  start(): AuditService {
-    this.service = new AuditService({ databaseUrl: this.database.url, topicPrefix: this.topicPrefix });
+  start(eventIngestionUrl?: string): Service {
+    this.service = new Service('delivery-audit', { databaseUrl: this.database.url, topicPrefix: this.topicPrefix, eventIngestionUrl });
     return this.service;
+  }
+
+  /** The event ingestion beside it, and the service once more, now with its address. */
+  async startIngestion(): Promise<Service> {
+    const ingestion = (this.ingestion = new Service('event-ingestion', { databaseUrl: this.database.url, topicPrefix: this.topicPrefix }));
+    await this.service.stop();
+    this.start(await ingestion.url);
+    await Promise.all([ingestion.ready(), this.service.ready()]);
+    return ingestion;
+  }
+
+  /** What the registry would publish: how an aggregate stands, or that there is none any more. */
+  async publishState(kind: AggregateState['kind'], id: string, state: AggregateState | null): Promise<void> {
+    await this.producer.send({
+      topic: this.kafka.topic('registry.state'),
+      key: id,
+      value: state && JSON.stringify({ position: 1, version: 1, state }),
+      headers: { [SCHEMA_HEADER]: SCHEMA_VERSION, kind, position: '1' },
+    });
+  }
+
+  async publishTenant(id: string): Promise<void> {
+    const settings = { schema_policy: 'off', unknown_event_types: 'accept', retention_ms: 86_400_000 } as const;
+    await this.publishState('tenant', id, { kind: 'tenant', id, name: id, settings, created_at: CREATED_AT, updated_at: CREATED_AT });
+  }
+
+  /** A key that reads the audit of all tenants, but for what is said otherwise. */
+  async publishKey(more: Partial<ApiKeyState>): Promise<{ readonly id: string; readonly key: string }> {
+    const key = newKey();
+    const id = `key_${randomBytes(16).toString('hex')}`;
+    await this.publishState('api_key', id, {
+      kind: 'api_key',
+      id,
+      name: 'of a test',
+      hash: hash('sha256', key, 'hex'),
+      prefix: key.slice(0, 12),
+      scopes: ['audit:read'],
+      created_at: CREATED_AT,
+      ...more,
+    });
+    return { id, key };
   }
 
   async publish(records: readonly TestRecord[], version: string = SCHEMA_VERSION): Promise<void> {
@@ -49,7 +96,7 @@ export class World {
   }
 
   async close(): Promise<void> {
-    await this.service.stop();
+    await Promise.all([this.service.stop(), this.ingestion?.stop()]);
     await this.kafka.close();
     await this.database.drop();
   }
