@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { types } from 'node:util';
 import { Client } from 'pg';
 import { DataSource, type MigrationInterface } from 'typeorm';
 
@@ -10,7 +11,8 @@ const CONNECTION_LOST = /^(?:connection terminated|timeout exceeded when trying 
 
 /** Whether it is the database that is away, rather than the statement that is wrong. */
 export const isDatabaseAway = (error: unknown): boolean => {
-  if (!(error instanceof Error)) return false;
+  // Not `instanceof`: what Node's sockets report is an error of Node's own realm, which is another one where tests run.
+  if (!types.isNativeError(error)) return false;
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
   return PASSING_STATE.test(code) || SYSTEM_ERROR.test(code) || CONNECTION_LOST.test(error.message);
 };
