@@ -1,9 +1,10 @@
 /**
- * - `unavailable`: Kafka did not answer in time; whether a record was written is unknown
+ * - `unavailable`: Kafka did not answer in time; whether a record was written is unknown, unless its producer has a guard: then it was not
  * - `refused`: Kafka will not take this record, however often it is sent
  * - `closed`: asked of something that has been closed
+ * - `withdrawn`: the producer's guard did not let the record be sent, or sent again
  */
-export type KafkaErrorCode = 'unavailable' | 'refused' | 'closed';
+export type KafkaErrorCode = 'unavailable' | 'refused' | 'closed' | 'withdrawn';
 
 export class KafkaError extends Error {
   override readonly name = 'KafkaError';

@@ -9,6 +9,8 @@ export type FollowedRecord = Pick<IncomingRecord, 'key' | 'value' | 'headers' | 
 export type FollowOptions = {
   /** Name on the broker. */
   readonly topic: string;
+  /** Where to begin, by partition; where nothing is said, or the log does not go back so far, at its beginning. */
+  readonly from?: ReadonlyMap<number, number> | undefined;
   /** In order per partition; must neither throw nor wait. */
   readonly onRecord: (record: FollowedRecord) => void;
 };
@@ -50,7 +52,7 @@ const sleep = (ms: number): Promise<void> => new Promise((resolve) => void setTi
 
 type Waiter = { readonly upTo: ReadonlyMap<number, number>; readonly resolve: () => void; readonly reject: (error: KafkaError) => void };
 
-/** Reads a topic from its beginning and goes on: no group, no commits, every process for itself. */
+/** Reads a topic from its beginning, or from where it is told to, and goes on: no group, no commits, every process for itself. */
 export class TopicFollowing implements Following {
   readonly caughtUp: Promise<void>;
   readonly #positions = new Map<number, number>();
@@ -74,10 +76,14 @@ export class TopicFollowing implements Following {
 
   async start(): Promise<void> {
     const { first, last } = await this.#open();
-    for (const [partition, offset] of first) this.#positions.set(partition, offset);
+    for (const [partition, offset] of first) this.#positions.set(partition, this.#beginning(offset, last.get(partition) ?? offset, partition));
     for (const [partition, offset] of last) this.#ends.set(partition, offset);
     this.#await({ upTo: last, ...this.#onCaughtUp });
     this.#running = this.#run();
+  }
+
+  #beginning(first: number, last: number, partition: number): number {
+    return Math.min(Math.max(first, this.options.from?.get(partition) ?? first), last);
   }
 
   async #open(): Promise<{ readonly first: ReadonlyMap<number, number>; readonly last: ReadonlyMap<number, number> }> {

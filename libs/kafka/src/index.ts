@@ -4,7 +4,7 @@ export type { FollowedRecord, FollowOptions, Following } from './follow.js';
 export type { IncomingRecord } from './incoming.js';
 export { Kafka, type KafkaOptions } from './kafka.js';
 export { partitionOf } from './partitioner.js';
-export type { OutgoingRecord, Producer, ProducerOptions } from './producer.js';
+export type { GuardVerdict, OutgoingRecord, Producer, ProducerGuard, ProducerOptions } from './producer.js';
 export type { KafkaSettings, Logger, SaslSettings } from './settings.js';
 export { MAX_MESSAGE_BYTES } from './topics.js';
 export type { Stall } from './watchdog.js';

@@ -21,7 +21,7 @@ const PING_TIMEOUT_MS = 5_000;
 /** How long a topic may be unknown to a broker before we believe that there is none: another service may just be creating it. */
 const UNKNOWN_TOPIC_MS = 5_000;
 const UNKNOWN_TOPIC_RETRY_MS = 100;
-/** The client tries again itself only to complete a batch that one of several brokers did not take; all else is the producer's affair. */
+/** The client tries again itself only to complete a batch that one of several brokers did not take; all else, and with a guard that too, is the producer's affair. */
 const PRODUCE_RETRIES = 1;
 
 /** The process's connection to Kafka: what it opens, it closes. */
@@ -70,8 +70,17 @@ export class Kafka {
     return asked;
   }
 
+  /**
+   * One past the last record of every partition, by the topic's name on the broker.
+   * @throws {KafkaError} `unavailable`
+   */
+  async ends(topic: string): Promise<ReadonlyMap<number, number>> {
+    const offsets = await available(this.#connectedAdmin().then((admin) => admin.fetchTopicOffsets(topic)));
+    return new Map(offsets.map(({ partition, high }) => [partition, Number(high)]));
+  }
+
   async producer(options?: ProducerOptions): Promise<Producer> {
-    const producer = new PackingProducer(await this.#transport(), this.log, options);
+    const producer = new PackingProducer(await this.#transport(options?.guard ? 0 : PRODUCE_RETRIES), this.log, options);
     this.#producers.add(producer);
     return producer;
   }
@@ -137,10 +146,10 @@ export class Kafka {
     }
   }
 
-  async #transport(): Promise<Transport> {
+  async #transport(retries: number): Promise<Transport> {
     const producer = this.#client.producer({
       allowAutoTopicCreation: false,
-      retry: { retries: PRODUCE_RETRIES },
+      retry: { retries },
       // Never asked to decide: every record comes with its partition.
       createPartitioner: () => ({ message }) => message.partition ?? 0,
     });

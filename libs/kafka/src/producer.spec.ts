@@ -1,6 +1,6 @@
 import { describe, expect, it, jest } from '@jest/globals';
 import { KafkaError } from './errors.js';
-import { PackingProducer, type PlacedRecord, type ProducerOptions, type Transport } from './producer.js';
+import { PackingProducer, type PlacedRecord, type ProducerGuard, type ProducerOptions, type Transport } from './producer.js';
 import type { Logger } from './settings.js';
 
 class ProtocolError extends Error {
@@ -123,6 +123,54 @@ describe('producer', () => {
     await expect(producer.send({ topic: 't', partition: 2, value: 'x' })).rejects.toMatchObject(refused);
     await expect(producer.send({ topic: 'none', value: 'x' })).rejects.toMatchObject(refused);
     expect(requests).toEqual([]);
+  });
+
+  describe('with a guard', () => {
+    it('does not send again what an attempt without an answer has written, nor what is withdrawn', async () => {
+      const asked: boolean[] = [];
+      const guard: ProducerGuard = (records, isRepetition) => {
+        asked.push(isRepetition);
+        if (!isRepetition) return undefined;
+        return Promise.resolve(records.map(({ value }) => (value === 'a' ? 'written' : value === 'b' ? 'withdraw' : 'send')));
+      };
+      const { producer, requests, answerWith } = setUp({ guard });
+      answerWith(failing(1, new Error('socket closed')));
+      const outcomes = await Promise.allSettled(['a', 'b', 'c'].map((value) => producer.send({ topic: 't', value })));
+      expect(outcomes).toMatchObject([{ status: 'fulfilled' }, { reason: { code: 'withdrawn' } }, { status: 'fulfilled' }]);
+      expect(values(requests)).toEqual([['a', 'b', 'c'], ['c']]);
+      expect(asked).toEqual([false, true]);
+    });
+
+    it('asks of the parts of a batch that was refused, too: the rest may have been written', async () => {
+      const { producer, requests, answerWith } = setUp({
+        guard: (records, isRepetition) =>
+          isRepetition ? Promise.resolve(records.map(({ value }) => (value === 'a' ? 'written' : 'send'))) : undefined,
+      });
+      answerWith(async (records) => {
+        if (records.some(({ value }) => value === 'large')) throw new ProtocolError('MESSAGE_TOO_LARGE');
+      });
+      await Promise.allSettled([producer.send({ topic: 't', partition: 0, value: 'a' }), producer.send({ topic: 't', partition: 1, value: 'large' })]);
+      expect(values(requests)).toEqual([['a', 'large'], ['large']]);
+    });
+
+    it('keeps what has been tried beyond its deadline until its fate is known, and gives up what has not', async () => {
+      const { producer, written, answerWith } = setUp({ guard: () => undefined });
+      answerWith(failing(Infinity, new Error('connect ECONNREFUSED')));
+      const tried = producer.send({ topic: 't', value: 'tried' }, { deadlineMs: 20 });
+      while (written.length === 0 && producer.pendingBytes === 0) await Promise.resolve();
+      await new Promise((resolve) => void setImmediate(resolve));
+      await expect(producer.send({ topic: 't', value: 'late' }, { deadlineMs: 20 })).rejects.toMatchObject({ code: 'unavailable' });
+      answerWith(accept);
+      await tried;
+      expect(written).toEqual(['tried']);
+    });
+
+    it('waits for a guard that cannot say', async () => {
+      let times = 0;
+      const { producer, written } = setUp({ guard: async () => (times++ < 2 ? Promise.reject(new Error('away')) : ['send']) });
+      await producer.send({ topic: 't', value: 'a' });
+      expect([written, times]).toEqual([['a'], 3]);
+    });
   });
 
   it('flushes what was sent before, and closes', async () => {

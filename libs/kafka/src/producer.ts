@@ -20,6 +20,7 @@ export interface Producer {
    * next: no delay when idle, large batches under load, order kept per partition, also across retries. A record may be written twice when an
    * answer is lost. What fails is sent again for ever; with `deadlineMs`, the promise rejects after that time with code
    * `unavailable` (the record may or may not have been written). What Kafka does not take rejects alone with code `refused`.
+   * With a guard, each record is written once: one that has been tried is not given up at its deadline, because its fate would be unknown.
    */
   send(record: OutgoingRecord, options?: { readonly deadlineMs?: number | undefined }): Promise<void>;
   /** Size of what is queued and in flight; for back-pressure. */
@@ -30,7 +31,17 @@ export interface Producer {
   close(): Promise<void>;
 }
 
+/** `send`: it may be sent (again). `written`: it is in the log already. `withdraw`: it must not be sent; it rejects. */
+export type GuardVerdict = 'send' | 'written' | 'withdraw';
+
+/**
+ * Asked before each attempt. Undefined: all may be sent. When it rejects it is asked again later.
+ * @param isRepetition an earlier attempt has failed, and may have written any of the records all the same
+ */
+export type ProducerGuard = (records: readonly OutgoingRecord[], isRepetition: boolean) => Promise<readonly GuardVerdict[]> | undefined;
+
 export type ProducerOptions = {
+  readonly guard?: ProducerGuard | undefined;
   /** How long a batch waits for company; 0 (the default) sends at once. */
   readonly lingerMs?: number | undefined;
   /** Records of one request, before encoding; default 512 KiB. A larger record goes alone. */
@@ -55,6 +66,7 @@ type Pending = {
   readonly topic: string;
   readonly bytes: number;
   readonly expiresAtMs: number;
+  isTried: boolean;
   settled: boolean;
   readonly resolve: () => void;
   readonly reject: (error: KafkaError) => void;
@@ -71,6 +83,7 @@ const sleep = (ms: number): Promise<void> => new Promise((resolve) => void setTi
 export class PackingProducer implements Producer {
   readonly #lingerMs: number;
   readonly #maxBatchBytes: number;
+  readonly #guard: ProducerGuard | undefined;
   readonly #queue: Pending[] = [];
   #head = 0;
   #pendingBytes = 0;
@@ -89,10 +102,11 @@ export class PackingProducer implements Producer {
   constructor(
     private readonly transport: Transport,
     private readonly log: Logger,
-    { lingerMs = 0, maxBatchBytes = DEFAULT_BATCH_BYTES }: ProducerOptions = {},
+    { lingerMs = 0, maxBatchBytes = DEFAULT_BATCH_BYTES, guard }: ProducerOptions = {},
   ) {
     this.#lingerMs = lingerMs;
     this.#maxBatchBytes = maxBatchBytes;
+    this.#guard = guard;
   }
 
   get pendingBytes(): number {
@@ -107,7 +121,7 @@ export class PackingProducer implements Producer {
     }
     return new Promise((resolve, reject) => {
       const expiresAtMs = deadlineMs === undefined ? Infinity : performance.now() + deadlineMs;
-      this.#queue.push({ record, partition: -1, topic: record.topic, bytes, expiresAtMs, settled: false, resolve, reject });
+      this.#queue.push({ record, partition: -1, topic: record.topic, bytes, expiresAtMs, isTried: false, settled: false, resolve, reject });
       this.#accepted++;
       this.#pendingBytes += bytes;
       if (deadlineMs !== undefined) this.#watchDeadlines();
@@ -203,11 +217,19 @@ export class PackingProducer implements Producer {
     return 0;
   }
 
-  async #deliver(batch: readonly Pending[]): Promise<void> {
+  async #deliver(batch: readonly Pending[], isRepetition = false): Promise<void> {
     for (let attempt = 0; ; attempt++) {
+      if (batch.every(({ settled }) => settled)) return;
+      try {
+        if (this.#guard) await this.#applyGuard(this.#guard, batch, isRepetition || attempt > 0);
+      } catch (error) {
+        await this.#backOff(attempt, error);
+        continue;
+      }
       const live = batch.filter(({ settled }) => !settled);
       const [first] = live;
       if (!first) return;
+      for (const pending of live) pending.isTried = true;
       try {
         await this.transport.send(live.map(({ record, partition }) => ({ ...record, partition })));
         this.#outageEnds();
@@ -218,10 +240,22 @@ export class PackingProducer implements Producer {
         else if (live.length === 1) {
           this.#fail(first, new KafkaError('refused', `Kafka refused a record for ${first.topic}: ${messageOf(error)}`, { cause: error }));
         } else {
-          for (const part of partsOf(live)) await this.#deliver(part);
+          // What goes to other partitions may have been written.
+          for (const part of partsOf(live)) await this.#deliver(part, true);
         }
       }
     }
+  }
+
+  async #applyGuard(guard: ProducerGuard, batch: readonly Pending[], isRepetition: boolean): Promise<void> {
+    const live = batch.filter(({ settled }) => !settled);
+    const verdicts = await guard(live.map(({ record }) => record), isRepetition);
+    verdicts?.forEach((verdict, n) => {
+      const pending = live[n];
+      if (!pending || verdict === 'send') return;
+      if (verdict === 'written') this.#succeed(pending);
+      else this.#fail(pending, new KafkaError('withdrawn', 'the record must not be sent any more'));
+    });
   }
 
   async #backOff(attempt: number, error: unknown): Promise<void> {
@@ -262,7 +296,7 @@ export class PackingProducer implements Producer {
     this.#deadlineTimer ??= setInterval(() => {
       const nowMs = performance.now();
       for (const pending of this.#unsettled()) {
-        if (pending.expiresAtMs <= nowMs) this.#fail(pending, new KafkaError('unavailable', 'Kafka did not acknowledge the record in time'));
+        if (pending.expiresAtMs <= nowMs && !(this.#guard && pending.isTried)) this.#fail(pending, new KafkaError('unavailable', 'Kafka did not acknowledge the record in time'));
       }
     }, DEADLINE_RESOLUTION_MS);
   }
