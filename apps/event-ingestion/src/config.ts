@@ -1,5 +1,5 @@
 import { eventLimits, topicOnBroker, topics } from '@posthorn/contracts';
-import { commonConfig, integer } from '@posthorn/service-kit';
+import { commonConfig, grpcConfig, integer } from '@posthorn/service-kit';
 import { z } from 'zod';
 import { inboundBindings } from './bindings/bindings.js';
 
@@ -8,6 +8,7 @@ const MOST_EVENT_BYTES = 900 * 1024;
 
 const settings = z.object({
   ...commonConfig,
+  ...grpcConfig,
   POSTHORN_MAX_EVENT_BYTES: integer(1024, MOST_EVENT_BYTES)
     .default(eventLimits.bytes)
     .describe('Largest event that is accepted, envelope and data together, in bytes'),
@@ -17,10 +18,18 @@ const settings = z.object({
 });
 
 /** What we write ourselves would come in again, for ever. */
+const MOST_PER_SECOND = 1_000_000;
+const rateLimit = (whose: string) =>
+  integer(0, MOST_PER_SECOND)
+    .default(0)
+    .describe(`Events a second that a process takes by REST and gRPC ${whose}, with bursts of one second; 0: no limit`);
+
 export const ingestionConfig = settings.superRefine(({ POSTHORN_INBOUND_BINDINGS: bindings, POSTHORN_TOPIC_PREFIX: prefix }, context) => {
   const own = new Set(topics.map(({ name }) => topicOnBroker(prefix, name)));
   for (const [index, { topic }] of bindings.entries()) {
     if (own.has(topic)) context.addIssue({ code: 'custom', path: ['POSTHORN_INBOUND_BINDINGS', index, 'topic'], message: 'is a topic of Posthorn' });
   }
+  POSTHORN_RATE_LIMIT_PER_KEY: rateLimit('by one API key'),
+  POSTHORN_RATE_LIMIT_PER_TENANT: rateLimit('for one tenant'),
 });
 export type IngestionConfig = z.infer<typeof ingestionConfig>;
