@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { type AggregateState, type Envelope, type Rejection, type TopicName, unframe } from '@posthorn/contracts';
-import { type FollowedRecord, Kafka } from '@posthorn/kafka';
+import { type FollowedRecord, Kafka, type OutgoingRecord } from '@posthorn/kafka';
 
 export const API_KEY = 'phk_0123456789abcdef';
 export const CREATED_AT = '2026-01-02T03:04:05.678Z';
@@ -73,13 +73,23 @@ export const openKafka = async (topicPrefix: string) => {
     send('registry.state', null, { key: id, headers: { schema: '1', kind, position: '2' } });
   const settings = { schema_policy: 'warn', unknown_event_types: 'accept', retention_ms: 86_400_000 } as const;
   const createTenant = (id: string) => publishState({ kind: 'tenant', id, name: id, settings, created_at: CREATED_AT, updated_at: CREATED_AT });
-  return { kafka, accepted, rejected, send, publishState, publishEnd, createTenant, close: () => kafka.close() };
+  /** To any topic, by its name on the broker. */
+  const sendTo = (topic: string, record: Omit<OutgoingRecord, 'topic'>) => producer.send({ topic, ...record });
+  return { kafka, accepted, rejected, send, sendTo, publishState, publishEnd, createTenant, close: () => kafka.close() };
+};
+
+/** A topic that is none of ours, as the catalogue makes one under another prefix; its name on the broker. */
+export const makeTopicOfOthers = async (owner: string, partitions: number): Promise<string> => {
+  const kafka = new Kafka({ brokers: brokers().split(','), ssl: false, clientId: 'owner', topicPrefix: owner }, silent, { partitions });
+  await kafka.ensureTopics(['events.inbound']);
+  await kafka.close();
+  return kafka.topic('events.inbound');
 };
 
 export type Service = { readonly url: string; readonly process: ChildProcess; readonly stop: (signal: NodeJS.Signals) => Promise<void> };
 
 /** The service as it runs in earnest: its own process, built. */
-export const startService = async (topicPrefix: string): Promise<Service> => {
+export const startService = async (topicPrefix: string, settings: Readonly<Record<string, string>> = {}): Promise<Service> => {
   const child = spawn(process.execPath, [new URL('../dist/main.js', import.meta.url).pathname], {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: {
@@ -90,6 +100,7 @@ export const startService = async (topicPrefix: string): Promise<Service> => {
       POSTHORN_TOPIC_PREFIX: topicPrefix,
       POSTHORN_ADMIN_API_KEY: API_KEY,
       POSTHORN_EXIT_WITH_PARENT: 'true',
+      ...settings,
     },
   });
   const port = await new Promise<number>((resolve, reject) => {
