@@ -6,7 +6,7 @@ import type { Answer, EventIngestion } from './event-ingestion.js';
 import { originalOf, type EventRequest } from './original.js';
 
 export type PublishAgainParts = {
-  readonly database: Database;
+  readonly database: Pick<Database, 'query'>;
   readonly ingestion: Pick<EventIngestion, 'publish'>;
   /** Name on the broker of the topic whose records have the same forms as requests. */
   readonly inboundTopic: string;

@@ -15,6 +15,8 @@ export const rejectedEventsQuery = z.strictObject({
 });
 export type RejectedEventsQuery = z.output<typeof rejectedEventsQuery>;
 
+type Asked = Pick<Database, 'query'>;
+
 /** One tenant's; those of which cannot be told whose they are; or all, both of these. */
 export type Whose = { readonly tenant: string } | 'nobody' | 'all';
 
@@ -74,7 +76,7 @@ const viewOf = ({ rejected_at, code, message, path, errors, published_at, ...row
     published_at: published_at && published_at.toISOString(),
   }) as RejectedEventView; // `record` lost its null, which the type of the mapping does not see through
 
-export const listRejectedEvents = async (database: Database, whose: Whose, query: RejectedEventsQuery): Promise<Page<RejectedEventView>> => {
+export const listRejectedEvents = async (database: Asked, whose: Whose, query: RejectedEventsQuery): Promise<Page<RejectedEventView>> => {
   const conditions = listedBetween(belongingTo(whose), 'rejected_at', query)
     .add('code = ?', query.code)
     .add('door = ?', query.door)
@@ -98,7 +100,7 @@ export type RejectedEvent = {
 type WholeRow = Row & { readonly day: string; readonly headers: Rejection['headers']; readonly value: Buffer };
 
 /** Of a record that was judged again after midnight: the newest. */
-export const readRejectedEvent = async (database: Database, whose: Whose, id: string): Promise<RejectedEvent | undefined> => {
+export const readRejectedEvent = async (database: Asked, whose: Whose, id: string): Promise<RejectedEvent | undefined> => {
   const conditions = belongingTo(whose).add('id = ?', id);
   const [row] = await database.query<WholeRow>(
     `select ${COLUMNS}, day::text, headers, value from audit.rejected_events ${conditions.where} order by day desc limit 1`,
@@ -117,7 +119,7 @@ export const wholeViewOf = ({ view, headers, value }: RejectedEvent): WholeRejec
 
 /** That it was published after all. No record says so: it is kept here alone. */
 export const markPublished = async (
-  database: Database,
+  database: Asked,
   { view, day }: Pick<RejectedEvent, 'view' | 'day'>,
   eventId: string,
 ): Promise<void> => {
