@@ -1,0 +1,522 @@
+import { randomUUID } from 'node:crypto';
+import { type GuardVerdict, KafkaError, type Logger, type OutgoingRecord, type Producer, type ProducerGuard } from '@posthorn/kafka';
+import { type AcceptedLog, hashOfRecord } from './accepted-log.js';
+import { type Bounds, type Claimed, type Claims, OwnerLost } from './claims.js';
+import type { Hash } from './hash.js';
+import { Lanes } from './lanes.js';
+
+/** An event on its way to `events.accepted`. */
+export type Outgoing = {
+  /** Absent: nobody can publish it again, because nobody but us knows its id. */
+  readonly hash: Hash | undefined;
+  /** Events of the same key keep their order. */
+  readonly key: string | undefined;
+  readonly record: OutgoingRecord;
+};
+
+/** `duplicate`: it had been accepted before. */
+export type Ended = 'accepted' | 'duplicate';
+
+export type DeduplicatorOptions = {
+  readonly claims: Claims;
+  readonly log: AcceptedLog & { refresh(): Promise<void> };
+  /** Name of `events.accepted` on the broker. */
+  readonly topic: string;
+  /** Opens the one producer through which claimed events go. */
+  readonly openProducer: (guard: ProducerGuard) => Promise<Producer>;
+  readonly logger: Logger;
+  readonly onStatement: (seconds: number) => void;
+  /** For tests. */
+  readonly leaseMs?: number;
+};
+
+/** The claims take no longer than this to be known as dead by others (`LAPSE_MS`), and their owner stops earlier to count on them. */
+const LEASE_MS = 3_000;
+export const LAPSE_MS = 5_000;
+const BEAT_MS = 1_000;
+
+const MOST_HASHES = 1_000;
+/** Closing waits for the next claim, but not for ever: what is closed late is in doubt longer if this process dies. */
+const CLOSE_WITHIN_MS = 100;
+const FIRST_PAUSE_MS = 10;
+const LONGEST_PAUSE_MS = 250;
+/** Longer than PostgreSQL takes to have a commit on the disk that did not wait for it. */
+const REMEMBERED_MS = 5_000;
+/** After an attempt without an answer: what the broker had in hand then is in the log by now, or never. */
+const SETTLED_AFTER_MS = 1_000;
+const LATE = 'the event was not accepted in time';
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms));
+
+/** What one statement has taken. */
+type Holding = {
+  id: string;
+  readonly owner: string;
+  readonly ticket: number;
+  readonly bounds: Bounds;
+  /** Without what has been released. */
+  readonly hashes: Set<Hash>;
+  readonly accepted: Entry[];
+  /** Events whose fate is not known yet. */
+  open: number;
+  closedAtMs: number | undefined;
+};
+
+type Entry = Outgoing & {
+  readonly hash: Hash;
+  readonly place: number;
+  expiresAtMs: number;
+  /** Not asked for again before. */
+  dueAtMs: number;
+  pauseMs: number;
+  holding: Holding | undefined;
+  readonly ended: Promise<Ended>;
+  readonly resolve: (ended: Ended) => void;
+  readonly reject: (error: unknown) => void;
+};
+
+/**
+ * Lets every event into `events.accepted` once, however often and wherever it is published.
+ *
+ * An event is claimed in PostgreSQL, produced, and its claim closed with the next statement. One statement is in flight at a time and takes along
+ * whatever has come meanwhile. A claim that somebody else has closed makes a duplicate. One that is open leaves the event in doubt: it is asked for
+ * again, and what follows it with the same key waits; when the other's process has died, `orphans.ts` settles its claims.
+ *
+ * An owner counts on its claims only for `LEASE_MS` after it has last reached PostgreSQL; after `LAPSE_MS` others may take them over. One that
+ * was taken for dead enters anew, and claims again what it has not had acknowledged.
+ */
+export class Deduplicator {
+  readonly #entries = new Map<Hash, Entry>();
+  readonly #lanes = new Lanes<Entry>();
+  #queue: Entry[] = [];
+  #holdings: Holding[] = [];
+  #unclosed: Holding[] = [];
+  readonly #ownerOf = new WeakMap<OutgoingRecord, string>();
+  #owner: string = randomUUID();
+  #reachedAtMs = -Infinity;
+  #renewals: (() => void)[] = [];
+  #producer: Producer | undefined;
+  #boundsOfAttempt: Bounds = [];
+  #ticket = 0;
+  #place = 0;
+  #waitingBytes = 0;
+  #connections: number | undefined;
+  #isPumping = false;
+  #isClosed = false;
+  #trouble: string | undefined;
+  #pumpTimer: NodeJS.Timeout | undefined;
+  #closeTimer: NodeJS.Timeout | undefined;
+  #entering: Promise<void> | undefined;
+  #beatTimer: NodeJS.Timeout | undefined;
+
+  private constructor(private readonly options: DeduplicatorOptions) {}
+
+  /** @throws when neither PostgreSQL nor Kafka answers */
+  static async open(options: DeduplicatorOptions): Promise<Deduplicator> {
+    const deduplicator = new Deduplicator(options);
+    await options.log.refresh();
+    await options.claims.enter(deduplicator.#owner);
+    deduplicator.#producer = await options.openProducer(deduplicator.#guard);
+    await deduplicator.#beat();
+    return deduplicator;
+  }
+
+  /** Why nothing can be claimed. */
+  get trouble(): string | undefined {
+    return this.#trouble;
+  }
+
+  get pendingBytes(): number {
+    return this.#waitingBytes + this.#opened.pendingBytes;
+  }
+
+  /** For records that are no events. */
+  get producer(): Pick<Producer, 'send'> {
+    return this.#opened;
+  }
+
+  /**
+   * Synchronous up to the queue, so that events of a key leave in the order of the calls.
+   * @throws {KafkaError} as `Producer.send`; `unavailable`: it may or may not be accepted yet, and can be published again under the same id
+   */
+  send(event: Outgoing, deadlineMs?: number): Promise<Ended> {
+    if (deadlineMs === undefined) return this.#send(event, Infinity);
+    return inTime(this.#send(event, performance.now() + deadlineMs), deadlineMs);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#beatTimer);
+    await this.#producer?.flush();
+    // What has just been acknowledged is handed over to be closed in the turn after.
+    await pause(0);
+    for (const entry of this.#queue.splice(0)) this.#fail(entry, new KafkaError('closed', 'closed before the event had been claimed'));
+    clearTimeout(this.#pumpTimer);
+    clearTimeout(this.#closeTimer);
+    if (this.#unclosed.length > 0) await this.#statement(undefined);
+    await this.options.claims.close(this.#owner);
+  }
+
+  get #opened(): Producer {
+    if (!this.#producer) throw new Error('not open');
+    return this.#producer;
+  }
+
+  #send(event: Outgoing, expiresAtMs: number): Promise<Ended> {
+    const { hash, record } = event;
+    if (hash === undefined) return this.#opened.send(record, deadlineOf(expiresAtMs)).then(() => 'accepted');
+    const other = this.#entries.get(hash);
+    if (!other) return this.#enqueue({ ...event, hash }, expiresAtMs);
+    other.expiresAtMs = Math.max(other.expiresAtMs, expiresAtMs);
+    return other.ended.then(
+      () => 'duplicate',
+      (error: unknown) => {
+        if (!(error instanceof KafkaError) || error.code !== 'unavailable') throw error;
+        return this.#send(event, expiresAtMs);
+      },
+    );
+  }
+
+  #enqueue(event: Outgoing & { readonly hash: Hash }, expiresAtMs: number): Promise<Ended> {
+    if (this.#isClosed) return Promise.reject(new KafkaError('closed', 'closing'));
+    if (expiresAtMs <= performance.now()) return Promise.reject(new KafkaError('unavailable', LATE));
+    const { promise, resolve, reject } = Promise.withResolvers<Ended>();
+    const entry: Entry = {
+      ...event,
+      place: this.#place++,
+      expiresAtMs,
+      dueAtMs: 0,
+      pauseMs: FIRST_PAUSE_MS,
+      holding: undefined,
+      ended: promise,
+      resolve,
+      reject,
+    };
+    this.#entries.set(event.hash, entry);
+    this.#queue.push(entry);
+    this.#waitingBytes += bytesOf(entry);
+    this.#pumpSoon();
+    return promise;
+  }
+
+  // The queue
+
+  #pumpSoon(): void {
+    // A microtask later, so that what is sent in a row is claimed together.
+    if (!this.#isPumping) queueMicrotask(() => void this.#pump());
+  }
+
+  async #pump(): Promise<void> {
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    for (let batch = this.#take(); batch.length > 0; batch = this.#take()) await this.#claim(batch);
+    this.#isPumping = false;
+    if (this.#queue.length > 0) this.#pumpAt(Math.min(...this.#queue.map(({ dueAtMs }) => dueAtMs)));
+    if (this.#unclosed.length > 0) this.#closeSoon();
+  }
+
+  #pumpAt(dueAtMs: number): void {
+    clearTimeout(this.#pumpTimer);
+    this.#pumpTimer = setTimeout(() => void this.#pump(), Math.max(0, dueAtMs - performance.now()));
+  }
+
+  /** Should no claim come along. */
+  #closeSoon(): void {
+    if (this.#isPumping) return;
+    this.#closeTimer ??= setTimeout(() => {
+      this.#closeTimer = undefined;
+      if (this.#unclosed.length > 0 && !this.#isPumping) void this.#closeClaims();
+    }, CLOSE_WITHIN_MS);
+  }
+
+  async #closeClaims(): Promise<void> {
+    this.#isPumping = true;
+    await this.#statement(undefined);
+    this.#isPumping = false;
+    await this.#pump();
+  }
+
+  /** What is due, in its order. */
+  #take(): readonly Entry[] {
+    const nowMs = performance.now();
+    const batch: Entry[] = [];
+    const rest: Entry[] = [];
+    for (const entry of this.#queue) {
+      if (entry.expiresAtMs <= nowMs) this.#fail(entry, new KafkaError('unavailable', LATE));
+      else if (entry.dueAtMs <= nowMs && batch.length < MOST_HASHES) batch.push(entry);
+      else rest.push(entry);
+    }
+    this.#queue = rest;
+    return batch.sort((a, b) => a.place - b.place);
+  }
+
+  // Claims
+
+  async #claim(batch: readonly Entry[]): Promise<void> {
+    const byHash = [...batch].sort((a, b) => (a.hash < b.hash ? -1 : 1));
+    const claim = { ticket: ++this.#ticket, hashes: byHash.map(({ hash }) => hash), bounds: this.options.log.bounds, staysOpen: true };
+    const claimed = await this.#statement(claim);
+    if (!claimed) {
+      for (const entry of batch) this.#fail(entry, new KafkaError('closed', 'closed before the event had been claimed'));
+      return;
+    }
+    const lost = new Map([...claimed.lost].map(([place, how]) => [byHash[place], how]));
+    const won = batch.filter((entry) => !lost.has(entry));
+    const holding: Holding = {
+      id: claimed.id,
+      owner: this.#owner,
+      ticket: claim.ticket,
+      bounds: claim.bounds,
+      hashes: new Set(won.map(({ hash }) => hash)),
+      accepted: [],
+      open: won.length,
+      closedAtMs: undefined,
+    };
+    if (won.length > 0) this.#holdings.push(holding);
+    for (const entry of batch) {
+      const how = lost.get(entry);
+      if (how === 'open') this.#doubt(entry);
+      else if (how === 'closed') this.#end(entry, 'duplicate');
+      else this.#hold(entry, holding);
+    }
+  }
+
+  /** Until it succeeds: what was sent before may have been done, and under the same ticket it is not done twice. */
+  async #statement(claim: Parameters<Claims['claim']>[2]): Promise<Claimed | undefined> {
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+      const startedMs = performance.now();
+      const closed = this.#unclosed.filter(({ owner }) => owner === this.#owner);
+      try {
+        const claimed = await this.options.claims.claim(this.#owner, closed.map(({ id }) => id), claim);
+        this.#reached(startedMs);
+        this.options.onStatement((performance.now() - startedMs) / 1000);
+        this.#forget(closed);
+        await this.#reassert();
+        return claimed;
+      } catch (error) {
+        await this.#failed(error);
+        if (this.#isClosed) return undefined;
+        await pause(pauseMs);
+      }
+    }
+  }
+
+  /** On a new connection, PostgreSQL may have crashed and have forgotten what did not wait for its disk: claims it again. */
+  async #reassert(): Promise<void> {
+    const { claims } = this.options;
+    const before = this.#connections;
+    if (before === claims.connections) return;
+    this.#connections = claims.connections;
+    if (before === undefined) return;
+    try {
+      for (const holding of this.#holdings) {
+        const { owner, ticket, bounds, closedAtMs } = holding;
+        const claimed = await claims.claim(owner, [], { ticket, hashes: [...holding.hashes].sort(), bounds, staysOpen: true });
+        if (claimed) holding.id = claimed.id;
+        if (closedAtMs !== undefined && !this.#unclosed.includes(holding)) this.#unclosed.push(holding);
+      }
+    } catch (error) {
+      this.#connections = before;
+      await this.#failed(error);
+    }
+  }
+
+  #forget(closed: readonly Holding[]): void {
+    const nowMs = performance.now();
+    for (const holding of closed) {
+      holding.closedAtMs ??= nowMs;
+      for (const { hash } of holding.accepted) this.#entries.delete(hash);
+    }
+    this.#unclosed = this.#unclosed.filter((holding) => holding.owner === this.#owner && !closed.includes(holding));
+    const isRecent = ({ closedAtMs }: Holding): boolean => closedAtMs === undefined || closedAtMs > nowMs - REMEMBERED_MS;
+    if (this.#holdings.some((holding) => !isRecent(holding))) this.#holdings = this.#holdings.filter(isRecent);
+  }
+
+  /** Claimed by us: goes to Kafka, if nothing of its key that is in doubt stands before it. */
+  #hold(entry: Entry, holding: Holding): void {
+    entry.holding = holding;
+    const freed = this.#lanes.decided(entry);
+    if (this.#lanes.mayGo(entry)) this.#produce(entry);
+    for (const next of freed) this.#produce(next);
+  }
+
+  #doubt(entry: Entry): void {
+    entry.holding = undefined;
+    this.#lanes.doubt(entry);
+    entry.dueAtMs = performance.now() + entry.pauseMs;
+    entry.pauseMs = Math.min(2 * entry.pauseMs, LONGEST_PAUSE_MS);
+    this.#queue.push(entry);
+    if (!this.#isPumping) this.#pumpAt(Math.min(...this.#queue.map(({ dueAtMs }) => dueAtMs)));
+  }
+
+  // Kafka
+
+  #produce(entry: Entry): void {
+    const { record, holding, expiresAtMs } = entry;
+    // Claimed by an owner that has been taken for dead since: worth nothing any more.
+    if (holding?.owner !== this.#owner) return this.#doubt(entry);
+    this.#ownerOf.set(record, holding.owner);
+    if (expiresAtMs <= performance.now()) return void this.#notAccepted(entry, holding, new KafkaError('unavailable', LATE));
+    this.#waitingBytes -= bytesOf(entry);
+    void this.#opened.send(record, deadlineOf(expiresAtMs)).then(
+      () => {
+        entry.resolve('accepted');
+        // Until its claim is closed, who publishes it again is answered from here.
+        if (holding.owner === this.#owner) holding.accepted.push(entry);
+        else this.#entries.delete(entry.hash);
+        this.#settled(holding);
+      },
+      (error: unknown) => {
+        this.#waitingBytes += bytesOf(entry);
+        const code = error instanceof KafkaError ? error.code : undefined;
+        if (code === 'withdrawn') this.#doubt(entry);
+        // Closing: its claim stays open, and whoever finds it looks into the log.
+        else if (code === 'closed') this.#fail(entry, error);
+        else void this.#notAccepted(entry, holding, error);
+      },
+    );
+  }
+
+  async #notAccepted(entry: Entry, holding: Holding, error: unknown): Promise<void> {
+    holding.hashes.delete(entry.hash);
+    this.#fail(entry, error);
+    for (let pauseMs = FIRST_PAUSE_MS; !this.#isClosed; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+      try {
+        await this.options.claims.release(holding.id, [entry.hash], false);
+        break;
+      } catch (failure) {
+        await this.#failed(failure);
+        await pause(pauseMs);
+      }
+    }
+    this.#settled(holding);
+  }
+
+  /** The fate of one event is known. */
+  #settled(holding: Holding): void {
+    if (--holding.open > 0 || holding.owner !== this.#owner) return;
+    this.#unclosed.push(holding);
+    this.#closeSoon();
+  }
+
+  #end(entry: Entry, ended: Ended): void {
+    this.#leave(entry);
+    entry.resolve(ended);
+  }
+
+  #fail(entry: Entry, error: unknown): void {
+    this.#leave(entry);
+    // Whoever asked may have gone.
+    entry.ended.catch(() => undefined);
+    entry.reject(error);
+  }
+
+  #leave(entry: Entry): void {
+    this.#entries.delete(entry.hash);
+    this.#waitingBytes -= bytesOf(entry);
+    for (const next of this.#lanes.decided(entry)) this.#produce(next);
+  }
+
+  // The owner
+
+  get #isCertain(): boolean {
+    return performance.now() < this.#reachedAtMs + (this.options.leaseMs ?? LEASE_MS);
+  }
+
+  /** @param startedMs before the statement: PostgreSQL has heard of us at that time or later */
+  #reached(startedMs: number): void {
+    this.#reachedAtMs = Math.max(this.#reachedAtMs, startedMs);
+    if (this.#trouble !== undefined) this.options.logger.info({}, 'events can be claimed again');
+    this.#trouble = undefined;
+    for (const wake of this.#renewals.splice(0)) wake();
+  }
+
+  async #failed(error: unknown): Promise<void> {
+    if (error instanceof OwnerLost) return (this.#entering ??= this.#enterAnew());
+    if (this.#trouble === undefined) this.options.logger.warn({ err: error }, 'events cannot be claimed; trying until they can');
+    this.#trouble = error instanceof Error ? error.message : String(error);
+  }
+
+  /** Was taken for dead: what others make of the claims is theirs, and what is not acknowledged yet has to be claimed again. */
+  async #enterAnew(): Promise<void> {
+    const owner = randomUUID();
+    try {
+      const startedMs = performance.now();
+      await this.options.claims.enter(owner);
+      this.options.logger.warn({}, 'was out of touch with PostgreSQL for too long; what is under way is claimed again');
+      this.#owner = owner;
+      for (const { accepted } of this.#holdings) for (const { hash } of accepted) this.#entries.delete(hash);
+      this.#holdings = [];
+      this.#unclosed = [];
+      this.#reached(startedMs);
+    } catch (error) {
+      await this.#failed(error);
+    } finally {
+      this.#entering = undefined;
+    }
+  }
+
+  async #beat(): Promise<void> {
+    const startedMs = performance.now();
+    // While Kafka is away, the bounds stay where they were.
+    this.options.log.refresh().catch(() => undefined);
+    try {
+      await this.options.claims.claim(this.#owner, [], undefined);
+      this.#reached(startedMs);
+      await this.#reassert();
+    } catch (error) {
+      await this.#failed(error);
+    }
+    if (!this.#isClosed) this.#beatTimer = setTimeout(() => void this.#beat(), BEAT_MS);
+  }
+
+  // What may be sent
+
+  readonly #guard: ProducerGuard = (records, isRepetition) => {
+    if (!isRepetition) this.#boundsOfAttempt = this.options.log.bounds;
+    if (!isRepetition && this.#isCertain && records.every((record) => this.#isOurs(record))) return undefined;
+    return this.#review(records, isRepetition);
+  };
+
+  /** Claimed by who we are now, or not claimed at all. */
+  #isOurs(record: OutgoingRecord): boolean {
+    return (this.#ownerOf.get(record) ?? this.#owner) === this.#owner;
+  }
+
+  async #review(records: readonly OutgoingRecord[], isRepetition: boolean): Promise<readonly GuardVerdict[]> {
+    const written = isRepetition ? await this.#writtenSince(this.#boundsOfAttempt) : new Set<Hash>();
+    if (records.some((record) => this.#ownerOf.has(record))) await this.#certainty();
+    return records.map((record) => {
+      const hash = record.topic === this.options.topic ? hashOfRecord(record.value) : undefined;
+      if (hash !== undefined && written.has(hash)) return 'written';
+      return this.#isOurs(record) ? 'send' : 'withdraw';
+    });
+  }
+
+  async #writtenSince(bounds: Bounds): Promise<ReadonlySet<Hash>> {
+    await pause(SETTLED_AFTER_MS);
+    return this.options.log.find(bounds);
+  }
+
+  async #certainty(): Promise<void> {
+    while (!this.#isCertain && !this.#isClosed) await new Promise<void>((resolve) => this.#renewals.push(resolve));
+  }
+}
+
+const bytesOf = ({ record }: Outgoing): number => record.value?.length ?? 0;
+
+const deadlineOf = (expiresAtMs: number): { readonly deadlineMs?: number } =>
+  expiresAtMs === Infinity ? {} : { deadlineMs: Math.max(0, expiresAtMs - performance.now()) };
+
+/** The answer is due at the deadline, also while the fate of the event is not known. */
+const inTime = async <T>(answer: Promise<T>, deadlineMs: number): Promise<T> => {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new KafkaError('unavailable', LATE)), deadlineMs);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+};

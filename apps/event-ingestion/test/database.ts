@@ -1,0 +1,49 @@
+import { randomBytes } from 'node:crypto';
+import { migrate } from '@posthorn/event-store';
+import { Client, type QueryResultRow } from 'pg';
+import { migrations, SCHEMA } from '../src/deduplication/migrations.js';
+
+/** A database of the test's own in the server that the tests were given. */
+export type TestDatabase = {
+  readonly url: string;
+  query<Row extends QueryResultRow>(sql: string, parameters?: unknown[]): Promise<Row[]>;
+  /** Nobody gets in, and whoever is in is thrown out, but for the test itself; or everybody again. */
+  allowConnections(allow: boolean): Promise<void>;
+  drop(): Promise<void>;
+};
+
+const withClient = async (url: string, use: (client: Client) => Promise<unknown>): Promise<void> => {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    await use(client);
+  } finally {
+    await client.end();
+  }
+};
+
+export const createDatabase = async (): Promise<TestDatabase> => {
+  const name = `ingestion_test_${randomBytes(6).toString('hex')}`;
+  const server = new URL(process.env['POSTHORN_DATABASE_URL'] ?? 'postgres://127.0.0.1:5432/postgres');
+  await withClient(server.href, (client) => client.query(`create database ${name}`));
+  const url = Object.assign(new URL(server), { pathname: `/${name}` }).href;
+  await migrate({ url, schema: SCHEMA, migrations });
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  const query = async <Row extends QueryResultRow>(sql: string, parameters: unknown[] = []): Promise<Row[]> =>
+    (await client.query<Row>(sql, parameters)).rows;
+  return {
+    url,
+    query,
+    allowConnections: async (allow) => {
+      await withClient(server.href, (other) => other.query(`alter database ${name} allow_connections ${allow}`));
+      if (!allow) {
+        await query('select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()');
+      }
+    },
+    drop: async () => {
+      await client.end();
+      await withClient(server.href, (other) => other.query(`drop database ${name} with (force)`));
+    },
+  };
+};
