@@ -26,7 +26,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  for (const claims of opened.splice(0)) await claims.close(randomUUID());
+  for (const claims of opened.splice(0)) await claims.close();
 });
 
 afterAll(() => database?.drop());

@@ -42,7 +42,8 @@ export interface Claims {
   orphans(): Promise<readonly Orphan[]>;
   /** Counts the connections made: after a new one, what was written last may be gone. */
   readonly connections: number;
-  close(owner: string): Promise<void>;
+  /** @param owner who leaves, if there was one */
+  close(owner?: string): Promise<void>;
 }
 
 export type PgClaimsOptions = {
@@ -124,12 +125,16 @@ export class PgClaims implements Claims {
     }));
   }
 
-  async close(owner: string): Promise<void> {
+  async close(owner?: string): Promise<void> {
+    if (owner !== undefined) await this.#leave(owner);
+    await Promise.all([this.#fast.close(), this.#sure.close()]);
+  }
+
+  async #leave(owner: string): Promise<void> {
     await this.#sure
       .query('leave', `delete from ${SCHEMA}.owners o where id = $1 and not exists (select from ${SCHEMA}.claims c where c.owner = o.id)`, [owner])
       // It will be found dead, and nothing in its possession.
       .catch(() => undefined);
-    await Promise.all([this.#fast.close(), this.#sure.close()]);
   }
 
   #now(parameter: number): string {

@@ -130,11 +130,6 @@ export class Deduplicator {
     return this.#waitingBytes + this.#opened.pendingBytes;
   }
 
-  /** For records that are no events. */
-  get producer(): Pick<Producer, 'send'> {
-    return this.#opened;
-  }
-
   /**
    * Synchronous up to the queue, so that events of a key leave in the order of the calls.
    * @throws {KafkaError} as `Producer.send`; `unavailable`: it may or may not be accepted yet, and can be published again under the same id
@@ -142,6 +137,12 @@ export class Deduplicator {
   send(event: Outgoing, deadlineMs?: number): Promise<Ended> {
     if (deadlineMs === undefined) return this.#send(event, Infinity);
     return inTime(this.#send(event, performance.now() + deadlineMs), deadlineMs);
+  }
+
+  /** A record that is no event: not claimed, and sent as it comes. */
+  write(record: OutgoingRecord, deadlineMs?: number): Promise<void> {
+    const written = this.#opened.send(record, { deadlineMs });
+    return deadlineMs === undefined ? written : inTime(written, deadlineMs);
   }
 
   async close(): Promise<void> {
