@@ -32,6 +32,14 @@ const nested = (levels: number): JsonSchema => {
   return schema;
 };
 
+const all = (count: number, schemaOf: (n: number) => JsonSchema) => ({ allOf: Array.from({ length: count }, (_, n) => schemaOf(n)) });
+const withMembers = (count: number, name: string) => ({
+  properties: Object.fromEntries(Array.from({ length: count }, (_, n) => [`${name}${n}`, { type: 'string' }])),
+});
+/** The shortest of some times. V8 remembers the code that it has seen, so each schema is a new one. */
+const millisecondsToCompile = (members: number): number =>
+  Math.min(...['a', 'b', 'c', 'd', 'e'].map((name) => millisecondsOf(() => validator(withMembers(members, name)))));
+
 const invoice = {
   type: 'object',
   required: ['id', 'lines'],
@@ -112,6 +120,33 @@ describe('the work of a validator', () => {
     expect(faultsOf({ $defs, $ref: '#/$defs/d0' }, 1)).toEqual(['data: takes too much work to validate against this schema']);
   });
 
+  const numbers = Array.from({ length: 40_000 }, (_, n) => n);
+  const wide = Object.fromEntries(numbers.slice(0, 25_000).map((n) => [`m${n}`, 1]));
+  const letters = Array.from({ length: 100_000 }, (_, n) => ((n * n) % 7 < 3 ? 'a' : 'b')).join('');
+  it.each<[string, JsonSchema, unknown]>([
+    ['numbers are told apart again and again', all(900, () => ({ uniqueItems: true })), numbers],
+    ['objects are', all(100, () => ({ uniqueItems: true })), numbers.slice(0, 20_000).map((n) => ({ n }))],
+    ['objects are looked for in a list', { items: all(100, () => ({ not: { enum: [{ a: 1 }] } })) }, numbers.slice(0, 20_000).map((n) => ({ n }))],
+    ['members are counted', all(900, (n) => ({ minProperties: n })), wide],
+    ['members are walked over', all(300, () => ({ additionalProperties: true, propertyNames: true })), wide],
+    ['members are compared with all that was evaluated', { ...all(500, (n) => ({ properties: { [`n${n}`]: true } })), unevaluatedProperties: true }, wide],
+    ['constants are compared', { items: all(100, () => ({ not: { const: 'x'.repeat(500) } })) }, numbers.slice(0, 1_000)],
+    ['names are looked for', { items: { dependentRequired: Object.fromEntries(numbers.slice(0, 2_000).map((n) => [`m${n}`, ['a']])) } }, numbers.slice(0, 20_000).map(() => ({}))],
+    ['characters are counted', all(900, () => ({ minLength: 1 })), letters],
+    ['a pattern has more places than an automaton can hold', { pattern: '(a|b)*a(a|b){60}$' }, letters],
+  ])('ends where %s', (_what, schema, value) => {
+    expect(faultsOf(schema, value)).toEqual(['data: takes too much work to validate against this schema']);
+  });
+
+  it.each<[string, JsonSchema, unknown]>([
+    ['small objects, closed', { items: { type: 'object', required: ['a'], additionalProperties: false, properties: { a: { type: 'integer' } } } }, numbers.slice(0, 30_000).map((n) => ({ a: n }))],
+    ['numbers by reference', { items: { $ref: '#/$defs/a' }, $defs: { a: { type: 'number', minimum: 0 } } }, numbers.map((n) => n + 100_000)],
+    ['identifiers by pattern', { items: { pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' } }, numbers.slice(0, 6_500).map(() => id)],
+    ['a long text in base64', { type: 'string', maxLength: 260_000, pattern: '^[A-Za-z0-9+/]*={0,2}$' }, 'QUJD'.repeat(65_000)],
+  ])('leaves room for what fills an event: %s', (_what, schema, value) => {
+    expect(faultsOf(schema, value)).toEqual([]);
+  });
+
   it('ends where the stack does', () => {
     const $defs = Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`d${n}`, { $ref: `#/$defs/d${n + 1}` }]));
     const schema = { $defs: { ...$defs, d300: { properties: { next: { $ref: '#/$defs/d0' } } } }, $ref: '#/$defs/d0' };
@@ -145,11 +180,8 @@ describe('the work of a validator', () => {
 
 describe('the work of compiling', () => {
   it('grows with the schema, not with its square', () => {
-    const withMembers = (count: number, name: string) => ({ properties: Object.fromEntries(Array.from({ length: count }, (_, n) => [`${name}${n}`, { type: 'string' }])) });
-    // V8 remembers the code that it has seen: each schema is a new one.
-    const shortest = (count: number) => Math.min(...['a', 'b', 'c', 'd'].map((name) => millisecondsOf(() => validator(withMembers(count, name)))));
-    shortest(200);
-    expect(shortest(1_600) / shortest(200)).toBeLessThan(20);
+    millisecondsToCompile(200);
+    expect(millisecondsToCompile(1_600) / millisecondsToCompile(200)).toBeLessThan(20);
   });
 });
 

@@ -6,7 +6,7 @@ import { assertedFormats } from './formats.js';
 import { keywordOf, mapSchemasIn, type Place } from './keywords.js';
 import { compilePattern } from './pattern.js';
 import { addLinearKeywords } from './linear-keywords.js';
-import { addWork, Exhausted, WORK, Work, workOf } from './work.js';
+import { addWork, costOf, Exhausted, WORK, Work } from './work.js';
 
 export type Verdict = { readonly valid: true } | { readonly valid: false; readonly errors: readonly Fault[] };
 
@@ -79,7 +79,7 @@ const meteredPatterns = (work: Work) => (source: string) => {
   const pattern = compilePattern(source);
   return {
     test: (text: string): boolean => {
-      work.spendOnText(text, pattern.size);
+      work.spendOnText(text, pattern.stepsPerCharacter);
       return pattern.test(text);
     },
     // What tells one pattern from another in the generated code.
@@ -95,7 +95,7 @@ const prepared = (schema: JsonSchema): JsonSchema => {
     if (name === '$dynamicRef' || keywordOf(name)?.form === 'annotation') return [];
     return [[name, mapSchemasIn(name, value, prepared)]];
   });
-  const whole: Record<string, unknown> = { [WORK]: workOf(schema), ...Object.fromEntries(members) };
+  const whole: Record<string, unknown> = { [WORK]: costOf(schema), ...Object.fromEntries(members) };
   if ('$dynamicRef' in schema) {
     // At the end: what points into the list finds everything where it was.
     whole['allOf'] = [...(Array.isArray(whole['allOf']) ? whole['allOf'] : []), { $ref: schema['$dynamicRef'] }];

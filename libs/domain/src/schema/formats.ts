@@ -26,7 +26,7 @@ const TEXT_FORMATS = [
 /** Of OpenAPI, for numbers. */
 const NUMBER_FORMATS = ['int32', 'int64'] as const;
 
-/** About what a character costs, in the steps of a small pattern. */
+/** What a character costs at most, in the steps of a pattern. */
 const STEPS = 4;
 
 export const assertedFormats = (work: Work): Record<string, Format> => ({

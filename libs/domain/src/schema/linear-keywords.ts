@@ -26,6 +26,9 @@ const areUnique = (items: readonly unknown[], work: Work): boolean => {
   return seen.size === items.length;
 };
 
+/** Units for each value that is written. */
+const WRITING = 4;
+
 /** A set of JSON values, equal ones counted once. */
 class Values {
   readonly #plain = new Set<unknown>();
@@ -41,8 +44,12 @@ class Values {
   }
 
   add(value: unknown): void {
-    if (isComposed(value)) this.#composed.add(this.#textOf(value));
-    else this.#plain.add(value);
+    if (isComposed(value)) {
+      this.#composed.add(this.#textOf(value));
+    } else {
+      this.#work.spend(1);
+      this.#plain.add(value);
+    }
   }
 
   has(value: unknown): boolean {
@@ -55,7 +62,7 @@ class Values {
 
   /** Members sorted by name, and told apart from a list of the same. */
   #inOrder(value: unknown): unknown {
-    this.#work.spend(1);
+    this.#work.spend(WRITING);
     if (!isComposed(value)) return value;
     if (Array.isArray(value)) return value.map((item) => this.#inOrder(item));
     const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));

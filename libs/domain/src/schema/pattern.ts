@@ -1,7 +1,18 @@
 import { RE2JS } from 're2js';
 import { schemaLimits } from './limits.js';
 
-export type Pattern = { readonly test: (text: string) => boolean; readonly size: number };
+export type Pattern = {
+  readonly test: (text: string) => boolean;
+  /** That each character of a text may take at most. */
+  readonly stepsPerCharacter: number;
+};
+
+/** Of a program so small that the sets of places it can be in at once are few: RE2's automaton soon has them all. */
+const SMALL_PROGRAM = 16;
+/** A look into a table. */
+const STEPS_OF_AUTOMATON = 12;
+/** For each instruction, when there are too many sets of places for an automaton (`.*a.{30}`): RE2 then follows all places at once, slowly. */
+const STEPS_OF_INSTRUCTION = 40;
 
 /**
  * A regular expression with RE2's semantics: no text makes it slower than in proportion to the text's length. What only a
@@ -13,7 +24,9 @@ export const compilePattern = (source: string): Pattern => {
   const expression = compiled(source);
   const size = expression.programSize();
   if (size > schemaLimits.patternProgram) throw new SyntaxError('is too large: its repetitions come to too many steps');
-  return { test: (text) => expression.test(text), size };
+  // One pass: it is in one place at a time. Most patterns that say what a whole text is like are of that kind.
+  const isPlain = size <= SMALL_PROGRAM || expression.re2Input.onepass !== null;
+  return { test: (text) => expression.test(text), stepsPerCharacter: isPlain ? STEPS_OF_AUTOMATON : STEPS_OF_INSTRUCTION * size };
 };
 
 const compiled = (source: string): RE2JS => {
