@@ -40,6 +40,12 @@ const expectStatesInOrder = async (): Promise<void> => {
   expect(new Map([...seen].map(([key, versions]) => [key, versions.at(-1)]))).toEqual(new Map(all.map(({ id, version }) => [id, version])));
 };
 
+/** Without a crash at least once is exactly once. */
+const expectLoggedOnce = async (): Promise<void> => {
+  const logged = (await world.readTopic('registry.log')).map(({ position }) => position);
+  expect(logged).toEqual((await storedEvents(world.pool)).map(({ position }) => position));
+};
+
 /** Changes made to one of the subscriptions after the other, through one replica, until there is no answer or enough. */
 const write = async (service: Service, ids: readonly string[], what: string, isEnough: (n: number) => boolean): Promise<readonly Answer[]> => {
   const answers: Answer[] = [];
@@ -73,6 +79,7 @@ it('of two replicas one leads; what is written through both at once is published
   await expectOwnVersions(ids, answers);
   const versions = foldedFrom(await storedEvents(world.pool)).filter(({ id }) => ids.includes(id));
   expect(versions.map(({ version }) => version)).toEqual([21, 21, 21]);
+  await expectLoggedOnce();
   await expectStatesInOrder();
 }, 30_000);
 
@@ -106,5 +113,6 @@ it('when the leader goes the other takes over, and nothing is lost', async () =>
   // Whatever was under way is published by then, too.
   const last = await other.call('POST', path, wanted);
   expect((await world.readTopic('registry.state')).some(({ key }) => key === idOf(last))).toBe(true);
+  await expectLoggedOnce();
   await expectStatesInOrder();
 }, 30_000);

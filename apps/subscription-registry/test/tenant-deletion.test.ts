@@ -81,10 +81,11 @@ it('a deletion that was cut off half way keeps the tenant, which takes writes ag
   await holder.query('lock table registry.event_types in access exclusive mode');
   const deletion = service.call('DELETE', '/tenants/halfway');
   await waitingFor('relation');
-  // All connections that write: that with the deletion's lock, and the one that waits.
-  await world.pool.query(
-    `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'posthorn registry writes'`,
-  );
+  // First the connection that only keeps the deletion's lock and has nothing to ask, then the one that waits.
+  const connections = `pg_stat_activity where datname = current_database() and application_name = 'posthorn registry writes'`;
+  await world.pool.query(`select pg_terminate_backend(pid, 5000) from ${connections} and state = 'idle'`);
+  await expect(service.call('GET', '/tenants/halfway')).resolves.toMatchObject({ status: 200 });
+  await world.pool.query(`select pg_terminate_backend(pid, 5000) from ${connections}`);
   await expect(deletion).resolves.toMatchObject({ status: 503, body: { code: 'unavailable' } });
   await holder.query('rollback');
   await expect(service.call('GET', '/tenants/halfway')).resolves.toMatchObject({ status: 200 });

@@ -22,12 +22,16 @@ export const tenantExists =
 /** Key of the advisory lock on everything beneath tenant `$1`. */
 const DELETION_LOCK = `hashtextextended('${SCHEMA}.tenant.' || $1, 0)`;
 
+/** A connection that is lost while it only keeps the lock: unlocking fails, which is where it is handled; unheard, it would end the process. */
+const ignore = (): void => {};
+
 /**
  * Works while nothing can be made beneath the tenant. The lock is the session's, so that it ends with the process: a deletion that was cut
  * off leaves no tenant that refuses for ever.
  */
 export const whileNothingIsMadeBeneath = async <T>(pool: Pool, tenant: string, work: () => Promise<T>): Promise<T> => {
   const client = await pool.connect();
+  client.on('error', ignore);
   let isBroken = true;
   try {
     await client.query(`select pg_advisory_lock(${DELETION_LOCK})`, [tenant]);
@@ -36,6 +40,7 @@ export const whileNothingIsMadeBeneath = async <T>(pool: Pool, tenant: string, w
     return result;
   } finally {
     // After an error it is not known whether the lock is still held: it goes with the connection.
+    client.off('error', ignore);
     client.release(isBroken);
   }
 };
