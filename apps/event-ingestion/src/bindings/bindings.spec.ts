@@ -2,8 +2,10 @@ import { describe, expect, it } from '@jest/globals';
 import { ConfigError, readConfig } from '@posthorn/service-kit';
 import { ingestionConfig } from '../config.js';
 
+const ENOUGH = { POSTHORN_KAFKA_BROKERS: 'a:9092', POSTHORN_DATABASE_URL: 'postgres://u@h/d' };
+
 const read = (bindings: string, env: Record<string, string> = {}) =>
-  readConfig(ingestionConfig, { POSTHORN_KAFKA_BROKERS: 'a:9092', POSTHORN_INBOUND_BINDINGS: bindings, ...env }).POSTHORN_INBOUND_BINDINGS;
+  readConfig(ingestionConfig, { ...ENOUGH, POSTHORN_INBOUND_BINDINGS: bindings, ...env }).POSTHORN_INBOUND_BINDINGS;
 
 const issuesOf = (bindings: string, env?: Record<string, string>): Readonly<Record<string, string>> => {
   try {
