@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { startReceiver, type Receiver } from '@posthorn/testkit';
+import { eventually, startReceiver, type Receiver } from '@posthorn/testkit';
 import { Posthorn } from '../support/posthorn.js';
 
 jest.setTimeout(120_000);
@@ -110,6 +110,22 @@ describe('over REST', () => {
 
   it('a batch that is no JSON is refused as a whole', async () => {
     expect(await publish(`{"events":[${good('rest-lost')},]}`, 'default', 'events/batch')).toMatchObject({ status: 400, body: { code: 'malformed' } });
+  });
+});
+
+it('what was refused is listed, and delivered once it is corrected and published again', async () => {
+  await posthorn.produce({ value: '{"id":"to-be-mended","data":1.0}' });
+  const { rejection_id } = await posthorn.rejection(({ event_id }) => event_id === 'to-be-mended');
+  const refused = '/v1/tenants/default/rejected-events';
+  await eventually(async () => (await posthorn.api.list<{ id: string }>(`${refused}?code=invalid`)).some(({ id }) => id === rejection_id));
+  expect(await posthorn.api.ask('POST', `${refused}/${rejection_id}/publish`, good('mended'))).toEqual({ id: 'mended' });
+  await delivered(['mended']);
+  expect(await posthorn.api.get(`${refused}/${rejection_id}`)).toMatchObject({
+    door: 'kafka',
+    event_id: 'to-be-mended',
+    reason: { code: 'invalid', path: 'type' },
+    value: '{"id":"to-be-mended","data":1.0}',
+    published_as: 'mended',
   });
 });
 

@@ -10,7 +10,7 @@ const RECORD = { topic: 'shop.orders', partition: 3, offset: '12' };
 
 const REJECTIONS = [
   rejectionOf('rej_1', {
-    reason: { code: 'schema_violation', message: 'data is not what its schema wants', path: 'data', errors: ERRORS },
+    reason: { code: 'too_deep', message: 'data is nested deeper than 64', path: 'data', errors: ERRORS },
     event_id: 'e1',
     rejected_at: '2026-11-20T23:59:59.900Z',
     headers: { 'content-type': 'application/json', 'x-a': 'b' },
@@ -48,7 +48,7 @@ describe('rejected events', () => {
         event_id: 'e1',
         door: 'rest',
         rejected_at: '2026-11-20T23:59:59.900Z',
-        reason: { code: 'schema_violation', message: 'data is not what its schema wants', path: 'data', errors: ERRORS },
+        reason: { code: 'too_deep', message: 'data is nested deeper than 64', path: 'data', errors: ERRORS },
         headers: { 'content-type': 'application/json', 'x-a': 'b' },
         value: '{"n": 12345678901234567890,\n"s":"\\ud800"}',
         value_bytes: 41,
@@ -76,7 +76,7 @@ describe('rejected events', () => {
   });
 
   it.each([
-    ['code=schema_violation', ['rej_1']],
+    ['code=too_deep', ['rej_1']],
     ['door=kafka', ['rej_2']],
     ['event_id=e1', ['rej_1']],
     ['from=2026-11-21T00:00:00.100Z&to=2026-11-22T00:00:00Z', ['rej_2']],
