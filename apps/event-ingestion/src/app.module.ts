@@ -1,17 +1,26 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import type { Consumption } from '@posthorn/kafka';
+import { durationMs } from '@posthorn/contracts';
 import { lagMetric, type Kit } from '@posthorn/service-kit';
+import { boundReader } from './bindings/bound-record.js';
 import type { IngestionConfig } from './config.js';
+import { openDeduplication } from './deduplication/deduplication.js';
+import { Admission } from './catalogue/admission.js';
+import { Catalogue } from './catalogue/catalogue.js';
+import { inTime, insisting, type ReadFresh } from './catalogue/reading.js';
+import { Schemas } from './catalogue/schemas.js';
+import { Violations } from './catalogue/violations.js';
 import { EventsController } from './events.controller.js';
 import { KafkaDoor } from './kafka-door.js';
+import { IN_FLIGHT_BYTES, KafkaSource } from './kafka-source.js';
 import { ingestionMetrics } from './metrics.js';
 import { Outlet } from './outlet.js';
 import { Publishing } from './publishing.js';
+import { RateLimits } from './rate-limit.js';
 import { RestDoor } from './rest-door.js';
-import { Tenants } from './tenants.js';
 
-const REST_DEADLINE_MS = 5_000;
-const REST_PENDING_BYTES = 64 * 1024 * 1024;
+/** Whoever waits is told within two seconds. */
+const DEADLINE_MS = 1_800;
+const PENDING_BYTES = 64 * 1024 * 1024;
 
 @Module({})
 export class AppModule {}
@@ -19,67 +28,84 @@ export class AppModule {}
 /** Puts the parts together. Events are read from Kafka as soon as the tenants are known; until then both doors are shut. */
 export const ingestionModule = async (config: IngestionConfig, kit: Kit): Promise<DynamicModule> => {
   const { kafka, log, health, registryState } = kit;
+  const { POSTHORN_INBOUND_BINDINGS: bindings } = config;
   await kafka.ensureTopics(['events.inbound', 'events.accepted', 'events.rejected']);
 
-  const tenants = new Tenants(() => registryState.readFresh());
-  registryState.fold('tenant', tenants);
+  const schemas = new Schemas();
+  const catalogue = new Catalogue(schemas);
+  registryState.fold('tenant', catalogue.tenants);
+  registryState.fold('event_type', catalogue.eventTypes);
 
   const metrics = ingestionMetrics(kit.metrics);
+  const violations = new Violations({ count: metrics.countViolation, log });
+  const readNow: ReadFresh = () => registryState.readFresh();
+  const admission = (readFresh: ReadFresh): Admission =>
+    new Admission({ catalogue, schemas, violations, position: () => registryState.position, readFresh });
   const topics = { accepted: kafka.topic('events.accepted'), rejected: kafka.topic('events.rejected') };
   const maxEventBytes = config.POSTHORN_MAX_EVENT_BYTES;
-  // A producer each: what is caught up on from Kafka must not stand in the way of a client who waits for an answer.
+  const gates = await openDeduplication(
+    ['kafka', 'rest'],
+    {
+      databaseUrl: config.POSTHORN_DATABASE_URL,
+      windowMs: durationMs(config.POSTHORN_DEDUPLICATION_WINDOW),
+      observeClaim: metrics.observeClaim,
+    },
+    kit,
+  );
   const kafkaDoor = new KafkaDoor({
-    outlet: new Outlet({ door: 'kafka', producer: await kafka.producer(), topics, metrics: metrics.door('kafka'), log }),
-    tenants,
-    log,
+    outlet: new Outlet({ door: 'kafka', gate: gates.kafka, topics, metrics: metrics.door('kafka'), log }),
+    admission: admission(insisting(readNow, log)),
     maxEventBytes,
+    readers: new Map(bindings.flatMap(({ topic, event }) => (event ? [[topic, boundReader(event)] as const] : []))),
   });
+  const groupId = `${config.POSTHORN_TOPIC_PREFIX}.event-ingestion`;
+  const inbound = kafka.topic('events.inbound');
+  // A group for each topic of others: one that is missing, or is bound no longer, must not concern the rest.
+  const groups = [{ topic: inbound, groupId }, ...bindings.map(({ topic }) => ({ topic, groupId: `${groupId}.${topic}` }))];
+  const sources = groups.map(
+    (group) => new KafkaSource({ kafka, log, ...group, onRecord: kafkaDoor.onRecord, totalBytes: IN_FLIGHT_BYTES / groups.length }),
+  );
 
-  let consumption: Consumption | undefined;
-  const publishing = new Publishing({
-    outlet: new Outlet({
-      door: 'rest',
-      producer: await kafka.producer(),
-      topics,
-      metrics: metrics.door('rest'),
+  const limits = new RateLimits({ perKey: config.POSTHORN_RATE_LIMIT_PER_KEY, perTenant: config.POSTHORN_RATE_LIMIT_PER_TENANT });
+  const admissionInTime = admission(inTime(readNow, DEADLINE_MS));
+  const publishingBy = (door: 'rest' | 'grpc'): Publishing =>
+    new Publishing({
+      outlet: new Outlet({ door, gate: gates.rest, topics, metrics: metrics.door(door), log, deadlineMs: DEADLINE_MS }),
+      admission: admissionInTime,
+      isOpen: () => registryState.isCaughtUp,
+      limits,
       log,
-      deadlineMs: REST_DEADLINE_MS,
-    }),
-    tenants,
-    isOpen: () => registryState.isCaughtUp,
-    log,
-    maxEventBytes,
-    deadlineMs: REST_DEADLINE_MS,
-    maxPendingBytes: REST_PENDING_BYTES,
-  });
+      maxEventBytes,
+      deadlineMs: DEADLINE_MS,
+      maxPendingBytes: PENDING_BYTES,
+    });
 
   const open = async (): Promise<void> => {
     await registryState.caughtUp;
-    log.info({ tenants: tenants.size }, 'tenants are known');
-    consumption = await kafka.consume({
-      groupId: `${config.POSTHORN_TOPIC_PREFIX}.event-ingestion`,
-      topics: [kafka.topic('events.inbound')],
-      onRecord: kafkaDoor.onRecord,
-    });
+    log.info({ tenants: catalogue.tenantCount, schema_bytes: schemas.packedBytes }, 'tenants and event types are known');
+    await Promise.all(sources.map((source) => source.open()));
   };
   let isClosing = false;
   kit.onShutdown('kafka door', async () => {
     isClosing = true;
-    await consumption?.close();
+    await Promise.all(sources.map((source) => source.close()));
   });
   void open().catch((error: unknown) => {
     // Whatever keeps the door from opening at all is for a new start to mend; a rejection that nobody handles brings that about.
     if (!isClosing) throw error;
   });
 
-  health.addReadiness('kafka door', () =>
-    consumption?.assigned ? consumption.stalled : 'not yet, or no longer, a member of its consumer group',
-  );
-  lagMetric(kit.metrics, () => [...(consumption?.lag ?? []), [kafka.topic('registry.state'), registryState.lag]]);
+  for (const source of sources) {
+    health.addReadiness(source.topic === inbound ? 'kafka door' : `kafka door ${source.topic}`, () => source.notReady);
+  }
+  lagMetric(kit.metrics, () => [...sources.flatMap(({ lag }) => [...lag]), [kafka.topic('registry.state'), registryState.lag]]);
 
   return {
     module: AppModule,
     controllers: [EventsController],
-    providers: [{ provide: RestDoor, useValue: new RestDoor(publishing) }],
+    providers: [
+      { provide: RestDoor, useValue: new RestDoor(publishingBy('rest')) },
+      { provide: Publishing, useValue: publishingBy('grpc') },
+    ],
   };
 };

@@ -1,5 +1,5 @@
-import { eventLimits, topicOnBroker, topics } from '@posthorn/contracts';
-import { commonConfig, grpcConfig, integer } from '@posthorn/service-kit';
+import { durationBetween, eventLimits, topicOnBroker, topics } from '@posthorn/contracts';
+import { commonConfig, databaseConfig, grpcConfig, integer } from '@posthorn/service-kit';
 import { z } from 'zod';
 import { inboundBindings } from './bindings/bindings.js';
 
@@ -15,12 +15,16 @@ const rateLimit = (whose: string) =>
 const settings = z.object({
   ...commonConfig,
   ...grpcConfig,
+  ...databaseConfig,
   POSTHORN_MAX_EVENT_BYTES: integer(1024, MOST_EVENT_BYTES)
     .default(eventLimits.bytes)
     .describe('Largest event that is accepted, envelope and data together, in bytes'),
   POSTHORN_INBOUND_BINDINGS: inboundBindings.describe(
     'Topics of others that events are read from, and how an event is made of their records: JSON, told in [api.md](api.md#topics-of-others)',
   ),
+  POSTHORN_DEDUPLICATION_WINDOW: durationBetween('1m', '7d')
+    .default('24h')
+    .describe('How long an event id or an `Idempotency-Key` is remembered; PostgreSQL keeps up to one and a half times as much'),
   POSTHORN_RATE_LIMIT_PER_KEY: rateLimit('by one API key'),
   POSTHORN_RATE_LIMIT_PER_TENANT: rateLimit('for one tenant'),
 });

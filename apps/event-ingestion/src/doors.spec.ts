@@ -1,11 +1,17 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Rejection } from '@posthorn/contracts';
 import { type IncomingRecord, KafkaError, type OutgoingRecord, type Producer } from '@posthorn/kafka';
+import { Admission } from './catalogue/admission.js';
+import { Catalogue } from './catalogue/catalogue.js';
+import { Schemas } from './catalogue/schemas.js';
+import { Violations } from './catalogue/violations.js';
 import { KafkaDoor } from './kafka-door.js';
 import { Outlet } from './outlet.js';
 import { Publishing } from './publishing.js';
+import { RateLimits } from './rate-limit.js';
 import { RestDoor } from './rest-door.js';
-import { Tenants } from './tenants.js';
+import { gateTo } from './spec-support/gate.js';
+import { tenantState } from './spec-support/states.js';
 
 const tick = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
@@ -14,7 +20,7 @@ class ScriptedProducer implements Producer {
   pendingBytes = 0;
   readonly sent: { record: OutgoingRecord; deadlineMs: number | undefined; answer: (error?: Error) => void }[] = [];
 
-  send(record: OutgoingRecord, options: { deadlineMs?: number } = {}): Promise<void> {
+  send(record: OutgoingRecord, options: { deadlineMs?: number | undefined } = {}): Promise<void> {
     return new Promise((resolve, reject) => {
       const answer = (error?: Error): void => (error ? reject(error) : resolve());
       this.sent.push({ record, deadlineMs: options.deadlineMs, answer });
@@ -45,25 +51,30 @@ const given = (door: 'kafka' | 'rest') => {
     fatal: ignore,
     isLevelEnabled: (level: string) => level !== 'debug',
   };
-  const tenants = new Tenants(async () => undefined);
-  tenants.changed({ id: 'default' });
+  const schemas = new Schemas();
+  const catalogue = new Catalogue(schemas);
+  catalogue.tenants.changed(tenantState('default'));
+  const violations = new Violations({ count: ignore, log });
+  const admission = new Admission({ catalogue, schemas, violations, position: () => 0, readFresh: async () => undefined });
   const outlet = new Outlet({
     door,
-    producer,
+    gate: gateTo(producer),
     topics: { accepted: 'accepted', rejected: 'rejected' },
     metrics: { observe: (outcome) => void outcomes.push(outcome) },
     log,
     ...(door === 'rest' && { deadlineMs: 5000 }),
   });
-  return { producer, outcomes, lines, log, tenants, outlet, maxEventBytes: 1000 };
+  return { producer, outcomes, lines, log, catalogue, admission, outlet, maxEventBytes: 1000 };
 };
+
+const AN_HOUR_AGO_MS = Date.now() - 3_600_000;
 
 const recordOf = (value: string | null, offset = '7', headers: Record<string, Buffer> = {}) => {
   const record = {
     topic: 'in',
     partition: 1,
     offset,
-    timestampMs: Date.UTC(2026, 0, 1),
+    timestampMs: AN_HOUR_AGO_MS,
     key: null,
     value: value === null ? null : Buffer.from(value),
     headers,
@@ -134,7 +145,7 @@ describe('a record', () => {
     const [first, again, other] = producer.sent.map(({ record }) => String(record.value));
     expect(again).toBe(first);
     expect(other).not.toBe(first);
-    expect(first).toContain('"acceptedtime":"2026-01-01T00:00:00.000Z"');
+    expect(first).toContain(`"acceptedtime":"${new Date(AN_HOUR_AGO_MS).toISOString()}"`);
   });
 
   it('that is refused leaves one line in the log', async () => {
@@ -147,15 +158,16 @@ describe('a record', () => {
   });
 });
 
-const opened = (more: { isOpen?: boolean; pendingBytes?: number } = {}) => {
+const opened = (more: { isOpen?: boolean; pendingBytes?: number; perKey?: number; deadlineMs?: number } = {}) => {
   const parts = given('rest');
   parts.producer.pendingBytes = more.pendingBytes ?? 0;
-  const publishing = new Publishing({ ...parts, isOpen: () => more.isOpen ?? true, deadlineMs: 5000, maxPendingBytes: 100 });
+  const limits = new RateLimits({ perKey: more.perKey ?? 0, perTenant: 0 });
+  const publishing = new Publishing({ ...parts, limits, isOpen: () => more.isOpen ?? true, maxPendingBytes: 100, deadlineMs: more.deadlineMs ?? 5_000 });
   const door = new RestDoor(publishing);
   return { ...parts, door };
 };
 
-const request = (body: string) => ({ tenant: 'default', headers: { 'content-type': 'application/json' }, body: Buffer.from(body) });
+const request = (body: string) => ({ tenant: 'default', actor: 'key_1', headers: { 'content-type': 'application/json' }, body: Buffer.from(body) });
 const EVENT = '{"type":"a","data":1}';
 const away = new KafkaError('unavailable', 'no answer');
 
@@ -219,5 +231,27 @@ describe('a request', () => {
     await tick();
     for (const { answer } of producer.sent) answer(away);
     await expect(answered).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  it('of more events than may come is turned away, and told when to come again', async () => {
+    const { producer, door } = opened({ perKey: 10 });
+    const batch = request(`{"events":[${Array.from({ length: 10 }, () => EVENT).join(',')}]}`);
+    const answered = door.publishBatch(batch);
+    await tick();
+    expect(producer.sent).toHaveLength(10);
+    for (const { answer } of producer.sent) answer();
+    await answered;
+    const problem = { code: 'rate_limited', status: 429, headers: { 'retry-after': '1' } };
+    await expect(door.publish(request(EVENT))).rejects.toMatchObject(problem);
+    await expect(door.publishBatch(batch)).rejects.toMatchObject(problem);
+    expect(producer.sent).toHaveLength(10);
+  });
+
+  it('is a 503 in time, whatever becomes of what the producer still tries', async () => {
+    const { producer, door } = opened({ deadlineMs: 20 });
+    await expect(door.publish(request(EVENT))).rejects.toMatchObject({ code: 'unavailable' });
+    producer.sent[0]?.answer(away);
+    const batch = await door.publishBatch(request(`{"events":[{"data":1}]}`));
+    expect(batch).toMatchObject({ results: [{ error: { code: 'invalid' } }] });
   });
 });

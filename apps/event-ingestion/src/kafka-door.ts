@@ -1,29 +1,47 @@
 import { eventIdOfRecord, REGISTRY_POSITION_HEADER, rejectionIdOfRecord } from '@posthorn/contracts';
-import { type IncomingRecord, KafkaError, type Logger } from '@posthorn/kafka';
-import { accept, type Accepted, unknownTenant, type Verdict } from './acceptance/accept.js';
-import type { Refusal } from './acceptance/draft.js';
+import type { IncomingRecord } from '@posthorn/kafka';
+import { accept, type Acceptable, type Verdict } from './acceptance/accept.js';
+import type { Draft, Refusal } from './acceptance/draft.js';
 import { draftOfRecord, type Tombstone } from './acceptance/forms.js';
+import type { Admission } from './catalogue/admission.js';
+import { isClosed } from './catalogue/reading.js';
 import type { Outlet } from './outlet.js';
-import type { Tenants } from './tenants.js';
 
 export type KafkaDoorOptions = {
   readonly outlet: Outlet;
-  readonly tenants: Tenants;
-  readonly log: Logger;
+  /** Waits for what it has to know as long as it takes. */
+  readonly admission: Admission;
   readonly maxEventBytes: number;
+  /** Of topics that do not hold the forms of `events.inbound`. */
+  readonly readers?: ReadonlyMap<string, ReadRecord>;
 };
+
+export type ReadRecord = (record: IncomingRecord) => Draft | Refusal | Tombstone;
+
+/** As those of `events.inbound` are read. */
+export const readForms: ReadRecord = ({ headers, value }) => draftOfRecord(headers, value);
+
+/** As long as `events.inbound` keeps its records. */
+const OLDEST_MS = 7 * 24 * 3_600_000;
+
+/**
+ * By the record's clock, which may be ahead of ours. In a topic of others it may also say anything, as far back as 1970, or nothing (-1, of
+ * very old clients); every day that an event is accepted on has its place in the audit, so days long past are not made on such a word.
+ */
+const acceptedMsOf = ({ timestampMs }: IncomingRecord, nowMs: number): number =>
+  timestampMs > nowMs - OLDEST_MS ? Math.min(nowMs, timestampMs) : nowMs;
 
 /**
  * Everything about the event follows from the record, so that reading it again, after a crash, gives the same event: its id from
- * its place, its day from the broker's clock (which may be ahead of ours).
+ * its place, its day from the broker's clock.
  */
-export const judgeRecord = (record: IncomingRecord, nowMs: number, maxBytes: number): Verdict | Tombstone => {
-  const draft = draftOfRecord(record.headers, record.value);
+export const judgeRecord = (record: IncomingRecord, read: ReadRecord, nowMs: number, maxBytes: number): Verdict | Tombstone => {
+  const draft = read(record);
   if (draft.kind !== 'draft') return draft;
   return accept(draft, {
-    // Records of very old clients have no timestamp: -1.
-    acceptedMs: record.timestampMs > 0 ? Math.min(nowMs, record.timestampMs) : nowMs,
+    acceptedMs: acceptedMsOf(record, nowMs),
     newId: () => eventIdOfRecord(record.topic, record.partition, record.offset, record.timestampMs),
+    isNewIdStable: true,
     source: `/kafka/${record.topic}`,
     traceparent: record.headers['traceparent']?.toString('latin1'),
     registryPosition: record.headers[REGISTRY_POSITION_HEADER]?.toString('latin1'),
@@ -37,7 +55,8 @@ export class KafkaDoor {
 
   readonly onRecord = (record: IncomingRecord): void => {
     const startedMs = performance.now();
-    const verdict = judgeRecord(record, Date.now(), this.options.maxEventBytes);
+    const { readers, maxEventBytes } = this.options;
+    const verdict = judgeRecord(record, readers?.get(record.topic) ?? readForms, Date.now(), maxEventBytes);
     if (verdict.kind === 'tombstone') {
       this.options.outlet.skip(startedMs);
       return record.done();
@@ -62,31 +81,11 @@ export class KafkaDoor {
     return this.options.outlet.reject(refusal, { id, record: { topic, partition, offset }, headers, value }, startedMs);
   }
 
-  /** Synchronous up to the producer while the tenant is known: events leave in the order in which they came. */
-  #enter(event: Accepted, record: IncomingRecord, startedMs: number): Promise<void> {
-    const { outlet, tenants } = this.options;
-    const known = tenants.exists(event.envelope.tenant);
-    return known === true ? outlet.accept(event, startedMs) : this.#enterIf(known, event, record, startedMs);
-  }
-
-  async #enterIf(known: Promise<boolean>, event: Accepted, record: IncomingRecord, startedMs: number): Promise<void> {
-    return (await this.#answer(known, event.envelope.tenant))
-      ? this.options.outlet.accept(event, startedMs)
-      : this.#reject(unknownTenant(event), record, startedMs);
-  }
-
-  /** Asks until there is an answer: that Kafka is away says nothing about the tenant. */
-  async #answer(known: Promise<boolean>, tenant: string): Promise<boolean> {
-    const { tenants, log } = this.options;
-    for (let question: true | Promise<boolean> = known; ; question = tenants.exists(tenant)) {
-      try {
-        return await question;
-      } catch (error) {
-        if (isClosed(error)) throw error;
-        log.warn({ err: error }, 'could not ask whether there is a tenant; asking again');
-      }
-    }
+  /** Synchronous up to the producer while all is known that there is to know: events leave in the order in which they came. */
+  #enter(event: Acceptable, record: IncomingRecord, startedMs: number): Promise<void> {
+    const { outlet, admission } = this.options;
+    return admission.admit(event, (ruling) =>
+      ruling.kind === 'admitted' ? outlet.accept(ruling.event, startedMs) : this.#reject(ruling, record, startedMs),
+    );
   }
 }
-
-const isClosed = (error: unknown): boolean => error instanceof KafkaError && error.code === 'closed';

@@ -11,6 +11,12 @@ export type KafkaSourceOptions = {
   readonly totalBytes: number;
 };
 
+/**
+ * Of the records in flight from all topics together. What has been accepted is in memory a second time until Kafka has it, and a third longer
+ * when it is in base64.
+ */
+export const IN_FLIGHT_BYTES = 64 * 1024 * 1024;
+
 const RETRY_MS = 1_000;
 
 /**

@@ -1,7 +1,9 @@
 import { runService } from '@posthorn/service-kit';
 import { ingestionModule } from './app.module.js';
 import { ingestionConfig } from './config.js';
-import { BODY_LIMIT_BYTES, rawBodies } from './events.controller.js';
+import { rawBodies } from './events.controller.js';
+import { ingestionCalls } from './grpc/event-calls.js';
+import { BODY_LIMIT_BYTES } from './rest-door.js';
 
 await runService({
   name: 'event-ingestion',
@@ -10,4 +12,5 @@ await runService({
   module: ingestionModule,
   bodyLimitBytes: BODY_LIMIT_BYTES,
   fastify: rawBodies,
+  grpc: { defaultPort: 9082, services: ingestionCalls },
 });

@@ -1,13 +1,16 @@
 import type { Rejection } from '@posthorn/contracts';
 import { Counter, Histogram, type Registry } from 'prom-client';
 
-export type IngestionOutcome = 'accepted' | 'rejected' | 'unavailable' | 'skipped';
+export type IngestionOutcome = 'accepted' | 'rejected' | 'unavailable' | 'duplicate' | 'skipped';
 
 /** What one door counts. */
 export type DoorMetrics = { readonly observe: (outcome: IngestionOutcome, seconds: number) => void };
 
 export type IngestionMetrics = {
   readonly door: (door: Rejection['door']) => DoorMetrics;
+  /** How long a statement that claims events took. */
+  readonly observeClaim: (seconds: number) => void;
+  readonly countViolation: (policy: 'warn' | 'reject') => void;
 };
 
 export const ingestionMetrics = (registry: Registry): IngestionMetrics => {
@@ -24,7 +27,22 @@ export const ingestionMetrics = (registry: Registry): IngestionMetrics => {
     buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers: [registry],
   });
+  const violations = new Counter({
+    name: 'posthorn_ingestion_schema_violations_total',
+    help: 'Events whose data does not fit the schema of their type, by what the tenant wants done with them',
+    labelNames: ['policy'],
+    registers: [registry],
+  });
+  const claims = new Histogram({
+    name: 'posthorn_ingestion_claim_duration_seconds',
+    help: 'Statements that claim a batch of event ids in PostgreSQL',
+    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+    registers: [registry],
+  });
+  const count = { warn: violations.labels('warn'), reject: violations.labels('reject') };
   return {
+    observeClaim: (seconds) => claims.observe(seconds),
+    countViolation: (policy) => count[policy].inc(),
     door(door) {
       // Labels are looked up once: prom-client hashes them every time.
       const time = duration.labels(door);
@@ -32,6 +50,7 @@ export const ingestionMetrics = (registry: Registry): IngestionMetrics => {
         accepted: events.labels(door, 'accepted'),
         rejected: events.labels(door, 'rejected'),
         unavailable: events.labels(door, 'unavailable'),
+        duplicate: events.labels(door, 'duplicate'),
         skipped: events.labels(door, 'skipped'),
       };
       return {

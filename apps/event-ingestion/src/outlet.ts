@@ -1,18 +1,29 @@
 import { newId, type Rejection } from '@posthorn/contracts';
-import { KafkaError, type Logger, type Producer } from '@posthorn/kafka';
+import { KafkaError, type Logger, type OutgoingRecord } from '@posthorn/kafka';
 import { type Accepted, acceptedRecord } from './acceptance/accept.js';
 import type { Refusal } from './acceptance/draft.js';
 import { type Origin, rejectedRecord, rejection } from './acceptance/reject.js';
-import type { DoorMetrics } from './metrics.js';
+import type { Ended, Outgoing } from './deduplication/deduplicator.js';
+import { hashOfEvent } from './deduplication/hash.js';
+import type { DoorMetrics, IngestionOutcome } from './metrics.js';
+
+/** The way to Kafka. Rejects with a `KafkaError`. */
+export type Gate = {
+  /** An event, which is accepted once. */
+  send(event: Outgoing, deadlineMs: number | undefined): Promise<Ended>;
+  /** Anything else, as it comes. */
+  write(record: OutgoingRecord, deadlineMs: number | undefined): Promise<void>;
+  readonly pendingBytes: number;
+};
 
 export type OutletOptions = {
   readonly door: Rejection['door'];
-  readonly producer: Producer;
+  readonly gate: Gate;
   /** Names on the broker. */
   readonly topics: { readonly accepted: string; readonly rejected: string };
   readonly metrics: DoorMetrics;
   readonly log: Logger & { isLevelEnabled(level: string): boolean };
-  /** How long Kafka may take; absent: for ever. */
+  /** How long it may take; absent: for ever. */
   readonly deadlineMs?: number;
 };
 
@@ -20,32 +31,36 @@ const MS_PER_SECOND = 1000;
 
 /**
  * Where both doors lead: what has been accepted or refused goes to its topic, is counted, and leaves its line in the log. A
- * promise resolves when all in-sync replicas have the record, and not before. Deduplication will stand in `accept`.
+ * promise resolves when all in-sync replicas have the record, and not before.
  * @throws {KafkaError}
  */
 export class Outlet {
   constructor(private readonly options: OutletOptions) {}
 
   get pendingBytes(): number {
-    return this.options.producer.pendingBytes;
+    return this.options.gate.pendingBytes;
   }
 
   /** @param startedMs when the event arrived, by performance.now() */
   async accept(event: Accepted, startedMs: number): Promise<void> {
-    const { topics, log, door } = this.options;
-    await this.#send({ topic: topics.accepted, ...acceptedRecord(event) }, 'accepted', startedMs);
+    const { topics, log, door, gate, deadlineMs } = this.options;
+    const { id, tenant, type, partitionkey } = event.envelope;
+    // One that nobody can publish again need not be claimed, but for its place among those of its key.
+    const hash = event.isRepeatable || partitionkey !== undefined ? hashOfEvent(tenant, id) : undefined;
+    const record = { topic: topics.accepted, ...acceptedRecord(event) };
+    const ended = await this.#observed(gate.send({ hash, key: partitionkey, record }, deadlineMs), startedMs);
     if (!log.isLevelEnabled('debug')) return;
-    const { id, tenant, type } = event.envelope;
     const fields = { door, tenant, event_id: id, event_type: type, data_bytes: event.data.length, duration_ms: elapsed(startedMs) };
-    log.debug(fields, 'event accepted');
+    log.debug(fields, `event ${ended}`);
   }
 
   /** @param origin its `id` is that of the rejection, where one follows from the place of what is refused */
   async reject(refusal: Refusal, origin: Partial<Origin> & Omit<Origin, 'door' | 'id'>, startedMs: number): Promise<void> {
-    const { topics, log, door } = this.options;
+    const { topics, log, door, gate, deadlineMs } = this.options;
     const nowMs = Date.now();
     const rejected = rejection(refusal, { id: newId('rej', nowMs), ...origin, door }, nowMs);
-    await this.#send({ topic: topics.rejected, ...rejectedRecord(rejected) }, 'rejected', startedMs);
+    const written = gate.write({ topic: topics.rejected, ...rejectedRecord(rejected) }, deadlineMs);
+    await this.#observed(written.then(() => 'rejected' as const), startedMs);
     const { rejection_id, reason, tenant, event_id, record } = rejected;
     const value_bytes = origin.value?.length ?? 0;
     log.info({ door, tenant, rejection_id, event_id, ...reason, record, value_bytes, duration_ms: elapsed(startedMs) }, 'event rejected');
@@ -56,15 +71,16 @@ export class Outlet {
     this.options.metrics.observe('skipped', elapsed(startedMs) / MS_PER_SECOND);
   }
 
-  async #send(record: Parameters<Producer['send']>[0], outcome: 'accepted' | 'rejected', startedMs: number): Promise<void> {
-    const { producer, metrics, deadlineMs } = this.options;
+  async #observed<O extends IngestionOutcome>(ending: Promise<O>, startedMs: number): Promise<O> {
+    const { metrics } = this.options;
     try {
-      await producer.send(record, deadlineMs === undefined ? undefined : { deadlineMs });
+      const outcome = await ending;
+      metrics.observe(outcome, elapsed(startedMs) / MS_PER_SECOND);
+      return outcome;
     } catch (error) {
       if (error instanceof KafkaError) metrics.observe('unavailable', elapsed(startedMs) / MS_PER_SECOND);
       throw error;
     }
-    metrics.observe(outcome, elapsed(startedMs) / MS_PER_SECOND);
   }
 }
 

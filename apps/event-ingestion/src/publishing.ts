@@ -1,19 +1,25 @@
 import { newId } from '@posthorn/contracts';
+import type { Fault } from '@posthorn/domain';
 import { KafkaError, type Logger } from '@posthorn/kafka';
 import { Problem } from '@posthorn/service-kit';
-import { accept, type Accepted, type Verdict } from './acceptance/accept.js';
-import { type Draft, type Refusal, refuse, within } from './acceptance/draft.js';
+import { accept, type Acceptable, type Verdict } from './acceptance/accept.js';
+import { type Draft, faultsWithin, type Refusal, refuse, within } from './acceptance/draft.js';
 import type { Origin } from './acceptance/reject.js';
+import type { Admission } from './catalogue/admission.js';
+import type { Admitted } from './catalogue/ruling.js';
 import type { Outlet } from './outlet.js';
-import type { Tenants } from './tenants.js';
+import type { RateLimits } from './rate-limit.js';
 
 export type PublishingOptions = {
   readonly outlet: Outlet;
-  readonly tenants: Tenants;
+  /** Does not wait for what it has to know longer than somebody waits for an answer. */
+  readonly admission: Admission;
   /** False until the tenants are known: before that, nobody's event can be told from a stranger's. */
   readonly isOpen: () => boolean;
+  readonly limits: RateLimits;
   readonly log: Logger;
   readonly maxEventBytes: number;
+  /** How long anybody waits for Kafka. */
   readonly deadlineMs: number;
   /** Events waiting for Kafka's acknowledgement; beyond that, new ones are turned away. */
   readonly maxPendingBytes: number;
@@ -25,6 +31,8 @@ export type Evidence = Pick<Origin, 'headers' | 'value'>;
 /** A request, or what a stream brings at a time: all that holds for each of its events. */
 export type Arrival = {
   readonly tenant: string;
+  /** Whose key it is. */
+  readonly actor: string;
   /** By performance.now() */
   readonly startedMs: number;
   readonly traceparent?: unknown;
@@ -43,10 +51,20 @@ export type Incoming = {
 };
 
 /** What became of one event. `unavailable`: it may or may not have been written, and can be published again. */
-export type Published = { readonly kind: 'accepted'; readonly id: string } | Refusal | { readonly kind: 'unavailable' };
+export type Published =
+  | { readonly kind: 'accepted'; readonly id: string; readonly warnings: readonly Fault[] }
+  | Refusal
+  | { readonly kind: 'unavailable' };
 
 export const unavailable = (cause?: unknown): Problem =>
   new Problem('unavailable', 'The event log does not answer. Nothing was acknowledged; try again.', { cause });
+
+const MS_PER_SECOND = 1_000;
+
+const rateLimited = (waitMs: number): Problem =>
+  new Problem('rate_limited', 'More events have come than are taken in this time.', {
+    headers: { 'retry-after': String(Math.ceil(waitMs / MS_PER_SECOND)) },
+  });
 
 /** Events from whoever waits for an answer. What REST and gRPC do apart from reading requests and writing answers is here. */
 export class Publishing {
@@ -55,19 +73,31 @@ export class Publishing {
   /**
    * Before the events are read: whether they could go anywhere.
    * @returns a refusal, recorded, when there is no such tenant
-   * @throws {Problem} `unavailable`
+   * @throws {Problem} `rate_limited`, `unavailable`
    */
   async admit(arrival: Arrival): Promise<Refusal | undefined> {
-    const { isOpen, tenants, outlet, maxPendingBytes } = this.options;
+    const { isOpen, limits, admission, outlet, maxPendingBytes } = this.options;
     const { tenant } = arrival;
-    if (!isOpen() || outlet.pendingBytes > maxPendingBytes) throw unavailable();
-    const known = tenants.exists(tenant);
-    if (known === true || (await this.#inTime(known))) return undefined;
+    const waitMs = limits.waitMs(arrival, 1, performance.now());
+    if (waitMs > 0) throw rateLimited(waitMs);
+    if (!isOpen() || outlet.pendingBytes + admission.waitingBytes > maxPendingBytes) throw unavailable();
+    const isKnown = await admission.hasTenant(tenant).catch((error: unknown) => {
+      throw unavailable(error);
+    });
+    if (isKnown) return undefined;
     return this.refuse(refuse('unknown_tenant', `there is no tenant ${tenant}`, 'tenant'), arrival);
   }
 
-  /** Each event by itself: the results stand where the events stood. Synchronous up to Kafka, so that events leave in their order. */
-  publish(events: readonly Incoming[], arrival: Arrival): Promise<readonly Published[]> {
+  /**
+   * Each event by itself: the results stand where the events stood. Synchronous up to Kafka, so that events leave in their order.
+   * @throws {Problem} `rate_limited`
+   */
+  async publish(events: readonly Incoming[], arrival: Arrival): Promise<readonly Published[]> {
+    const { limits } = this.options;
+    const nowMs = performance.now();
+    const waitMs = limits.waitMs(arrival, events.length, nowMs);
+    if (waitMs > 0) throw rateLimited(waitMs);
+    limits.count(arrival, events.length, nowMs);
     return Promise.all(events.map((event) => this.#publish(event, arrival)));
   }
 
@@ -75,7 +105,7 @@ export class Publishing {
   async refuse(refusal: Refusal, { tenant, startedMs, evidence }: Pick<Arrival, 'tenant' | 'startedMs' | 'evidence'>): Promise<Refusal> {
     const { outlet, log } = this.options;
     try {
-      await outlet.reject(refusal, { tenant, ...evidence() }, startedMs);
+      await this.#inTime(outlet.reject(refusal, { tenant, ...evidence() }, startedMs), startedMs);
     } catch (error) {
       const { code, message, path } = refusal;
       log.warn({ err: error, reason: { code, message, path } }, 'could not record a rejection');
@@ -84,9 +114,9 @@ export class Publishing {
   }
 
   #publish({ draft, place, evidence }: Incoming, arrival: Arrival): Promise<Published> {
+    const refused = (refusal: Refusal): Promise<Refusal> => this.refuse(placed(refusal, place), { ...arrival, evidence });
     const verdict = this.#judge(draft, arrival);
-    if (verdict.kind === 'accepted') return this.#enter(verdict, arrival);
-    return this.refuse(place === undefined ? verdict : within(place, verdict), { ...arrival, evidence });
+    return verdict.kind === 'refused' ? refused(verdict) : this.#enter(verdict, arrival, place, refused);
   }
 
   #judge(draft: Draft | Refusal, { tenant, traceparent, registryPosition }: Arrival): Verdict {
@@ -103,11 +133,10 @@ export class Publishing {
     });
   }
 
-  async #enter(event: Accepted, { startedMs }: Arrival): Promise<Published> {
-    const { outlet, log } = this.options;
+  async #enter(event: Acceptable, { startedMs }: Arrival, place: string | undefined, refused: (refusal: Refusal) => Promise<Refusal>): Promise<Published> {
+    const { admission, log } = this.options;
     try {
-      await outlet.accept(event, startedMs);
-      return { kind: 'accepted', id: event.envelope.id };
+      return await admission.admit(event, (ruling): Promise<Published> => (ruling.kind === 'refused' ? refused(ruling) : this.#write(ruling, startedMs, place)));
     } catch (error) {
       if (!(error instanceof KafkaError)) throw error;
       // What the client can do is the same whatever has happened; what an operator can do is not.
@@ -116,17 +145,25 @@ export class Publishing {
     }
   }
 
-  async #inTime(known: Promise<boolean>): Promise<boolean> {
+  async #write({ event, warnings }: Admitted, startedMs: number, place: string | undefined): Promise<Published> {
+    const { id } = event.envelope;
+    await this.#inTime(this.options.outlet.accept(event, startedMs), startedMs);
+    return { kind: 'accepted', id, warnings: place === undefined ? warnings : faultsWithin(place, warnings) };
+  }
+
+  /** An answer in time, whatever becomes of the record later. @throws {KafkaError} `unavailable` */
+  async #inTime<T>(written: Promise<T>, startedMs: number): Promise<T> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(unavailable()), this.options.deadlineMs);
+      const leftMs = Math.max(0, startedMs + this.options.deadlineMs - performance.now());
+      timer = setTimeout(() => reject(new KafkaError('unavailable', 'Kafka did not acknowledge the record in time')), leftMs);
     });
     try {
-      return await Promise.race([known, late]);
-    } catch (error) {
-      throw error instanceof Problem ? error : unavailable(error);
+      return await Promise.race([written, late]);
     } finally {
       clearTimeout(timer);
     }
   }
 }
+
+const placed = (refusal: Refusal, place: string | undefined): Refusal => (place === undefined ? refusal : within(place, refusal));

@@ -1,14 +1,33 @@
 import { eventLimits, REGISTRY_POSITION_HEADER, type ProblemCode, type RejectionCode } from '@posthorn/contracts';
+import type { Fault } from '@posthorn/domain';
 import { Problem } from '@posthorn/service-kit';
-import { type Draft, type Refusal, refuse } from './acceptance/draft.js';
+import type { Refusal } from './acceptance/draft.js';
 import { draftOfRequest, draftsOfBatch } from './acceptance/forms.js';
 import type { HttpHeaders } from './acceptance/parse-binary.js';
+import { CONTENT_CODINGS, decodedBody } from './content-coding.js';
 import { type Arrival, type Published, type Publishing, unavailable } from './publishing.js';
+import type { Place } from './room.js';
 
-export type PublishRequest = { readonly tenant: string; readonly headers: HttpHeaders; readonly body: Buffer };
+export type PublishRequest = {
+  readonly tenant: string;
+  /** Whose key it is. */
+  readonly actor: string;
+  readonly headers: HttpHeaders;
+  readonly body: Buffer;
+  /** What the body has of the room for all bodies. */
+  readonly place?: Place | undefined;
+};
+
+/** A whole batch. A single event that is too large is told so by its own limit, and can be shown among the rejected. */
+export const BODY_LIMIT_BYTES = 8 * 1024 * 1024;
+
+/** `warnings`: where the data does not fit its schema, and its tenant lets it in all the same. */
+export type PublishedEvent = { readonly id: string; readonly warnings?: readonly Fault[] };
 export type BatchResult =
-  | { readonly id: string }
-  | { readonly error: { readonly code: RejectionCode | 'unavailable'; readonly message: string; readonly path?: string } };
+  | PublishedEvent
+  | { readonly error: Pick<Refusal, 'message' | 'path' | 'errors'> & { readonly code: RejectionCode | 'unavailable' } };
+
+const CONTENT_ENCODING = 'content-encoding';
 
 const problemCodeOf: Readonly<Record<RejectionCode, ProblemCode>> = {
   malformed: 'malformed',
@@ -17,29 +36,35 @@ const problemCodeOf: Readonly<Record<RejectionCode, ProblemCode>> = {
   too_deep: 'invalid',
   too_complex: 'invalid',
   unknown_tenant: 'not_found',
+  unknown_event_type: 'invalid',
+  schema_violation: 'invalid',
   unsupported_media_type: 'unsupported_media_type',
 };
 
-const problemOf = ({ code, message, path }: Refusal): Problem =>
-  new Problem(problemCodeOf[code], message, path === undefined ? {} : { errors: [{ path, message }] });
+export const problemOf = ({ code, message, path, errors = path === undefined ? undefined : [{ path, message }] }: Refusal): Problem =>
+  new Problem(problemCodeOf[code], message, {
+    ...(errors && { errors }),
+    ...(path === CONTENT_ENCODING && { headers: { 'accept-encoding': CONTENT_CODINGS } }),
+  });
+
+const publishedEvent = ({ id, warnings }: Extract<Published, { kind: 'accepted' }>): PublishedEvent => ({ id, ...(warnings.length > 0 && { warnings }) });
 
 /** Events over HTTP. Answers when Kafka has acknowledged what became of them. */
 export class RestDoor {
   constructor(private readonly publishing: Publishing) {}
 
   /** @throws {Problem} */
-  async publish(request: PublishRequest): Promise<{ readonly id: string }> {
-    const arrival = await this.#admitted(request);
-    const [result] = await this.publishing.publish([{ draft: draftOfBody(request), evidence: arrival.evidence }], arrival);
-    if (result?.kind === 'accepted') return { id: result.id };
+  async publish(request: PublishRequest): Promise<PublishedEvent> {
+    const { body, headers, arrival } = await this.#received(request);
+    const [result] = await this.publishing.publish([{ draft: draftOfRequest(headers, body), evidence: arrival.evidence }], arrival);
+    if (result?.kind === 'accepted') return publishedEvent(result);
     throw result?.kind === 'refused' ? problemOf(result) : unavailable();
   }
 
   /** @throws {Problem} when it concerns all of the events, none of which was accepted then */
   async publishBatch(request: PublishRequest): Promise<{ readonly results: readonly BatchResult[] }> {
-    const { headers, body } = request;
-    const arrival = await this.#admitted(request);
-    const batch = encodingRefusal(headers) ?? draftsOfBatch(headers, body, eventLimits.batch);
+    const { body, headers, arrival } = await this.#received(request);
+    const batch = draftsOfBatch(headers, body, eventLimits.batch);
     if (batch.kind === 'refused') throw problemOf(await this.publishing.refuse(batch, arrival));
     const events = batch.items.map(({ draft, text, place }) => ({ draft, place, evidence: () => ({ headers, value: text }) }));
     const results = await this.publishing.publish(events, arrival);
@@ -47,39 +72,39 @@ export class RestDoor {
     return { results: results.map(batchResultOf) };
   }
 
-  async #admitted({ tenant, headers, body }: PublishRequest): Promise<Arrival> {
+  /** A request that may be judged: admitted, and its body as it was before it was coded. @throws {Problem} */
+  async #received({ tenant, actor, headers, body, place }: PublishRequest): Promise<Received> {
     const arrival: Arrival = {
       tenant,
+      actor,
       startedMs: performance.now(),
       traceparent: headers['traceparent'],
       registryPosition: headers[REGISTRY_POSITION_HEADER],
       evidence: () => ({ headers, value: body }),
     };
-    const refusal = await this.publishing.admit(arrival);
-    if (refusal) throw problemOf(refusal);
-    return arrival;
+    const stranger = await this.publishing.admit(arrival);
+    if (stranger) throw problemOf(stranger);
+    const decoded = await decodedBody(headers, body, BODY_LIMIT_BYTES);
+    if (!Buffer.isBuffer(decoded)) throw problemOf(await this.publishing.refuse(decoded, arrival));
+    if (decoded === body) return { body, headers, arrival };
+    place?.shrinkTo(body.length + decoded.length);
+    // The body is no longer what these headers say.
+    const { [CONTENT_ENCODING]: _coding, 'content-length': _length, ...others } = headers;
+    return { body: decoded, headers: others, arrival: { ...arrival, evidence: () => ({ headers: others, value: decoded }) } };
   }
 }
+
+type Received = { readonly body: Buffer; readonly headers: HttpHeaders; readonly arrival: Arrival };
 
 const batchResultOf = (result: Published): BatchResult => {
   switch (result.kind) {
     case 'accepted':
-      return { id: result.id };
+      return publishedEvent(result);
     case 'unavailable':
       return { error: { code: 'unavailable', message: unavailable().message } };
     case 'refused': {
-      const { code, message, path } = result;
-      return { error: { code, message, ...(path !== undefined && { path }) } };
+      const { code, message, path, errors } = result;
+      return { error: { code, message, ...(path !== undefined && { path }), ...(errors && { errors }) } };
     }
   }
 };
-
-const encodingRefusal = (headers: HttpHeaders): Refusal | undefined => {
-  const encoding = headers['content-encoding'];
-  return encoding === undefined || encoding === 'identity'
-    ? undefined
-    : refuse('unsupported_media_type', 'a body must not be compressed', 'content-encoding');
-};
-
-const draftOfBody = ({ headers, body }: PublishRequest): Draft | Refusal =>
-  encodingRefusal(headers) ?? draftOfRequest(headers, body);

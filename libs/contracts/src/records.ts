@@ -132,6 +132,8 @@ export const rejectionCode = z.enum([
   'too_deep',
   'too_complex',
   'unknown_tenant',
+  'unknown_event_type',
+  'schema_violation',
   'unsupported_media_type',
 ]);
 export type RejectionCode = z.infer<typeof rejectionCode>;

@@ -38,7 +38,7 @@ export type KitWithoutKafka = {
 export type Kit = KitWithoutKafka & {
   readonly kafka: Kafka;
   /** Read from its beginning once the module is built, in a service with routes to guard. */
-  readonly registryState: Pick<RegistryStateFeed, 'fold' | 'caughtUp' | 'isCaughtUp' | 'lag' | 'readFresh'>;
+  readonly registryState: Pick<RegistryStateFeed, 'fold' | 'caughtUp' | 'isCaughtUp' | 'position' | 'lag' | 'readFresh'>;
 };
 
 export type Service<C extends ProcessConfig> = {

@@ -54,9 +54,22 @@ const headersWith = (registryPosition: unknown) => {
   return verdict.kind === 'accepted' ? acceptedRecord(verdict).headers : undefined;
 };
 
+const elements = (count: number) => `{"type":"a","data":[${'0,'.repeat(count)}0]}`;
 const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth);
 
 describe('an accepted event', () => {
+  it('of the largest size that can be set leaves room in its record, for the ids of those who get it', () => {
+    const maxBytes = 900 * KILOBYTE;
+    const largest = [
+      fromKafka(Buffer.alloc(maxBytes - KILOBYTE, 0xff), { ce_type: 'a', 'content-type': 'image/png' }, { maxBytes }),
+      fromKafka(`{"type":"a","content_type":"text/plain","data":"${'x'.repeat(600 * KILOBYTE)}","context":[${'1e20,'.repeat(13_000)}0]}`, {}, { maxBytes }),
+    ];
+    for (const verdict of largest) {
+      const bytes = verdict.kind === 'accepted' ? acceptedRecord(verdict).value.length : Infinity;
+      expect(bytes).toBeLessThan(1.25 * 1024 * KILOBYTE);
+    }
+  });
+
   it('is filled in when it says only type and data', () => {
     expect(received(fromKafka('{"type":"invoice.paid","data":{"total":1}}'))).toEqual({
       head: {
@@ -232,6 +245,7 @@ describe('a refusal names what is wrong', () => {
     ['65 levels', fromKafka(`{"type":"a","data":${nested(65)}}`), 'too_deep', 'data'],
     ['65 levels of context', fromKafka(`{"type":"a","data":1,"context":${nested(65)}}`), 'too_deep', 'context'],
     ['a context of large numbers', fromKafka(`{"type":"a","data":1,"context":[${'1e20,'.repeat(20_000)}0]}`), 'too_large', 'context'],
+    ['a context of numbers that grow, beside its data', fromKafka(`{"type":"a","data":"${'x'.repeat(200 * KILOBYTE)}","context":[${'1e20,'.repeat(5_000)}0]}`), 'too_large', 'context'],
     ['100,000 levels', fromKafka(nested(100_000), { ce_type: 'a' }), 'too_deep', 'data'],
     ['a form', fromRest('a=b', { 'content-type': 'application/x-www-form-urlencoded' }), 'unsupported_media_type', 'content-type'],
     ['a batch as one', fromRest('[]', { 'content-type': 'application/cloudevents-batch+json' }), 'unsupported_media_type', 'content-type'],
@@ -272,7 +286,6 @@ describe('a batch', () => {
   });
 
   it('is bounded in its values, each event and all together', () => {
-    const elements = (count: number): string => `{"type":"a","data":[${'0,'.repeat(count)}0]}`;
     const one = read(`{"events":[${elements(100_001)},${elements(1)}]}`);
     if (one.kind === 'refused') throw new Error(one.message);
     expect(one.items.map(({ draft }) => draft.kind === 'refused' && draft.code)).toEqual(['too_complex', false]);

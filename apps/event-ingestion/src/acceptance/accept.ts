@@ -2,18 +2,27 @@ import { type Envelope, eventLimits, type Extension, frame, REGISTRY_POSITION_HE
 import { attributeChecks, extensionCheck, validTraceparent } from './attributes.js';
 import { about, type Draft, type Refusal, refuse, shown } from './draft.js';
 
-/** An event that may enter, once its tenant is known to exist. */
+/** An event that may enter, as far as it can be judged by itself. */
 export type Accepted = {
   readonly kind: 'accepted';
   readonly envelope: Envelope;
   readonly data: Buffer;
-  /** What the tenant is called in the event's form, for the refusal when there is none of that name. */
+  /** What the tenant is called in the event's form, for the refusal when there is none of that name; likewise the type. */
   readonly tenantPath: string;
-  /** How far the router must have read the registry before it matches the event. */
+  readonly typePath: string;
+  /** Whether it can come again under its id: not when nobody but us knows that. */
+  readonly isRepeatable: boolean;
+  /** How far whoever judges or matches the event must have read the registry. */
   readonly registryPosition?: string;
 };
 
-export type Verdict = Accepted | Refusal;
+/**
+ * An accepted event with its data parsed, for the schema: undefined when it is not JSON. Not kept while Kafka is waited for, since it may
+ * take many times the room of the data.
+ */
+export type Acceptable = Accepted & { readonly value: unknown };
+
+export type Verdict = Acceptable | Refusal;
 
 /** What the door knows and the producer need not say. */
 export type Circumstances = {
@@ -23,6 +32,8 @@ export type Circumstances = {
   readonly acceptedMs: number;
   /** For an event without one. */
   readonly newId: () => string;
+  /** Whether that is the same when the event comes again. */
+  readonly isNewIdStable?: boolean;
   readonly source: string;
   /** Of the record or request: the producer's span, and so nearer than the one in the event. */
   readonly traceparent?: unknown;
@@ -54,10 +65,10 @@ const tooDeep = ({ dataDepth, contextDepth, names }: Draft): Refusal | undefined
   return undefined;
 };
 
-/** `1e20` is written out when the envelope is: what was small may have become more than a record holds. */
-const swollenContext = ({ attributes, names, contextDepth }: Draft, maxBytes: number): Refusal | undefined =>
-  contextDepth > 0 && JSON.stringify(attributes.context).length > maxBytes
-    ? refuse('too_large', `${names.context} written out has more than ${maxBytes} bytes`, names.context)
+/** `1e20` is written out when the envelope is: what was small may have become more, beside its data, than a record holds. */
+const swollenContext = ({ attributes, names, contextDepth, data }: Draft, maxBytes: number): Refusal | undefined =>
+  contextDepth > 0 && Buffer.byteLength(JSON.stringify(attributes.context)) + data.length > maxBytes
+    ? refuse('too_large', `${names.context} written out makes the event larger than ${maxBytes} bytes`, names.context)
     : undefined;
 
 const wrongAttribute = ({ attributes, names }: Draft, tenant: string | undefined): Refusal | undefined => {
@@ -100,8 +111,8 @@ const tenantOf = ({ attributes }: Draft, { tenant }: Circumstances): string =>
   tenant ?? given(attributes.tenant) ?? DEFAULT_TENANT;
 
 /**
- * Judges an event by itself, the same way whichever door it came through. Whether its tenant exists is asked afterwards, because
- * the answer may take a moment.
+ * Judges an event by itself, the same way whichever door it came through. What the registry says of its tenant and its type is asked
+ * afterwards, because the answer may take a moment.
  */
 export const accept = (draft: Draft, circumstances: Circumstances): Verdict => {
   const { attributes } = draft;
@@ -135,7 +146,10 @@ export const accept = (draft: Draft, circumstances: Circumstances): Verdict => {
       extensions: draft.extensions && (Object.fromEntries(extensionsOf(draft)) as Record<string, Extension>),
     },
     data: draft.data,
+    value: draft.value,
     tenantPath: draft.names.tenant,
+    typePath: draft.names.type,
+    isRepeatable: circumstances.isNewIdStable === true || given(attributes.id) !== undefined,
     ...(registryPosition !== undefined && POSITION.test(registryPosition) && { registryPosition }),
   };
 };
@@ -149,10 +163,4 @@ export const acceptedRecord = ({ envelope, data, registryPosition }: Accepted) =
     ...(envelope.traceparent !== undefined && { traceparent: envelope.traceparent }),
     ...(registryPosition !== undefined && { [REGISTRY_POSITION_HEADER]: registryPosition }),
   },
-});
-
-export const unknownTenant = ({ envelope, tenantPath }: Accepted): Refusal => ({
-  ...refuse('unknown_tenant', `there is no tenant ${envelope.tenant}`, tenantPath),
-  tenant: envelope.tenant,
-  eventId: envelope.id,
 });

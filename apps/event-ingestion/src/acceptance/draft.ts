@@ -1,4 +1,5 @@
 import type { RejectionCode } from '@posthorn/contracts';
+import type { Fault } from '@posthorn/domain';
 
 /** What a producer can say about an event, under the envelope's names. */
 export type Attribute =
@@ -26,9 +27,11 @@ export type Draft = {
   /** Attributes of CloudEvents that are none of ours. */
   readonly extensions?: Readonly<Record<string, unknown>>;
   /** What stands before an extension's name in this form. */
-  readonly extensionPrefix?: 'ce_' | 'ce-';
+  readonly extensionPrefix?: 'ce_' | 'ce-' | 'extensions.';
   /** As the producer wrote it. */
   readonly data: Buffer;
+  /** What `JSON.parse` makes of it; undefined when it is not JSON. */
+  readonly value: unknown;
   readonly dataDepth: number;
   readonly contextDepth: number;
   /** Size of the whole event in the form it came in. */
@@ -43,7 +46,7 @@ export type Refusal = {
   /** The member or header that is wrong; absent when it is the whole. */
   readonly path?: string;
   /** Each place where the data is not what its schema wants. */
-  readonly errors?: readonly { readonly path: string; readonly message: string }[];
+  readonly errors?: readonly Fault[];
   /** What is known of the event in spite of all. */
   readonly tenant?: string;
   readonly eventId?: string;
@@ -71,4 +74,8 @@ export const about = (attributes: { readonly tenant?: unknown; readonly id?: unk
 export const within = (place: string, refusal: Refusal): Refusal => ({
   ...refusal,
   path: refusal.path === undefined ? place : `${place}.${refusal.path}`,
+  ...(refusal.errors && { errors: faultsWithin(place, refusal.errors) }),
 });
+
+export const faultsWithin = (place: string, faults: readonly Fault[]): readonly Fault[] =>
+  faults.map(({ path, message }) => ({ path: `${place}.${path}`, message }));

@@ -62,14 +62,18 @@ export const draftOfRecord = (headers: KafkaHeaders, value: Buffer | null): Draf
   return draftOfSingle(contentType, body, isBinary ? () => kafkaBinaryDraft(headers, body) : undefined);
 };
 
-const contentTypeOf = (headers: HttpHeaders): string | undefined => {
+/** Which of two it is, readers would disagree on. */
+const contentTypeOf = (headers: HttpHeaders): string | undefined | Refusal => {
   const header = headers['content-type'];
-  return typeof header === 'string' ? header : undefined;
+  return header === undefined || typeof header === 'string' ? header : refuse('malformed', 'content-type occurs twice', 'content-type');
 };
 
 /** The body of `POST …/events`, in the same three forms. */
-export const draftOfRequest = (headers: HttpHeaders, body: Buffer): Draft | Refusal =>
-  draftOfSingle(contentTypeOf(headers), body, hasPrefix(headers, 'ce-') ? () => httpBinaryDraft(headers, body) : undefined);
+export const draftOfRequest = (headers: HttpHeaders, body: Buffer): Draft | Refusal => {
+  const contentType = contentTypeOf(headers);
+  if (typeof contentType === 'object') return contentType;
+  return draftOfSingle(contentType, body, hasPrefix(headers, 'ce-') ? () => httpBinaryDraft(headers, body) : undefined);
+};
 
 /** One event of a batch: its own text, where it stands, and what has become of it. */
 export type BatchItem = { readonly text: Buffer; readonly place: string; readonly draft: Draft | Refusal };
@@ -97,7 +101,9 @@ const itemsOf = (
 
 /** The body of `POST …/events/batch`: `{events: […]}` of plain JSON, or CloudEvents' own batch of structured ones. */
 export const draftsOfBatch = (headers: HttpHeaders, body: Buffer, maxItems: number): Batch | Refusal => {
-  const mediaType = essence(contentTypeOf(headers) ?? '');
+  const contentType = contentTypeOf(headers);
+  if (typeof contentType === 'object') return contentType;
+  const mediaType = essence(contentType ?? '');
   const isCloudEvents = mediaType === CLOUDEVENTS_BATCH;
   if (!isCloudEvents && (mediaType.startsWith(CLOUDEVENTS) || !isJsonMediaType(mediaType))) {
     return refuse('unsupported_media_type', `a batch is application/json or ${CLOUDEVENTS_BATCH}`, 'content-type');

@@ -10,16 +10,16 @@ const textOf = (bytes: Buffer, { start, end }: { start: number; end: number }): 
 const depthOf = (value: unknown): number =>
   typeof value === 'object' && value !== null ? 1 + Math.max(0, ...Object.values(value).map(depthOf)) : 0;
 
-describe('hasMoreValuesThan', () => {
-  const countOf = (value: unknown): number =>
-    typeof value === 'object' && value !== null ? Object.values(value).reduce<number>((sum, member) => sum + 1 + countOf(member), 0) : 0;
+const countOf = (value: unknown): number =>
+  typeof value === 'object' && value !== null ? Object.values(value).reduce<number>((sum, member) => sum + 1 + countOf(member), 0) : 0;
 
+describe('hasMoreValuesThan', () => {
   it.each(Array.from({ length: 100 }, (_, seed) => seed))('calls nothing too many that is not, and nothing few that is twice as many, with seed %i', (seed) => {
-    const text = Buffer.from(randomJsonText(seededRandom(seed)));
+    const text = Buffer.from(`[0,${randomJsonText(seededRandom(seed))}]`);
     const count = countOf(JSON.parse(text.toString()));
     // An empty object is counted as if it held something.
     expect(hasMoreValuesThan(text, 2 * count + 1)).toBe(false);
-    if (count > 0) expect(hasMoreValuesThan(text, Math.ceil(count / 2) - 1)).toBe(true);
+    expect(hasMoreValuesThan(text, Math.ceil(count / 2) - 1)).toBe(true);
   });
 
   it('counts no commas within strings', () => {

@@ -71,6 +71,7 @@ const draftOf = <Header>({ prefix, names, attributes, textOf }: Mode<Header>, he
     names,
     ...(extensions && { extensions, extensionPrefix: prefix }),
     data: data.bytes,
+    value: data.value,
     dataDepth: data.depth,
     contextDepth: 0,
     bytes,

@@ -25,7 +25,8 @@ export const parseJson = (text: Buffer, path?: string, maxValues: number = event
   }
 };
 
-type Data = { readonly kind: 'data'; readonly bytes: Buffer; readonly depth: number };
+/** `value`: parsed; undefined when it is not JSON. */
+type Data = { readonly kind: 'data'; readonly bytes: Buffer; readonly value: unknown; readonly depth: number };
 
 const NULL = Buffer.from('null');
 
@@ -34,10 +35,10 @@ const NULL = Buffer.from('null');
  * else is left alone. CloudEvents lets an event have no data, which JSON can only say as null.
  */
 export const dataOfBytes = (bytes: Buffer, mediaType: string | undefined, path: string): Data | Refusal => {
-  if (!isJsonMediaType(mediaType)) return { kind: 'data', bytes, depth: 0 };
-  if (bytes.length === 0) return { kind: 'data', bytes: NULL, depth: 0 };
+  if (!isJsonMediaType(mediaType)) return { kind: 'data', bytes, value: undefined, depth: 0 };
+  if (bytes.length === 0) return { kind: 'data', bytes: NULL, value: null, depth: 0 };
   const parsed = parseJson(bytes, path);
-  return parsed.kind === 'refused' ? parsed : { kind: 'data', bytes, depth: spanAt(bytes).depth };
+  return parsed.kind === 'refused' ? parsed : { kind: 'data', bytes, value: parsed.value, depth: spanAt(bytes).depth };
 };
 
 type JsonObject = Readonly<Record<string, unknown>>;
@@ -52,10 +53,10 @@ const mediaTypeOf = (value: unknown): string | undefined => (isMediaType(value) 
 const dataOfMember = (text: Buffer, members: Members, object: JsonObject, mediaType: string | undefined): Data | undefined | Refusal => {
   const span = members.spans.get('data');
   if (span === undefined) return undefined;
-  if (isJsonMediaType(mediaType)) return { kind: 'data', bytes: text.subarray(span.start, span.end), depth: span.depth };
   const { data } = object;
+  if (isJsonMediaType(mediaType)) return { kind: 'data', bytes: text.subarray(span.start, span.end), value: data, depth: span.depth };
   return typeof data === 'string'
-    ? { kind: 'data', bytes: Buffer.from(data), depth: 0 }
+    ? { kind: 'data', bytes: Buffer.from(data), value: undefined, depth: 0 }
     : refuse('invalid', `data must be a string, as its media type is ${mediaType}`, 'data');
 };
 
@@ -85,7 +86,7 @@ const readObject = (value: unknown, text: Buffer): JsonEvent | Refusal => {
     : refuse('malformed', `${shown(members.duplicate)} occurs twice`, shown(members.duplicate));
 };
 
-const plainNames: Names = {
+export const plainNames: Names = {
   specversion: 'specversion',
   tenant: 'tenant',
   id: 'id',
@@ -145,6 +146,7 @@ export const plainDraft: JsonForm = (value, text) => {
     },
     names: plainNames,
     data: data.bytes,
+    value: data.value,
     dataDepth: data.depth,
     contextDepth: members.spans.get('context')?.depth ?? 0,
     bytes: text.length,
@@ -205,6 +207,7 @@ export const structuredDraft: JsonForm = (value, text) => {
     names: structuredNames,
     ...(extensions.length > 0 && { extensions: Object.fromEntries(extensions) }),
     data: data.bytes,
+    value: data.value,
     dataDepth: data.depth,
     contextDepth: members.spans.get('context')?.depth ?? 0,
     bytes: text.length,
