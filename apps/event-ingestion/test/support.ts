@@ -2,7 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { type AggregateState, type Envelope, type Rejection, type TopicName, unframe } from '@posthorn/contracts';
-import { type FollowedRecord, Kafka, type OutgoingRecord } from '@posthorn/kafka';
+import { createDatabase } from '@posthorn/testkit';
+import { type FollowedRecord, Kafka, type KafkaOptions, type OutgoingRecord } from '@posthorn/kafka';
 
 export const API_KEY = 'phk_0123456789abcdef';
 export const CREATED_AT = '2026-01-02T03:04:05.678Z';
@@ -50,9 +51,22 @@ const readAccepted = ({ key, value }: FollowedRecord): AcceptedEvent => {
   return { key: String(key), envelope: head, data };
 };
 
-/** Kafka under a topic prefix of the test's own, with what the service reads and writes there. */
+const databaseServer = (): string => {
+  const value = process.env['POSTHORN_DATABASE_URL'];
+  if (value === undefined) throw new Error('POSTHORN_DATABASE_URL is not set');
+  return value;
+};
+
+/** What `openKafka` has made beside the topics. */
+export const databaseOf = (topicPrefix: string): string => Object.assign(new URL(databaseServer()), { pathname: `/${topicPrefix}` }).href;
+
+export const connect = (topicPrefix: string, options?: KafkaOptions): Kafka =>
+  new Kafka({ brokers: brokers().split(','), ssl: false, clientId: 'test', topicPrefix }, silent, options);
+
+/** Kafka under a topic prefix of the test's own, and a database of that name; with what the service reads and writes there. */
 export const openKafka = async (topicPrefix: string) => {
-  const kafka = new Kafka({ brokers: brokers().split(','), ssl: false, clientId: 'test', topicPrefix }, silent);
+  const database = await createDatabase(databaseServer(), topicPrefix);
+  const kafka = connect(topicPrefix);
   await kafka.ensureTopics(['events.inbound', 'events.accepted', 'events.rejected', 'registry.state']);
   const producer = await kafka.producer();
   const accepted = new Arrivals<AcceptedEvent>();
@@ -75,18 +89,22 @@ export const openKafka = async (topicPrefix: string) => {
   const createTenant = (id: string) => publishState({ kind: 'tenant', id, name: id, settings, created_at: CREATED_AT, updated_at: CREATED_AT });
   /** To any topic, by its name on the broker. */
   const sendTo = (topic: string, record: Omit<OutgoingRecord, 'topic'>) => producer.send({ topic, ...record });
-  return { kafka, accepted, rejected, send, sendTo, publishState, publishEnd, createTenant, close: () => kafka.close() };
+  const close = async (): Promise<void> => {
+    await kafka.close();
+    await database.drop();
+  };
+  return { kafka, accepted, rejected, send, sendTo, publishState, publishEnd, createTenant, close };
 };
 
 /** A topic that is none of ours, as the catalogue makes one under another prefix; its name on the broker. */
 export const makeTopicOfOthers = async (owner: string, partitions: number): Promise<string> => {
-  const kafka = new Kafka({ brokers: brokers().split(','), ssl: false, clientId: 'owner', topicPrefix: owner }, silent, { partitions });
+  const kafka = connect(owner, { partitions });
   await kafka.ensureTopics(['events.inbound']);
   await kafka.close();
   return kafka.topic('events.inbound');
 };
 
-export type Service = { readonly url: string; readonly process: ChildProcess; readonly stop: (signal: NodeJS.Signals) => Promise<void> };
+export type Service = { readonly url: string; readonly grpcAddress: string; readonly process: ChildProcess; readonly stop: (signal: NodeJS.Signals) => Promise<void> };
 
 /** The service as it runs in earnest: its own process, built. */
 export const startService = async (topicPrefix: string, settings: Readonly<Record<string, string>> = {}): Promise<Service> => {
@@ -95,20 +113,22 @@ export const startService = async (topicPrefix: string, settings: Readonly<Recor
     env: {
       PATH: process.env['PATH'],
       PORT: '0',
+      GRPC_PORT: '0',
       HOST: '127.0.0.1',
       POSTHORN_KAFKA_BROKERS: brokers(),
+      POSTHORN_DATABASE_URL: databaseOf(topicPrefix),
       POSTHORN_TOPIC_PREFIX: topicPrefix,
       POSTHORN_ADMIN_API_KEY: API_KEY,
       POSTHORN_EXIT_WITH_PARENT: 'true',
       ...settings,
     },
   });
-  const port = await new Promise<number>((resolve, reject) => {
+  const { port, grpc_port } = await new Promise<{ port: number; grpc_port: number }>((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`event-ingestion ended with ${code} at its start`)));
     const lines = createInterface({ input: child.stdout });
     lines.on('line', (line) => {
-      const { msg, port } = JSON.parse(line) as { msg: string; port: number };
-      if (msg === 'listening') resolve(port);
+      const { msg, ...ports } = JSON.parse(line) as { msg: string; port: number; grpc_port: number };
+      if (msg === 'listening') resolve(ports);
     });
   });
   const url = `http://127.0.0.1:${port}`;
@@ -118,5 +138,5 @@ export const startService = async (topicPrefix: string, settings: Readonly<Recor
     child.kill(signal);
     await exited;
   };
-  return { url, process: child, stop };
+  return { url, grpcAddress: `127.0.0.1:${grpc_port}`, process: child, stop };
 };
