@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { type AggregateState, type Envelope, type Rejection, type TopicName, unframe } from '@posthorn/contracts';
+import { type AggregateState, type Envelope, type JsonSchema, type Rejection, type TenantState, type TopicName, unframe } from '@posthorn/contracts';
 import { createDatabase } from '@posthorn/testkit';
 import { type FollowedRecord, Kafka, type KafkaOptions, type OutgoingRecord } from '@posthorn/kafka';
 
@@ -78,22 +78,29 @@ export const openKafka = async (topicPrefix: string) => {
   });
   const send = (topic: TopicName, value: string | Buffer | null, more: { key?: string; partition?: number; headers?: Record<string, string> } = {}) =>
     producer.send({ topic: kafka.topic(topic), value, ...more });
-  const publishState = (state: AggregateState) =>
-    send('registry.state', JSON.stringify({ position: 1, version: 1, state }), {
+  const publishState = (state: AggregateState, position = 1) =>
+    send('registry.state', JSON.stringify({ position, version: 1, state }), {
       key: state.id,
-      headers: { schema: '1', kind: state.kind, position: '1' },
+      headers: { schema: '1', kind: state.kind, position: String(position) },
     });
   const publishEnd = (kind: AggregateState['kind'], id: string) =>
     send('registry.state', null, { key: id, headers: { schema: '1', kind, position: '2' } });
-  const settings = { schema_policy: 'warn', unknown_event_types: 'accept', retention_ms: 86_400_000 } as const;
-  const createTenant = (id: string) => publishState({ kind: 'tenant', id, name: id, settings, created_at: CREATED_AT, updated_at: CREATED_AT });
+  const createTenant = (id: string, more: Partial<TenantState['settings']> = {}) => {
+    const settings = { schema_policy: 'warn', unknown_event_types: 'accept', retention_ms: 86_400_000, ...more } as const;
+    return publishState({ kind: 'tenant', id, name: id, settings, created_at: CREATED_AT, updated_at: CREATED_AT });
+  };
+  const createEventType = (tenant: string, name: string, schema?: JsonSchema, position?: number) =>
+    publishState(
+      { kind: 'event_type', id: `${tenant}/${name}`, tenant, name, description: '', version: 1, schema, archived: false, created_at: CREATED_AT, updated_at: CREATED_AT },
+      position,
+    );
   /** To any topic, by its name on the broker. */
   const sendTo = (topic: string, record: Omit<OutgoingRecord, 'topic'>) => producer.send({ topic, ...record });
   const close = async (): Promise<void> => {
     await kafka.close();
     await database.drop();
   };
-  return { kafka, accepted, rejected, send, sendTo, publishState, publishEnd, createTenant, close };
+  return { kafka, accepted, rejected, send, sendTo, publishState, publishEnd, createTenant, createEventType, close };
 };
 
 /** A topic that is none of ours, as the catalogue makes one under another prefix; its name on the broker. */
