@@ -15,6 +15,7 @@ const paid = envelopeOf('e1', '2026-11-20T23:59:59.900Z', {
   partitionkey: 'k',
   headers: { 'x-a': 'b' },
   context: { region: 'eu' },
+  extensions: { comexample: 'x', sequence: 7 },
 });
 const placed = envelopeOf('e2', '2026-11-21T00:00:00.100Z', { type: 'order.placed' });
 const picture = envelopeOf('e3', '2026-11-21T08:00:00.000Z', { datacontenttype: 'image/png' });
@@ -62,7 +63,7 @@ describe('the audit', () => {
     expect(status).toBe(200);
     expect(text).toBe(
       `{"id":"e1","tenant":"default","type":"invoice.paid","source":"/billing","subject":"inv/1","time":"${paid.time}",` +
-        `"accepted_at":"${paid.acceptedtime}","key":"k","headers":{"x-a":"b"},"context":{"region":"eu"},"data":${DATA}}`,
+        `"accepted_at":"${paid.acceptedtime}","key":"k","headers":{"x-a":"b"},"context":{"region":"eu"},"extensions":{"comexample":"x","sequence":7},"data":${DATA}}`,
     );
   });
 

@@ -4,7 +4,7 @@ import type { AttemptRow, DeliveryRow, EventRow, RejectedEventRow } from './rows
 export const columns = {
   events: [
     'day', 'tenant', 'id', 'type', 'source', 'subject', 'time', 'accepted_at',
-    'key', 'content_type', 'traceparent', 'headers', 'context', 'data',
+    'key', 'content_type', 'traceparent', 'headers', 'context', 'extensions', 'data',
   ] satisfies (keyof EventRow)[],
   deliveries: [
     'day', 'id', 'tenant', 'event_id', 'event_type', 'subject', 'subscription_id', 'created_at', 'round', 'number',

@@ -25,6 +25,7 @@ export type EventRow = {
   readonly traceparent: string | null;
   readonly headers: string | null;
   readonly context: string | null;
+  readonly extensions: string | null;
   readonly data: Buffer;
 };
 
@@ -131,6 +132,7 @@ export const rowsOfAccepted = (value: Buffer): Rows => {
         traceparent: head.traceparent ?? null,
         headers: jsonOrNull(head.headers),
         context: jsonOrNull(head.context),
+        extensions: jsonOrNull(head.extensions),
         data,
       },
     ],

@@ -20,6 +20,7 @@ export type EventView = {
   readonly content_type?: string | undefined;
   readonly headers?: unknown;
   readonly context?: unknown;
+  readonly extensions?: unknown;
 };
 
 type Row = {
@@ -34,11 +35,12 @@ type Row = {
   readonly content_type: string | null;
   readonly headers: unknown;
   readonly context: unknown;
+  readonly extensions: unknown;
 };
 
-const COLUMNS = 'id, tenant, type, source, subject, time, accepted_at, key, content_type, headers, context';
+const COLUMNS = 'id, tenant, type, source, subject, time, accepted_at, key, content_type, headers, context, extensions';
 
-const viewOf = ({ id, tenant, type, source, subject, time, accepted_at, key, content_type, headers, context }: Row): EventView =>
+const viewOf = ({ id, tenant, type, source, subject, time, accepted_at, key, content_type, headers, context, extensions }: Row): EventView =>
   withoutNulls({
     id,
     tenant,
@@ -51,6 +53,7 @@ const viewOf = ({ id, tenant, type, source, subject, time, accepted_at, key, con
     content_type,
     headers,
     context,
+    extensions,
   }) as EventView;
 
 export const listEvents = async (database: Database, tenant: string, query: EventsQuery): Promise<Page<EventView>> => {
