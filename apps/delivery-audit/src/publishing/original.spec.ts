@@ -46,6 +46,11 @@ describe('a rejected event as it came', () => {
     });
   });
 
+  it('has the form of HTTP when it came over gRPC', () => {
+    const headers = { 'content-type': 'application/cloudevents+json' };
+    expect(headersOf(refused({ door: 'grpc' }, headers))).toEqual(headers);
+  });
+
   it('is one event, also if it came among others', () => {
     expect(headersOf(refused({}, { 'content-type': 'application/CloudEvents-Batch+JSON; charset=utf-8' }))).toEqual({
       'content-type': 'application/cloudevents+json; charset=utf-8',
@@ -54,7 +59,6 @@ describe('a rejected event as it came', () => {
 
   it.each<[string, RejectedEvent, string]>([
     ['only its beginning is kept', refused({ truncated: true }), 'beginning'],
-    ['it came over gRPC', refused({ door: 'grpc' }), 'gRPC'],
     ['its topic has a binding', refused({ ...fromInbound, record: { ...fromInbound.record, topic: 'shop.orders' } }), 'binding'],
     ['a header may have been cut', refused({}, { 'ce-context': 'x'.repeat(1024) }), 'headers'],
     ['a header was not UTF-8', refused(fromInbound, { ce_id: 'a\u{FFFD}' }), 'headers'],

@@ -41,7 +41,6 @@ const repeated = (name: string, text: string, door: string): readonly [string, s
 export const originalOf = ({ view, headers, value }: RejectedEvent, inbound: string): ({ readonly kind: 'request' } & EventRequest) | Unrepeatable => {
   const { door, record, truncated } = view;
   if (truncated) return unrepeatable('only the beginning of it is kept');
-  if (door === 'grpc') return unrepeatable('it came over gRPC, which is no form of HTTP');
   if (door === 'kafka' && record?.topic !== inbound) return unrepeatable('what it means is said by the binding of its topic');
   const given = Object.entries(headers);
   if (given.length >= KEPT_HEADERS) return unrepeatable('its headers are not kept as they came');

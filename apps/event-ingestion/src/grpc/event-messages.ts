@@ -56,7 +56,7 @@ export const draftOfMessage = (event: NewEvent | undefined): Draft | Refusal => 
 
 /**
  * A refused event as a CloudEvent in structured mode, which REST would take: what came over the wire can be read by nobody without its
- * proto file. `headers`, which CloudEvents does not know, are among those of the request.
+ * proto file. Only `headers` is lost, which CloudEvents does not know.
  */
 export const evidenceOf = (event: NewEvent | undefined): Evidence => {
   if (event === undefined) return { headers: {}, value: null };
@@ -64,7 +64,7 @@ export const evidenceOf = (event: NewEvent | undefined): Evidence => {
   const data = asBuffer(event.data);
   const isText = isJsonMediaType(event.content_type) && parseJson(data).kind === 'parsed';
   return {
-    headers: { ...event.headers, 'content-type': 'application/cloudevents+json' },
+    headers: { 'content-type': 'application/cloudevents+json' },
     value: frame({ specversion: '1.0', ...event.extensions, ...attributes }, data, isText ? undefined : 'application/octet-stream'),
   };
 };
