@@ -1,5 +1,6 @@
 import kafkajs, { type PartitionAssigner } from 'kafkajs';
 import { createRequire } from 'node:module';
+import { readEveryCompression } from './kafkajs-compression.js';
 import { encodeProduceRequestsOurselves } from './kafkajs-produce.js';
 
 /**
@@ -85,6 +86,7 @@ export type ConsumerGroup = {
     }[];
   }): Promise<void>;
   joinAndSync(): Promise<void>;
+  leave(): Promise<void>;
   recoverFromOffsetOutOfRange(error: { readonly topic: string; readonly partition: number }): Promise<void>;
 };
 
@@ -158,3 +160,4 @@ const calmRequestQueue = (): void => {
 hookConsumerGroup();
 calmRequestQueue();
 encodeProduceRequestsOurselves();
+readEveryCompression();

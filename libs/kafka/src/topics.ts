@@ -24,7 +24,7 @@ const compacted = {
 };
 
 /**
- * The broker stores everything uncompressed: producers may compress as they like, and kafkajs reads nothing but gzip.
+ * The broker stores everything uncompressed: producers may compress as they like, and it is inflated once, not by every reader.
  * `partitions` replaces the default number; topics whose number has a meaning keep theirs.
  */
 export const planOf = (topic: Topic, prefix: string, partitions?: number): TopicPlan => ({

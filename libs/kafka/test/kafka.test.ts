@@ -354,6 +354,35 @@ describe('an outage', () => {
       await cut.close();
     }
   });
+
+  it.each([1, 2, 3, 4, 5])('ends with nobody left in the group when the consumer is closed while it comes back, connection %i', async (last) => {
+    const { connect: dial } = await import('node:net');
+    const sockets = new Set<import('node:net').Socket>();
+    let isDown = false;
+    const cut = connect({
+      socketFactory: ({ host, port, onConnect }) => {
+        const socket = dial({ host, port: isDown ? 1 : port }, onConnect);
+        sockets.add(socket);
+        return socket;
+      },
+    });
+    const consumption = await consume({ onRecord: (record) => record.done() }, cut);
+    await until(() => consumption.assigned);
+    isDown = true;
+    for (const socket of sockets) socket.destroy(new Error('cut'));
+    await until(() => !consumption.assigned);
+    isDown = false;
+    const before = sockets.size;
+    await until(() => sockets.size >= before + last || consumption.assigned);
+    await consumption.close();
+    await cut.close();
+    await until(() => [...sockets].every(({ destroyed }) => destroyed));
+    // Whoever was about to join has done so by the time that another member is let in.
+    const next = await consume({ onRecord: (record) => record.done() });
+    await until(() => next.assigned);
+    const { groups } = await admin.describeGroups([`${topic}.group`]);
+    expect(groups.map(({ members }) => members.length)).toEqual([1]);
+  });
 });
 
 describe('producer', () => {
@@ -416,7 +445,33 @@ describe('ensureTopics', () => {
     }
   });
 
-  it('has the broker store uncompressed what a producer compressed, because kafkajs reads little else', async () => {
+  it.each(['gzip', 'snappy', 'lz4', 'zstd'])('reads what is stored in %s', async (compression) => {
+    const compressed = `${topic}.${compression}`;
+    const configEntries = [{ name: 'compression.type', value: compression }];
+    await admin.createTopics({ topics: [{ topic: compressed, numPartitions: 1, configEntries }], waitForLeaders: true });
+    const noise = randomBytes(300_000);
+    const values = [
+      Buffer.from('short'),
+      Buffer.alloc(0),
+      Buffer.alloc(500_000, 'a'),
+      noise,
+      // Repetitions near and far, literals of every length.
+      Buffer.concat(Array.from({ length: 2_000 }, (_, n) => Buffer.concat([Buffer.from(`{"n":${n},"x":`), noise.subarray(n * 7, n * 7 + (n % 300)), Buffer.alloc(n % 67, n)]))),
+    ];
+    const producer = await kafka.producer();
+    for (let i = 0; i < 3; i++) await Promise.all(values.map((value) => producer.send({ topic: compressed, value })));
+
+    const read: (Buffer | null)[] = [];
+    const follower = await kafka.follow({ topic: compressed, onRecord: ({ value }) => void read.push(value && Buffer.from(value)) });
+    await follower.caughtUp;
+    expect(read).toHaveLength(3 * values.length);
+    for (const [i, value] of read.entries()) expect(value?.equals(values[i % values.length] ?? noise)).toBe(true);
+    const consumed: IncomingRecord[] = [];
+    await consume({ topics: [compressed], onRecord: (record) => (consumed.push(record), record.done()) });
+    await until(() => consumed.length === read.length);
+  });
+
+  it('has the broker store uncompressed what a producer compressed, and inflate it once for all readers', async () => {
     const { CompressionCodecs: codecs, CompressionTypes } = kafkajs;
     const gzip = codecs[CompressionTypes.GZIP];
     await kafka.ensureTopics(['events.inbound']);
