@@ -162,7 +162,7 @@ const opened = (more: { isOpen?: boolean; pendingBytes?: number; perKey?: number
   const parts = given('rest');
   parts.producer.pendingBytes = more.pendingBytes ?? 0;
   const limits = new RateLimits({ perKey: more.perKey ?? 0, perTenant: 0 });
-  const publishing = new Publishing({ ...parts, limits, isOpen: () => more.isOpen ?? true, maxPendingBytes: 100, deadlineMs: more.deadlineMs ?? 5_000 });
+  const publishing = new Publishing({ ...parts, notes: { note: async () => ({ kind: 'known' as const }) }, limits, isOpen: () => more.isOpen ?? true, maxPendingBytes: 100, deadlineMs: more.deadlineMs ?? 5_000 });
   const door = new RestDoor(publishing);
   return { ...parts, door };
 };

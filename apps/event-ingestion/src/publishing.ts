@@ -1,4 +1,4 @@
-import { newId } from '@posthorn/contracts';
+import { eventIdOfKey, newId } from '@posthorn/contracts';
 import type { Fault } from '@posthorn/domain';
 import { KafkaError, type Logger } from '@posthorn/kafka';
 import { Problem } from '@posthorn/service-kit';
@@ -7,6 +7,7 @@ import { type Draft, faultsWithin, type Refusal, refuse, within } from './accept
 import type { Origin } from './acceptance/reject.js';
 import type { Admission } from './catalogue/admission.js';
 import type { Admitted } from './catalogue/ruling.js';
+import { holdKey, type Idempotency, type Notes } from './deduplication/idempotency.js';
 import type { Outlet } from './outlet.js';
 import type { RateLimits } from './rate-limit.js';
 
@@ -17,6 +18,7 @@ export type PublishingOptions = {
   /** False until the tenants are known: before that, nobody's event can be told from a stranger's. */
   readonly isOpen: () => boolean;
   readonly limits: RateLimits;
+  readonly notes: Notes;
   readonly log: Logger;
   readonly maxEventBytes: number;
   /** How long anybody waits for Kafka. */
@@ -37,6 +39,7 @@ export type Arrival = {
   readonly startedMs: number;
   readonly traceparent?: unknown;
   readonly registryPosition?: unknown;
+  readonly idempotency?: Idempotency | undefined;
   /** Of the whole. */
   readonly evidence: () => Evidence;
 };
@@ -90,7 +93,7 @@ export class Publishing {
 
   /**
    * Each event by itself: the results stand where the events stood. Synchronous up to Kafka, so that events leave in their order.
-   * @throws {Problem} `rate_limited`
+   * @throws {Problem} `rate_limited`, `idempotency_conflict`, `unavailable`
    */
   async publish(events: readonly Incoming[], arrival: Arrival): Promise<readonly Published[]> {
     const { limits } = this.options;
@@ -98,7 +101,8 @@ export class Publishing {
     const waitMs = limits.waitMs(arrival, events.length, nowMs);
     if (waitMs > 0) throw rateLimited(waitMs);
     limits.count(arrival, events.length, nowMs);
-    return Promise.all(events.map((event) => this.#publish(event, arrival)));
+    if (arrival.idempotency) await this.#holdKey(arrival.idempotency, arrival);
+    return Promise.all(events.map((event, index) => this.#publish(event, index, arrival)));
   }
 
   /** Records a refusal of the whole. Whoever asked is told in any case: that it cannot be recorded makes the events no better. */
@@ -113,19 +117,29 @@ export class Publishing {
     return refusal;
   }
 
-  #publish({ draft, place, evidence }: Incoming, arrival: Arrival): Promise<Published> {
+  async #holdKey(idempotency: Idempotency, { actor, tenant, startedMs }: Arrival): Promise<void> {
+    const { notes, deadlineMs } = this.options;
+    try {
+      await this.#inTime(holdKey(notes, actor, tenant, idempotency, deadlineMs), startedMs);
+    } catch (error) {
+      throw error instanceof KafkaError ? unavailable(error) : error;
+    }
+  }
+
+  #publish({ draft, place, evidence }: Incoming, index: number, arrival: Arrival): Promise<Published> {
     const refused = (refusal: Refusal): Promise<Refusal> => this.refuse(placed(refusal, place), { ...arrival, evidence });
-    const verdict = this.#judge(draft, arrival);
+    const verdict = this.#judge(draft, index, arrival);
     return verdict.kind === 'refused' ? refused(verdict) : this.#enter(verdict, arrival, place, refused);
   }
 
-  #judge(draft: Draft | Refusal, { tenant, traceparent, registryPosition }: Arrival): Verdict {
+  #judge(draft: Draft | Refusal, index: number, { tenant, actor, idempotency, traceparent, registryPosition }: Arrival): Verdict {
     if (draft.kind === 'refused') return draft;
     const nowMs = Date.now();
     return accept(draft, {
       tenant,
       acceptedMs: nowMs,
-      newId: () => newId('evt', nowMs),
+      newId: () => (idempotency ? eventIdOfKey(actor, tenant, idempotency.key, index) : newId('evt', nowMs)),
+      isNewIdStable: idempotency !== undefined,
       source: `/v1/tenants/${tenant}`,
       traceparent,
       registryPosition,

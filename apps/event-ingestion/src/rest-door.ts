@@ -4,6 +4,7 @@ import { Problem } from '@posthorn/service-kit';
 import type { Refusal } from './acceptance/draft.js';
 import { draftOfRequest, draftsOfBatch } from './acceptance/forms.js';
 import type { HttpHeaders } from './acceptance/parse-binary.js';
+import { type Idempotency, IDEMPOTENCY_KEY_HEADER, idempotencyOf } from './deduplication/idempotency.js';
 import { CONTENT_CODINGS, decodedBody } from './content-coding.js';
 import { type Arrival, type Published, type Publishing, unavailable } from './publishing.js';
 import type { Place } from './room.js';
@@ -55,7 +56,7 @@ export class RestDoor {
 
   /** @throws {Problem} */
   async publish(request: PublishRequest): Promise<PublishedEvent> {
-    const { body, headers, arrival } = await this.#received(request);
+    const { body, headers, arrival } = await this.#received(request, 'event');
     const [result] = await this.publishing.publish([{ draft: draftOfRequest(headers, body), evidence: arrival.evidence }], arrival);
     if (result?.kind === 'accepted') return publishedEvent(result);
     throw result?.kind === 'refused' ? problemOf(result) : unavailable();
@@ -63,7 +64,7 @@ export class RestDoor {
 
   /** @throws {Problem} when it concerns all of the events, none of which was accepted then */
   async publishBatch(request: PublishRequest): Promise<{ readonly results: readonly BatchResult[] }> {
-    const { body, headers, arrival } = await this.#received(request);
+    const { body, headers, arrival } = await this.#received(request, 'batch');
     const batch = draftsOfBatch(headers, body, eventLimits.batch);
     if (batch.kind === 'refused') throw problemOf(await this.publishing.refuse(batch, arrival));
     const events = batch.items.map(({ draft, text, place }) => ({ draft, place, evidence: () => ({ headers, value: text }) }));
@@ -73,13 +74,14 @@ export class RestDoor {
   }
 
   /** A request that may be judged: admitted, and its body as it was before it was coded. @throws {Problem} */
-  async #received({ tenant, actor, headers, body, place }: PublishRequest): Promise<Received> {
+  async #received({ tenant, actor, headers, body, place }: PublishRequest, what: string): Promise<Received> {
     const arrival: Arrival = {
       tenant,
       actor,
       startedMs: performance.now(),
       traceparent: headers['traceparent'],
       registryPosition: headers[REGISTRY_POSITION_HEADER],
+      idempotency: idempotencyOfRequest(what, headers, body),
       evidence: () => ({ headers, value: body }),
     };
     const stranger = await this.publishing.admit(arrival);
@@ -95,6 +97,16 @@ export class RestDoor {
 }
 
 type Received = { readonly body: Buffer; readonly headers: HttpHeaders; readonly arrival: Arrival };
+
+/** What is asked is the body, and the headers that say how it is to be read or are attributes themselves. */
+const idempotencyOfRequest = (what: string, headers: HttpHeaders, body: Buffer): Idempotency | undefined => {
+  const key = headers[IDEMPOTENCY_KEY_HEADER];
+  if (key === undefined) return undefined;
+  const meaning = Object.entries(headers)
+    .filter(([name]) => name === 'content-type' || name === CONTENT_ENCODING || name.startsWith('ce-'))
+    .map(([name, value]) => `${name}: ${String(value)}`);
+  return idempotencyOf(key, [what, ...meaning.toSorted(), body]);
+};
 
 const batchResultOf = (result: Published): BatchResult => {
   switch (result.kind) {

@@ -24,10 +24,10 @@ afterAll(async () => {
 
 type Answer = { readonly status: number; readonly retryAfter: string | null; readonly body: unknown };
 
-const post = async (service: Service, path: string, body: string): Promise<Answer> => {
+const post = async (service: Service, path: string, body: string, headers: Readonly<Record<string, string>> = {}): Promise<Answer> => {
   const response = await fetch(`${service.url}/v1/tenants/default/${path}`, {
     method: 'POST',
-    headers: { authorization: `Bearer ${API_KEY}`, 'content-type': 'application/json' },
+    headers: { authorization: `Bearer ${API_KEY}`, 'content-type': 'application/json', ...headers },
     body,
   });
   return { status: response.status, retryAfter: response.headers.get('retry-after'), body: await response.json() };
@@ -94,6 +94,45 @@ describe('two replicas', () => {
   });
 });
 
+const nameless = (data: string) => JSON.stringify({ type: 'keyed', data });
+const keyed = (data: string) => kafka.accepted.all.filter(({ envelope, data: found }) => envelope.type === 'keyed' && found.toString() === JSON.stringify(data));
+
+describe('an Idempotency-Key', () => {
+  it('lets what has no id of its own in once, at whichever replica, however often at the same time', async () => {
+    const answers = await Promise.all(Array.from({ length: 20 }, (_, n) => post(service(n), 'events', nameless('one'), { 'idempotency-key': 'k-1' })));
+    const [first] = answers;
+    expect(first).toMatchObject({ status: 202, body: { id: expect.stringMatching(/^evt_/) } });
+    expect(new Set(answers.map(({ status, body }) => JSON.stringify([status, body]))).size).toBe(1);
+    expect(await post(service(1), 'events', nameless('one'), { 'idempotency-key': 'k-1' })).toEqual(first);
+    expect(keyed('one').length).toBe(1);
+    expect(await post(service(1), 'events', nameless('one'), { 'idempotency-key': 'k-2' })).not.toEqual(first);
+  });
+
+  it('holds for each of a batch', async () => {
+    const batch = `{"events":[${nameless('b-1')},{"data":"no type"},${nameless('b-2')}]}`;
+    const answers = await Promise.all([0, 1, 0].map((n) => post(service(n), 'events/batch', batch, { 'idempotency-key': 'k-batch' })));
+    expect(answers[0]).toMatchObject({ status: 202, body: { results: [{ id: expect.any(String) }, { error: { code: 'invalid' } }, { id: expect.any(String) }] } });
+    expect(answers[1]).toEqual(answers[0]);
+    expect(answers[2]).toEqual(answers[0]);
+    expect([keyed('b-1').length, keyed('b-2').length]).toEqual([1, 1]);
+  });
+
+  it('is refused for another request, every time, and the first one is still answered', async () => {
+    const headers = { 'idempotency-key': 'k-conflict' };
+    const first = await post(service(0), 'events', nameless('first'), headers);
+    for (const n of [0, 1, 0]) {
+      expect(await post(service(n), 'events', nameless('second'), headers)).toMatchObject({ status: 409, body: { code: 'idempotency_conflict' } });
+    }
+    expect(await post(service(1), 'events/batch', `{"events":[${nameless('first')}]}`, headers)).toMatchObject({ status: 409 });
+    expect(await post(service(1), 'events', nameless('first'), headers)).toEqual(first);
+    expect(keyed('second')).toEqual([]);
+  });
+
+  it('that cannot be one is told so', async () => {
+    expect(await post(service(0), 'events', nameless('x'), { 'idempotency-key': 'x'.repeat(256) })).toMatchObject({ status: 400, body: { code: 'malformed' } });
+  });
+});
+
 describe('a process that is killed', () => {
   it('leaves every 202 and every committed record in events.accepted exactly once, and its keys in order', async () => {
     const rounds = 4;
@@ -143,26 +182,26 @@ describe('a process that is killed', () => {
   });
 });
 
-describe('PostgreSQL', () => {
-  const server = async (sql: string): Promise<void> => {
-    const client = new Client({ connectionString: process.env['POSTHORN_DATABASE_URL'] });
-    await client.connect();
-    await client.query(sql);
-    await client.end();
-  };
+const onServer = async (sql: string): Promise<void> => {
+  const client = new Client({ connectionString: process.env['POSTHORN_DATABASE_URL'] });
+  await client.connect();
+  await client.query(sql);
+  await client.end();
+};
 
+describe('PostgreSQL', () => {
   it('away for longer than an owner lives: REST says so, records wait, nothing is lost and nothing comes twice', async () => {
     const ids = numbered('away-', 200);
     await Promise.all(ids.slice(0, 100).map((id, n) => insist(eventOf(id), () => service(n))));
-    await server(`alter database ${prefix} allow_connections false`);
-    await server(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${prefix}'`);
+    await onServer(`alter database ${prefix} allow_connections false`);
+    await onServer(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${prefix}'`);
     const inbound = ids.map((id) => kafka.send('events.inbound', eventOf(id)));
     const refused = await Promise.all(ids.slice(100, 150).map((id, n) => post(service(n), 'events', eventOf(id))));
     expect(new Set(refused.map(({ status, retryAfter }) => `${status} ${retryAfter}`))).toEqual(new Set(['503 1']));
     expect((await fetch(`${service(0).url}/readyz`)).status).toBe(503);
     const awaySince = performance.now();
     await eventually(() => performance.now() - awaySince > 6_000, { timeoutMs: 10_000 });
-    await server(`alter database ${prefix} allow_connections true`);
+    await onServer(`alter database ${prefix} allow_connections true`);
     await Promise.all(ids.map((id, n) => insist(eventOf(id), () => service(n))));
     await Promise.all(inbound);
     await passed('away');

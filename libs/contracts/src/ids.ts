@@ -35,6 +35,10 @@ export const deliveryId = (tenant: string, event: string, subscription: string):
 export const eventIdOfRecord = (topic: string, partition: number, offset: string, timestampMs: number): string =>
   `evt_${digest(topic, String(partition), offset, String(timestampMs))}`;
 
+/** The id of an event that was published without one, but under an `Idempotency-Key`: published again it is the same event. */
+export const eventIdOfKey = (actor: string, tenant: string, key: string, index: number): string =>
+  `evt_${digest(actor, tenant, key, String(index))}`;
+
 /** The id of the rejection of what stands there. */
 export const rejectionIdOfRecord = (topic: string, partition: number, offset: string, timestampMs: number): string =>
   `rej_${digest(topic, String(partition), offset, String(timestampMs))}`;

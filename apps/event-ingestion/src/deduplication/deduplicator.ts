@@ -17,6 +17,9 @@ export type Outgoing = {
 /** `duplicate`: it had been accepted before. */
 export type Ended = 'accepted' | 'duplicate';
 
+/** What is remembered besides events; `keep` or `forget` is called once. */
+export type Note = { readonly kind: 'known' } | { readonly kind: 'new'; readonly keep: () => void; readonly forget: () => void };
+
 export type DeduplicatorOptions = {
   readonly claims: Claims;
   readonly log: AcceptedLog & { refresh(): Promise<void> };
@@ -62,8 +65,12 @@ type Holding = {
   closedAtMs: number | undefined;
 };
 
-type Entry = Outgoing & {
+type Entry = {
   readonly hash: Hash;
+  readonly key: string | undefined;
+  readonly bytes: number;
+  /** What is to be done with it once it is claimed. */
+  readonly go: (entry: Entry, holding: Holding) => void;
   readonly place: number;
   expiresAtMs: number;
   /** Not asked for again before. */
@@ -74,6 +81,8 @@ type Entry = Outgoing & {
   readonly resolve: (ended: Ended) => void;
   readonly reject: (error: unknown) => void;
 };
+
+const KNOWN: Note = { kind: 'known' };
 
 /**
  * Lets every event into `events.accepted` once, however often and wherever it is published.
@@ -132,17 +141,34 @@ export class Deduplicator {
 
   /**
    * Synchronous up to the queue, so that events of a key leave in the order of the calls.
-   * @throws {KafkaError} as `Producer.send`; `unavailable`: it may or may not be accepted yet, and can be published again under the same id
+   * @param deadlineMs after which it is given up, unless it is on its way to Kafka; then its fate is waited for
+   * @throws {KafkaError} as `Producer.send`; `unavailable`: it was not accepted
    */
   send(event: Outgoing, deadlineMs?: number): Promise<Ended> {
-    if (deadlineMs === undefined) return this.#send(event, Infinity);
-    return inTime(this.#send(event, performance.now() + deadlineMs), deadlineMs);
+    return this.#send(event, expiryAfter(deadlineMs));
   }
 
   /** A record that is no event: not claimed, and sent as it comes. */
   write(record: OutgoingRecord, deadlineMs?: number): Promise<void> {
-    const written = this.#opened.send(record, { deadlineMs });
-    return deadlineMs === undefined ? written : inTime(written, deadlineMs);
+    return this.#opened.send(record, { deadlineMs });
+  }
+
+  /**
+   * Remembers a hash that is no event's.
+   * @throws {KafkaError} `unavailable`
+   */
+  async note(hash: Hash, deadlineMs: number): Promise<Note> {
+    const expiresAtMs = expiryAfter(deadlineMs);
+    for (let other = this.#entries.get(hash); other !== undefined; other = this.#entries.get(hash)) {
+      if ((await other.ended.catch(() => undefined)) !== undefined) return KNOWN;
+    }
+    return new Promise((resolve, reject) => {
+      const go = (entry: Entry, holding: Holding): void => {
+        const forget = (): void => void this.#notAccepted(entry, holding, new KafkaError('unavailable', 'forgotten'));
+        resolve({ kind: 'new', keep: () => this.#accepted(entry, holding), forget });
+      };
+      this.#enter({ hash, key: undefined, bytes: 0, go }, expiresAtMs).then(() => resolve(KNOWN), reject);
+    });
   }
 
   async close(): Promise<void> {
@@ -164,10 +190,13 @@ export class Deduplicator {
   }
 
   #send(event: Outgoing, expiresAtMs: number): Promise<Ended> {
-    const { hash, record } = event;
+    const { hash, key, record } = event;
     if (hash === undefined) return this.#opened.send(record, deadlineOf(expiresAtMs)).then(() => 'accepted');
     const other = this.#entries.get(hash);
-    if (!other) return this.#enqueue({ ...event, hash }, expiresAtMs);
+    if (!other) {
+      const go = (entry: Entry, holding: Holding): void => this.#produce(entry, holding, record);
+      return this.#enter({ hash, key, bytes: record.value?.length ?? 0, go }, expiresAtMs);
+    }
     other.expiresAtMs = Math.max(other.expiresAtMs, expiresAtMs);
     return other.ended.then(
       () => 'duplicate',
@@ -178,26 +207,16 @@ export class Deduplicator {
     );
   }
 
-  #enqueue(event: Outgoing & { readonly hash: Hash }, expiresAtMs: number): Promise<Ended> {
+  #enter(event: Pick<Entry, 'hash' | 'key' | 'bytes' | 'go'>, expiresAtMs: number): Promise<Ended> {
     if (this.#isClosed) return Promise.reject(new KafkaError('closed', 'closing'));
     if (expiresAtMs <= performance.now()) return Promise.reject(new KafkaError('unavailable', LATE));
-    const { promise, resolve, reject } = Promise.withResolvers<Ended>();
-    const entry: Entry = {
-      ...event,
-      place: this.#place++,
-      expiresAtMs,
-      dueAtMs: 0,
-      pauseMs: FIRST_PAUSE_MS,
-      holding: undefined,
-      ended: promise,
-      resolve,
-      reject,
-    };
+    const { promise: ended, resolve, reject } = Promise.withResolvers<Ended>();
+    const entry: Entry = { ...event, place: this.#place++, expiresAtMs, dueAtMs: 0, pauseMs: FIRST_PAUSE_MS, holding: undefined, ended, resolve, reject };
     this.#entries.set(event.hash, entry);
     this.#queue.push(entry);
-    this.#waitingBytes += bytesOf(entry);
+    this.#waitingBytes += event.bytes;
     this.#pumpSoon();
-    return promise;
+    return ended;
   }
 
   // The queue
@@ -333,12 +352,20 @@ export class Deduplicator {
     if (this.#holdings.some((holding) => !isRecent(holding))) this.#holdings = this.#holdings.filter(isRecent);
   }
 
-  /** Claimed by us: goes to Kafka, if nothing of its key that is in doubt stands before it. */
+  /** Claimed by us: goes on, if nothing of its key that is in doubt stands before it. */
   #hold(entry: Entry, holding: Holding): void {
     entry.holding = holding;
     const freed = this.#lanes.decided(entry);
-    if (this.#lanes.mayGo(entry)) this.#produce(entry);
-    for (const next of freed) this.#produce(next);
+    if (this.#lanes.mayGo(entry)) this.#go(entry);
+    for (const next of freed) this.#go(next);
+  }
+
+  #go(entry: Entry): void {
+    const { holding, expiresAtMs } = entry;
+    // Claimed by an owner that has been taken for dead since: worth nothing any more.
+    if (holding?.owner !== this.#owner) this.#doubt(entry);
+    else if (expiresAtMs <= performance.now()) void this.#notAccepted(entry, holding, new KafkaError('unavailable', LATE));
+    else entry.go(entry, holding);
   }
 
   #doubt(entry: Entry): void {
@@ -352,23 +379,13 @@ export class Deduplicator {
 
   // Kafka
 
-  #produce(entry: Entry): void {
-    const { record, holding, expiresAtMs } = entry;
-    // Claimed by an owner that has been taken for dead since: worth nothing any more.
-    if (holding?.owner !== this.#owner) return this.#doubt(entry);
+  #produce(entry: Entry, holding: Holding, record: OutgoingRecord): void {
     this.#ownerOf.set(record, holding.owner);
-    if (expiresAtMs <= performance.now()) return void this.#notAccepted(entry, holding, new KafkaError('unavailable', LATE));
-    this.#waitingBytes -= bytesOf(entry);
-    void this.#opened.send(record, deadlineOf(expiresAtMs)).then(
-      () => {
-        entry.resolve('accepted');
-        // Until its claim is closed, who publishes it again is answered from here.
-        if (holding.owner === this.#owner) holding.accepted.push(entry);
-        else this.#entries.delete(entry.hash);
-        this.#settled(holding);
-      },
+    this.#waitingBytes -= entry.bytes;
+    void this.#opened.send(record, deadlineOf(entry.expiresAtMs)).then(
+      () => this.#accepted(entry, holding),
       (error: unknown) => {
-        this.#waitingBytes += bytesOf(entry);
+        this.#waitingBytes += entry.bytes;
         const code = error instanceof KafkaError ? error.code : undefined;
         if (code === 'withdrawn') this.#doubt(entry);
         // Closing: its claim stays open, and whoever finds it looks into the log.
@@ -376,6 +393,14 @@ export class Deduplicator {
         else void this.#notAccepted(entry, holding, error);
       },
     );
+  }
+
+  #accepted(entry: Entry, holding: Holding): void {
+    entry.resolve('accepted');
+    // Until its claim is closed, who publishes it again is answered from here.
+    if (holding.owner === this.#owner) holding.accepted.push(entry);
+    else this.#entries.delete(entry.hash);
+    this.#settled(holding);
   }
 
   async #notAccepted(entry: Entry, holding: Holding, error: unknown): Promise<void> {
@@ -414,8 +439,8 @@ export class Deduplicator {
 
   #leave(entry: Entry): void {
     this.#entries.delete(entry.hash);
-    this.#waitingBytes -= bytesOf(entry);
-    for (const next of this.#lanes.decided(entry)) this.#produce(next);
+    this.#waitingBytes -= entry.bytes;
+    for (const next of this.#lanes.decided(entry)) this.#go(next);
   }
 
   // The owner
@@ -504,20 +529,7 @@ export class Deduplicator {
   }
 }
 
-const bytesOf = ({ record }: Outgoing): number => record.value?.length ?? 0;
+const expiryAfter = (deadlineMs: number | undefined): number => (deadlineMs === undefined ? Infinity : performance.now() + deadlineMs);
 
 const deadlineOf = (expiresAtMs: number): { readonly deadlineMs?: number } =>
   expiresAtMs === Infinity ? {} : { deadlineMs: Math.max(0, expiresAtMs - performance.now()) };
-
-/** The answer is due at the deadline, also while the fate of the event is not known. */
-const inTime = async <T>(answer: Promise<T>, deadlineMs: number): Promise<T> => {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new KafkaError('unavailable', LATE)), deadlineMs);
-  });
-  try {
-    return await Promise.race([answer, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-};

@@ -4,6 +4,7 @@ import { EventServiceDefinition, type NewEvent, type PublishResult, type Publish
 import { Problem } from '@posthorn/service-kit';
 import { serve, type CallContext, type Calls, type ServedService } from '@posthorn/service-kit/grpc';
 import { refuse } from '../acceptance/draft.js';
+import { type Idempotency, IDEMPOTENCY_KEY_HEADER, idempotencyOf } from '../deduplication/idempotency.js';
 import { type Arrival, type Evidence, type Incoming, Publishing, unavailable } from '../publishing.js';
 import { BODY_LIMIT_BYTES, problemOf } from '../rest-door.js';
 import { draftOfMessage, evidenceOf, publishResult, refused } from './event-messages.js';
@@ -31,12 +32,17 @@ const incoming = (event: NewEvent | undefined, place: string): Incoming => ({
   evidence: () => evidenceOf(event),
 });
 
+const idempotencyOfCall = (method: string, request: Wanted, { metadata }: CallContext): Idempotency | undefined => {
+  const key = metadata(IDEMPOTENCY_KEY_HEADER);
+  return key === undefined ? undefined : idempotencyOf(key, [method, JSON.stringify(request)]);
+};
+
 const ofTenant = { scope: 'events:write', tenant: ({ tenant }: Wanted) => tenant } as const;
 
 /** `posthorn.ingestion.v1`: what REST does, by the same application layer. */
 export const eventCalls = (publishing: Publishing): Calls<typeof EventServiceDefinition> => {
-  const admitted = async (request: Wanted, context: CallContext, evidence: () => Evidence): Promise<Arrival> => {
-    const arrival = arrivalOf(request, context, evidence);
+  const admitted = async (method: string, request: Wanted, context: CallContext, evidence: () => Evidence): Promise<Arrival> => {
+    const arrival = { ...arrivalOf(request, context, evidence), idempotency: idempotencyOfCall(method, request, context) };
     const stranger = await publishing.admit(arrival);
     if (stranger) throw problemOf(stranger);
     return arrival;
@@ -64,7 +70,7 @@ export const eventCalls = (publishing: Publishing): Calls<typeof EventServiceDef
       ...ofTenant,
       maxBytes: EVENT_BYTES,
       answer: async (request, context) => {
-        const arrival = await admitted(request, context, () => evidenceOf(request.event));
+        const arrival = await admitted('event', request, context, () => evidenceOf(request.event));
         const [result] = await publishing.publish([incoming(request.event, 'event')], arrival);
         if (result?.kind === 'accepted') return { id: result.id, warnings: [...result.warnings] };
         throw result?.kind === 'refused' ? problemOf(result) : unavailable();
@@ -75,7 +81,7 @@ export const eventCalls = (publishing: Publishing): Calls<typeof EventServiceDef
       maxBytes: BODY_LIMIT_BYTES,
       answer: async (request, context) => {
         const { events } = request;
-        const arrival = await admitted(request, context, () => evidenceOf(events[0]));
+        const arrival = await admitted('events', request, context, () => evidenceOf(events[0]));
         if (events.length === 0 || events.length > eventLimits.batch) {
           throw problemOf(await publishing.refuse(refuse('invalid', `events must hold 1 to ${eventLimits.batch} events, not ${events.length}`, 'events'), arrival));
         }
