@@ -46,6 +46,8 @@ const post = async (tenant: string, path: string, body: string | Buffer, headers
 };
 const eventOf = (id: string, data: string, more: { type?: string; tenant?: string } = {}): string =>
   `{"id":"${id}","type":"${more.type ?? 'invoice.paid'}"${more.tenant === undefined ? '' : `,"tenant":"${more.tenant}"`},"data":${data}}`;
+const batchOf = (mark: string): string => `{"events":[${eventOf(`${mark}-0`, FITS)},${eventOf(`${mark}-1`, BAD)}]}`;
+const orderedId = (n: number): string => `ordered-${String(n).padStart(3, '0')}`;
 const produce = (id: string, data: string, tenant: string, type?: string, headers: Record<string, string> = {}) =>
   kafka.send('events.inbound', eventOf(id, data, { tenant, ...(type !== undefined && { type }) }), { headers });
 
@@ -80,9 +82,8 @@ describe('data that does not', () => {
 
   it('is told in a batch by its place there', async () => {
     const within = { ...fault, path: `events[1].${fault.path}` };
-    const batch = (mark: string): string => `{"events":[${eventOf(`${mark}-0`, FITS)},${eventOf(`${mark}-1`, BAD)}]}`;
-    expect((await post('warn', 'events/batch', batch('bw'))).body).toEqual({ results: [{ id: 'bw-0' }, { id: 'bw-1', warnings: [within] }] });
-    expect((await post('reject', 'events/batch', batch('br'))).body).toEqual({
+    expect((await post('warn', 'events/batch', batchOf('bw'))).body).toEqual({ results: [{ id: 'bw-0' }, { id: 'bw-1', warnings: [within] }] });
+    expect((await post('reject', 'events/batch', batchOf('br'))).body).toEqual({
       results: [{ id: 'br-0' }, { error: { code: 'schema_violation', message: expect.stringContaining('must be number'), path: within.path, errors: [within] } }],
     });
   });
@@ -145,11 +146,10 @@ describe('who changes a schema and publishes with its position', () => {
 
   it('keeps the order of events, also where some wait for what others do not', async () => {
     const count = 200;
-    const idOf = (n: number): string => `ordered-${String(n).padStart(3, '0')}`;
     const mine = () => kafka.accepted.all.filter(({ key }) => key === 'one-key').map(({ envelope }) => envelope.id);
     await Promise.all(
       Array.from({ length: count }, (_, n) =>
-        kafka.send('events.inbound', `{"id":"${idOf(n)}","type":"a","tenant":"reject","key":"one-key","data":1}`, {
+        kafka.send('events.inbound', `{"id":"${orderedId(n)}","type":"a","tenant":"reject","key":"one-key","data":1}`, {
           partition: 2,
           // Of a position that is never reached: only a reading to the end lets it pass.
           ...(n % 7 === 0 && { headers: { [POSITION]: '999999' } }),
@@ -157,6 +157,6 @@ describe('who changes a schema and publishes with its position', () => {
       ),
     );
     await kafka.accepted.until(() => mine().length === count);
-    expect(mine()).toEqual(Array.from({ length: count }, (_, n) => idOf(n)));
+    expect(mine()).toEqual(Array.from({ length: count }, (_, n) => orderedId(n)));
   });
 });

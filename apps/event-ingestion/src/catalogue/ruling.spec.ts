@@ -45,11 +45,16 @@ describe('the ruling on an event', () => {
   });
 
   it.each<[string, unknown, string]>([
-    ['not JSON', undefined, 'data'],
     ['null', null, 'data'],
     ['without a member', {}, 'data.id'],
   ])('tells where it is wrong that data is %s', (_what, value, path) => {
     expect(rule(value, schema)).toMatchObject({ code: 'schema_violation', path, errors: [{ path }] });
+  });
+
+  it('takes data that is not JSON for a violation of any schema', () => {
+    const anything = schemas.keep(true);
+    expect(rule('', anything)).toEqual(admitted);
+    expect(rule(undefined, anything)).toMatchObject({ code: 'schema_violation', path: 'data', message: expect.stringContaining('is not JSON') });
   });
 
   it('judges numbers as JavaScript has them', () => {
