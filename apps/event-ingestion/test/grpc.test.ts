@@ -148,11 +148,11 @@ describe('a call', () => {
   });
 
   it('that is refused can be found among the rejected, as REST would take it', async () => {
-    await refusalOf(publish(event({ id: 'g-refused', type: 'NO', extensions: { comexample: 'x' }, data: DATA })));
+    await refusalOf(publish(event({ id: 'g-refused', type: 'NO', extensions: { comexample: 'x' }, context_json: '{"user":1}', data: DATA })));
     const rejection = await kafka.rejected.first(({ event_id }) => event_id === 'g-refused');
     expect(rejection).toMatchObject({ door: 'grpc', tenant: 'acme', reason: { code: 'invalid', path: 'event.type' }, headers: { 'content-type': 'application/cloudevents+json' } });
     expect(rejection.value).toContain(`"data":${DATA}}`);
-    expect(JSON.parse(rejection.value ?? '')).toMatchObject({ specversion: '1.0', id: 'g-refused', type: 'NO', comexample: 'x' });
+    expect(JSON.parse(rejection.value ?? '')).toMatchObject({ specversion: '1.0', id: 'g-refused', type: 'NO', comexample: 'x', context: { user: 1 } });
   });
 
   it('about nobody is NOT_FOUND, without a key UNAUTHENTICATED', async () => {

@@ -63,9 +63,10 @@ export const evidenceOf = (event: NewEvent | undefined): Evidence => {
   const { headers: _headers, ...attributes } = attributesOf(event);
   const data = asBuffer(event.data);
   const isText = isJsonMediaType(event.content_type) && parseJson(data).kind === 'parsed';
+  const context = event.context_json === undefined ? undefined : parseJson(Buffer.from(event.context_json));
   return {
     headers: { 'content-type': 'application/cloudevents+json' },
-    value: frame({ specversion: '1.0', ...event.extensions, ...attributes }, data, isText ? undefined : 'application/octet-stream'),
+    value: frame({ specversion: '1.0', ...event.extensions, ...attributes, context: context?.kind === 'parsed' ? context.value : event.context_json }, data, isText ? undefined : 'application/octet-stream'),
   };
 };
 

@@ -1,0 +1,96 @@
+import { randomBytes } from 'node:crypto';
+import { Agent, type ClientRequest, request as httpRequest } from 'node:http';
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { API_KEY, openKafka, type Service, startService } from './support.js';
+
+jest.setTimeout(120_000);
+
+const prefix = `t${randomBytes(6).toString('hex')}`;
+const KIBIBYTE = 1024;
+const MEBIBYTE = KIBIBYTE * KIBIBYTE;
+const MOST_BYTES = 900 * KIBIBYTE;
+
+let kafka: Awaited<ReturnType<typeof openKafka>>;
+let service: Service;
+const agent = new Agent({ keepAlive: true });
+
+beforeAll(async () => {
+  kafka = await openKafka(prefix);
+  await kafka.createTenant('acme');
+  service = await startService(prefix, { POSTHORN_MAX_EVENT_BYTES: String(MOST_BYTES) });
+});
+
+afterAll(async () => {
+  agent.destroy();
+  await service?.stop('SIGTERM');
+  await kafka?.close();
+});
+
+type Headers = Readonly<Record<string, string>>;
+
+/** A request whose body is still to come, and what is answered to it. */
+const begun = (headers: Headers): { readonly outgoing: ClientRequest; readonly status: Promise<number> } => {
+  const outgoing = httpRequest(`${service.url}/v1/tenants/acme/events`, {
+    method: 'POST',
+    agent,
+    headers: { authorization: `Bearer ${API_KEY}`, 'content-type': 'application/json', ...headers },
+  });
+  const status = new Promise<number>((resolve) => {
+    outgoing.on('response', (response) => {
+      response.resume();
+      response.on('end', () => resolve(response.statusCode ?? 0));
+    });
+    outgoing.on('error', () => resolve(0));
+  });
+  return { outgoing, status };
+};
+
+const publish = (body: string | Buffer, headers: Headers = {}): Promise<number> => {
+  const { outgoing, status } = begun({ 'content-length': String(Buffer.byteLength(body)), ...headers });
+  outgoing.end(body);
+  return status;
+};
+
+/** Of the service. */
+const resident = async (): Promise<number> =>
+  Number(/^process_resident_memory_bytes\{.*\} (\S+)$/m.exec(await (await fetch(`${service.url}/metrics`)).text())?.[1]);
+
+const EVENT = '{"type":"a","data":1}';
+
+describe('bodies', () => {
+  it('have a room for all of them: whoever finds it full waits, and is told in time when that was in vain', async () => {
+    const slow = Array.from({ length: 8 }, () => begun({ 'content-length': String(8 * MEBIBYTE) }));
+    // Each of them is known to have its place when the service has begun to read it.
+    await Promise.all(slow.map(({ outgoing }) => new Promise((resolve) => void outgoing.write(' '.repeat(KIBIBYTE), resolve))));
+    let refused = 0;
+    const startedMs = performance.now();
+    while ((refused = await publish(EVENT)) === 202);
+    expect(refused).toBe(503);
+    expect(performance.now() - startedMs).toBeLessThan(4_000);
+    const waiting = publish(EVENT);
+    for (const { outgoing } of slow) outgoing.destroy();
+    expect(await waiting).toBe(202);
+  });
+
+  it('give their place back, coded or not, answered or refused', async () => {
+    const gzipped = gzipSync(EVENT);
+    // Each of these takes 8 MiB of 64 until it is known to be small.
+    for (let round = 0; round < 5; round++) {
+      const answers = await Promise.all(Array.from({ length: 20 }, (_, n) => publish(n % 2 === 0 ? gzipped : 'x', { 'content-encoding': 'gzip' })));
+      expect(answers).toEqual(Array.from({ length: 20 }, (_, n) => (n % 2 === 0 ? 202 : 400)));
+    }
+  });
+
+  it('of 900 KiB may come by hundreds at once, in bounded memory', async () => {
+    const body = JSON.stringify({ type: 'large.test', data: 'x'.repeat(MOST_BYTES - 100) });
+    const before = await resident();
+    let most = 0;
+    const watching = setInterval(() => void resident().then((bytes) => (most = Math.max(most, bytes))), 20);
+    const answers = await Promise.all(Array.from({ length: 200 }, () => publish(body)));
+    clearInterval(watching);
+    // All of them are 176 MiB, and twice that once their records wait for Kafka. Some may be told to come again, and nothing worse.
+    expect(new Set(answers.filter((status) => status !== 503))).toEqual(new Set([202]));
+    expect(most - before).toBeLessThan(256 * MEBIBYTE);
+  });
+});
