@@ -55,9 +55,9 @@ describe('a rejection', () => {
   });
 
   it('tells text as text, and other bytes in base64', () => {
-    const of = (value: Buffer) => rejection(refusal, { id, door: 'rest', headers: {}, value }, 0);
-    expect(of(Buffer.from('é'))).toMatchObject({ value: 'é' });
-    expect(of(Buffer.from([0xff]))).toMatchObject({ value_base64: '/w==' });
+    const from = { id, door: 'rest', headers: {} } as const;
+    expect(rejection(refusal, { ...from, value: Buffer.from('é') }, 0)).toMatchObject({ value: 'é' });
+    expect(rejection(refusal, { ...from, value: Buffer.from([0xff]) }, 0)).toMatchObject({ value_base64: '/w==' });
   });
 
   it('holds the beginning of what is more than a record holds, whatever else it quotes', () => {
