@@ -1,6 +1,6 @@
 import type { Consumer, EachBatchPayload, Kafka as Client } from 'kafkajs';
 import { encodeDone } from './commit-metadata.js';
-import { messageOf } from './errors.js';
+import { KafkaError, messageOf } from './errors.js';
 import { committedProgress, keyOf, logOffsets } from './group-offsets.js';
 import { receive, type Incoming, type IncomingRecord, type Partition } from './incoming.js';
 import { capturing, hook, type Cluster, type ConsumerGroup, type FetchedMessage, type GroupHooks, type PartitionCommit, type TopicPartitions } from './kafkajs-internals.js';
@@ -57,6 +57,8 @@ const HEARTBEAT_MS = 2_000;
 const SESSION_TIMEOUT_MS = 10_000;
 /** How long a fetch waits for new records; bounds how late a resumed partition is read again. */
 const MAX_WAIT_MS = 100;
+/** On closing. Others who join may keep the group waiting for longer. */
+const JOIN_PATIENCE_MS = 5_000;
 
 const sameProgress = (a: Progress, b: Progress): boolean =>
   a.offset === b.offset &&
@@ -75,6 +77,7 @@ export class GroupConsumption implements Consumption, GroupHooks {
   #consumer: Consumer | undefined;
   #whenIdle: (() => void)[] = [];
   #committing: Promise<void> | undefined;
+  #joining: Promise<void> | undefined;
   #timers: readonly NodeJS.Timeout[] = [];
   #stalled: string | undefined;
   #hasStalled = false;
@@ -114,6 +117,11 @@ export class GroupConsumption implements Consumption, GroupHooks {
     this.#consumer = consumer;
     consumer.on('consumer.crash', ({ payload: { error, restart } }) => {
       this.#isAssigned = false;
+      if (this.#isClosing) {
+        // The client sets the timer of its restart after this.
+        if (restart) setImmediate(() => void consumer.stop());
+        return;
+      }
       if (restart) this.log.warn({ groupId, error: messageOf(error) }, 'consumer lost Kafka; joining the group again');
       else this.exit({ groupId, error }, 'consumer failed for good');
     });
@@ -161,9 +169,18 @@ export class GroupConsumption implements Consumption, GroupHooks {
     await this.#drained();
     for (const timer of this.#timers) clearInterval(timer);
     await this.#commit();
+    await this.#joined();
     await this.#consumer?.disconnect();
     this.#isAssigned = false;
     for (const partition of this.#partitions.values()) this.#drop(partition);
+  }
+
+  /** Resolves when no join is under way, or after a while: who is cut off while it joins stays a member until its session ends. */
+  async #joined(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, JOIN_PATIENCE_MS)));
+    await Promise.race([this.#joining, late]);
+    clearTimeout(timer);
   }
 
   // Records in, completions back
@@ -254,9 +271,20 @@ export class GroupConsumption implements Consumption, GroupHooks {
 
   // The group
 
+  onJoining(joined: Promise<void>): void {
+    this.#joining = joined.catch(() => undefined);
+  }
+
   async beforeJoin(group: ConsumerGroup): Promise<void> {
     this.#isAssigned = false;
     this.#pauseAll();
+    await this.#handBack(group);
+    // The client's stop does not reach one that is about to join: it would go on reading, unseen, until the process ends.
+    if (this.#isClosing) throw new KafkaError('closed', 'the consumer is closed');
+  }
+
+  /** Before the group takes the partitions away. */
+  async #handBack(group: ConsumerGroup): Promise<void> {
     // After a restart of the client the group object is new. As the member it was, it need not wait until the coordinator has given that one up.
     if (group !== this.#group) group.memberId ??= this.#group?.memberId ?? null;
     const { coordinator, groupId, memberId, generationId } = group;
@@ -288,6 +316,10 @@ export class GroupConsumption implements Consumption, GroupHooks {
         const key = keyOf(topic, partition);
         this.#assign(group, topic, partition, progress.get(key), ends.get(key));
       }
+    }
+    if (this.#isClosing) {
+      await group.leave();
+      throw new KafkaError('closed', 'the consumer is closed');
     }
     this.#isAssigned = true;
     this.#resumeAfterJoin(group, assigned);

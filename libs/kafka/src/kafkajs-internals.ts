@@ -91,6 +91,8 @@ export type ConsumerGroup = {
 };
 
 export type GroupHooks = {
+  /** A join has begun, which ends with this promise. */
+  onJoining(joined: Promise<void>): void;
   /** Before every join; the group still has its old generation, if any. */
   beforeJoin(group: ConsumerGroup): Promise<void>;
   /** After every join, before the first fetch. When it fails the group joins again. */
@@ -130,17 +132,23 @@ const JOIN_ATTEMPTS = 5;
 
 const hookConsumerGroup = (): void => {
   const join = groupPrototype.joinAndSync;
-  groupPrototype.joinAndSync = async function joinAndSync(this: ConsumerGroup) {
-    const hooks = hooksOf.get(this.cluster);
+  const joinHooked = async (group: ConsumerGroup, hooks: GroupHooks): Promise<void> => {
     for (let attempt = 1; ; attempt++) {
-      await hooks?.beforeJoin(this);
-      await join.call(this);
+      await hooks.beforeJoin(group);
+      await join.call(group);
       try {
-        return await hooks?.afterJoin(this);
+        return await hooks.afterJoin(group);
       } catch (error) {
         if (attempt === JOIN_ATTEMPTS) throw error;
       }
     }
+  };
+  groupPrototype.joinAndSync = function joinAndSync(this: ConsumerGroup) {
+    const hooks = hooksOf.get(this.cluster);
+    if (!hooks) return join.call(this);
+    const joined = joinHooked(this, hooks);
+    hooks.onJoining(joined);
+    return joined;
   };
   const recover = groupPrototype.recoverFromOffsetOutOfRange;
   groupPrototype.recoverFromOffsetOutOfRange = async function recoverFromOffsetOutOfRange(this: ConsumerGroup, error) {
