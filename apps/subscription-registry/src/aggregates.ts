@@ -9,6 +9,7 @@ import { writeRows, type ReadModel, type Standing } from './read-model.js';
 import { refuseUnreadable } from './readable-state.js';
 import type { Requested } from './requested.js';
 import { streamOf } from './streams.js';
+import { TurnsByName } from './turns.js';
 import type { Written } from './written.js';
 
 /** What makes a kind of aggregate: its rules, and how its row in the read model follows from them. */
@@ -87,6 +88,8 @@ const RELAY_PATIENCE_MS = 5_000;
 /** Loads, decides, appends, and answers when the outcome is in `registry.state`. */
 export class Aggregates {
   readonly #parts: AggregatesParts;
+  /** Who changes one and the same aggregate in this process comes after the other, instead of racing: races are lost to other replicas only. */
+  readonly #turns = new TurnsByName();
 
   constructor(parts: AggregatesParts) {
     this.#parts = parts;
@@ -123,11 +126,22 @@ export class Aggregates {
     requested: Requested,
     options: WriteOptions<readonly Standing<State>[], Body>,
   ): Promise<Written<Body>> {
+    const [only, ...others] = changes;
+    const make = () => this.#make(changes, requested, options);
+    const alone = only !== undefined && others.length === 0 && !only.fresh;
+    const written = await (alone ? this.#turns.take(streamOf(only.readModel.kind, only.id), make) : make());
+    await this.#waitForRelay(written.position, requested.deadlineMs);
+    return written;
+  }
+
+  async #make<State, Body>(
+    changes: readonly Change<State>[],
+    requested: Requested,
+    options: WriteOptions<readonly Standing<State>[], Body>,
+  ): Promise<Written<Body>> {
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const written = await asking(this.#attempt(changes, requested, options));
-      if (written === undefined) continue;
-      await this.#waitForRelay(written.position, requested.deadlineMs);
-      return written;
+      if (written !== undefined) return written;
     }
     throw new Problem('conflict', `Others change ${changes[0]?.id ?? 'this'} all the time; try again.`);
   }

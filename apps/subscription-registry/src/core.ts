@@ -16,6 +16,8 @@ import { tenantRows } from './tenants/tenant-table.js';
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const READ_TIMEOUT_MS = 10_000;
+/** For a database that can be reached and says nothing: longer than it may itself take for anything that is asked here. */
+const SILENCE_MS = 30_000;
 /** Older than this and not in `registry.state` yet: something is wrong between here and there. */
 const RELAY_BEHIND_MS = 30_000;
 
@@ -37,7 +39,7 @@ export const readingOptions = (url: string): DataSourceOptions => ({
   entities: [tenantRows, eventTypeRows, subscriptionRows, apiKeyRows, portalKeyRows],
   applicationName: 'posthorn registry reads',
   connectTimeoutMS: CONNECT_TIMEOUT_MS,
-  extra: { statement_timeout: READ_TIMEOUT_MS },
+  extra: { statement_timeout: READ_TIMEOUT_MS, query_timeout: READ_TIMEOUT_MS + CONNECT_TIMEOUT_MS },
 });
 
 export const startCore = async (config: RegistryConfig, kit: Kit): Promise<Core> => {
@@ -52,6 +54,7 @@ export const startCore = async (config: RegistryConfig, kit: Kit): Promise<Core>
     connectionString: url,
     application_name: 'posthorn registry writes',
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    query_timeout: SILENCE_MS,
   });
   pool.on('error', (err) => log.warn({ err }, 'an idle connection to the database was lost'));
   onShutdown('event store', () => pool.end());

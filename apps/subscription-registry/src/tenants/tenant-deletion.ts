@@ -5,11 +5,11 @@ import { changeOf, type Aggregates, type Change } from '../aggregates.js';
 import { asking } from '../database.js';
 import { SCHEMA } from '../migrations/migrations.js';
 import type { Requested } from '../requested.js';
+import { Turns } from '../turns.js';
 import type { Written } from '../written.js';
 import { noSuchTenant, whileNothingIsMadeBeneath } from './tenant-exists.js';
 import { tenantAggregate, type TenantTable } from './tenant-table.js';
 import { DEFAULT_TENANT, requireTenant } from './tenants.js';
-import { Turns } from './turns.js';
 
 /** A kind of thing that belongs to tenants: its table, which has a column `tenant`, and how one of them is deleted. */
 export type Belonging = { readonly table: string; readonly deletion: (id: string, at: string) => Change<unknown> };

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { Turns } from './turns.js';
+import { Turns, TurnsByName } from './turns.js';
 
 /** Work that is under way until it is ended by hand. */
-const works = (turns: Turns, count: number) => {
+const works = (turns: Pick<Turns, 'take'>, count: number) => {
   const begun: number[] = [];
   const all = Array.from({ length: count }, (_, n) => {
     const { promise, resolve, reject } = Promise.withResolvers<number>();
@@ -36,5 +36,25 @@ describe('turns', () => {
     all[1]?.end();
     await all[1]?.done;
     await expect(turns.take(async () => 'free again')).resolves.toBe('free again');
+  });
+});
+
+describe('turns by name', () => {
+  it('are taken one after the other for one name, also after all had been given back, and at once for two', async () => {
+    const turns = new TurnsByName();
+    const named = (name: string) => works({ take: (work) => turns.take(name, work) }, 2);
+    const [some, others] = [named('some'), named('others')];
+    expect([some.begun, others.begun]).toEqual([[0], [0]]);
+    for (const { end } of [...some.all, ...others.all]) end();
+    await Promise.all([...some.all, ...others.all].map(({ done }) => done));
+    expect([some.begun, others.begun]).toEqual([[0, 1], [0, 1]]);
+
+    const again = named('some');
+    expect(again.begun).toEqual([0]);
+    again.all[0]?.fail();
+    await expect(again.all[0]?.done).rejects.toThrow('0 failed');
+    expect(again.begun).toEqual([0, 1]);
+    again.all[1]?.end();
+    await again.all[1]?.done;
   });
 });

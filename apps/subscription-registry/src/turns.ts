@@ -20,3 +20,19 @@ export class Turns {
     }
   }
 }
+
+/** One at a time for each name, and any number of names at once. */
+export class TurnsByName {
+  readonly #turns = new Map<string, { readonly turns: Turns; takers: number }>();
+
+  async take<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const entry = this.#turns.get(name) ?? { turns: new Turns(1), takers: 0 };
+    this.#turns.set(name, entry);
+    entry.takers++;
+    try {
+      return await entry.turns.take(work);
+    } finally {
+      if (--entry.takers === 0) this.#turns.delete(name);
+    }
+  }
+}
