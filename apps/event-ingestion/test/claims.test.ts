@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { eventually } from '@posthorn/testkit';
 import { Client } from 'pg';
 import { type Claimed, OwnerLost, PgClaims } from '../src/deduplication/claims.js';
 import { type Hash, hashOfEvent } from '../src/deduplication/hash.js';
 import { createDatabase, type TestDatabase } from './database.js';
+
+jest.setTimeout(60_000);
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

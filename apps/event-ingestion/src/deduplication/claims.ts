@@ -64,6 +64,8 @@ const OWNER_LOST = 'PH001';
 type ClaimRow = { readonly id: string | null; readonly lost: readonly number[] | null; readonly is_open: readonly boolean[] | null };
 type OrphanRow = { readonly id: string; readonly hashes: readonly string[]; readonly bounds: readonly string[] };
 
+const ignore = (): void => undefined;
+
 const array = (values: readonly (string | number)[]): string => `{${values.join(',')}}`;
 
 /**
@@ -150,6 +152,7 @@ export class PgClaims implements Claims {
 class Session {
   connections = 0;
   #client: Promise<Client> | undefined;
+  #last: Promise<void> = Promise.resolve();
   /** What `#client` has become. */
   #current: Client | undefined;
 
@@ -158,7 +161,13 @@ class Session {
     private readonly synchronousCommit: 'on' | 'off',
   ) {}
 
-  async query<R extends object>(name: string, text: string, values: readonly unknown[]): Promise<readonly R[]> {
+  query<R extends object>(name: string, text: string, values: readonly unknown[]): Promise<readonly R[]> {
+    const answer = this.#last.then(() => this.#query<R>(name, text, values));
+    this.#last = answer.then(ignore, ignore);
+    return answer;
+  }
+
+  async #query<R extends object>(name: string, text: string, values: readonly unknown[]): Promise<readonly R[]> {
     const client = await (this.#client ??= this.#connect());
     try {
       const { rows } = await client.query<R>({ name, text, values: [...values] });
@@ -196,7 +205,8 @@ class Session {
     client.on('error', () => this.#forget(client));
     try {
       await client.connect();
-      await client.query(`set synchronous_commit = ${this.synchronousCommit}`);
+      // A plan that is made while a table is empty must do for a full one.
+      await client.query(`set synchronous_commit = ${this.synchronousCommit}; set enable_seqscan = off; set plan_cache_mode = force_generic_plan`);
     } catch (error) {
       this.#client = undefined;
       throw error;

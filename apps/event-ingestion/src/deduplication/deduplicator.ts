@@ -30,23 +30,28 @@ export type DeduplicatorOptions = {
   readonly logger: Logger;
   readonly onStatement: (seconds: number) => void;
   /** For tests. */
-  readonly leaseMs?: number;
+  readonly timing?: Timing;
 };
 
-/** The claims take no longer than this to be known as dead by others (`LAPSE_MS`), and their owner stops earlier to count on them. */
-const LEASE_MS = 3_000;
+/** An owner that has not been heard of for so long may be taken for dead. It stops counting on its claims well before. */
 export const LAPSE_MS = 5_000;
-const BEAT_MS = 1_000;
+
+const TIMING = {
+  /** How long after it last reached PostgreSQL an owner counts on its claims. */
+  leaseMs: 3_000,
+  beatMs: 1_000,
+  firstPauseMs: 10,
+  longestPauseMs: 250,
+  /** Closing waits for the next claim, but not for ever: what is closed late is in doubt longer if this process dies. */
+  closeWithinMs: 100,
+  /** After an attempt without an answer: what the broker had in hand then is in the log by now, or never. */
+  settledAfterMs: 1_000,
+};
+export type Timing = Readonly<typeof TIMING>;
 
 const MOST_HASHES = 1_000;
-/** Closing waits for the next claim, but not for ever: what is closed late is in doubt longer if this process dies. */
-const CLOSE_WITHIN_MS = 100;
-const FIRST_PAUSE_MS = 10;
-const LONGEST_PAUSE_MS = 250;
 /** Longer than PostgreSQL takes to have a commit on the disk that did not wait for it. */
 const REMEMBERED_MS = 5_000;
-/** After an attempt without an answer: what the broker had in hand then is in the log by now, or never. */
-const SETTLED_AFTER_MS = 1_000;
 const LATE = 'the event was not accepted in time';
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms));
@@ -91,7 +96,7 @@ const KNOWN: Note = { kind: 'known' };
  * whatever has come meanwhile. A claim that somebody else has closed makes a duplicate. One that is open leaves the event in doubt: it is asked for
  * again, and what follows it with the same key waits; when the other's process has died, `orphans.ts` settles its claims.
  *
- * An owner counts on its claims only for `LEASE_MS` after it has last reached PostgreSQL; after `LAPSE_MS` others may take them over. One that
+ * An owner counts on its claims only for a while (`leaseMs`) after it has last reached PostgreSQL; after `LAPSE_MS` others may take them over. One that
  * was taken for dead enters anew, and claims again what it has not had acknowledged.
  */
 export class Deduplicator {
@@ -118,7 +123,11 @@ export class Deduplicator {
   #entering: Promise<void> | undefined;
   #beatTimer: NodeJS.Timeout | undefined;
 
-  private constructor(private readonly options: DeduplicatorOptions) {}
+  readonly #timing: Timing;
+
+  private constructor(private readonly options: DeduplicatorOptions) {
+    this.#timing = options.timing ?? TIMING;
+  }
 
   /** @throws when neither PostgreSQL nor Kafka answers */
   static async open(options: DeduplicatorOptions): Promise<Deduplicator> {
@@ -128,6 +137,10 @@ export class Deduplicator {
     deduplicator.#producer = await options.openProducer(deduplicator.#guard);
     await deduplicator.#beat();
     return deduplicator;
+  }
+
+  get owner(): string {
+    return this.#owner;
   }
 
   /** Why nothing can be claimed. */
@@ -211,7 +224,7 @@ export class Deduplicator {
     if (this.#isClosed) return Promise.reject(new KafkaError('closed', 'closing'));
     if (expiresAtMs <= performance.now()) return Promise.reject(new KafkaError('unavailable', LATE));
     const { promise: ended, resolve, reject } = Promise.withResolvers<Ended>();
-    const entry: Entry = { ...event, place: this.#place++, expiresAtMs, dueAtMs: 0, pauseMs: FIRST_PAUSE_MS, holding: undefined, ended, resolve, reject };
+    const entry: Entry = { ...event, place: this.#place++, expiresAtMs, dueAtMs: 0, pauseMs: this.#timing.firstPauseMs, holding: undefined, ended, resolve, reject };
     this.#entries.set(event.hash, entry);
     this.#queue.push(entry);
     this.#waitingBytes += event.bytes;
@@ -242,11 +255,11 @@ export class Deduplicator {
 
   /** Should no claim come along. */
   #closeSoon(): void {
-    if (this.#isPumping) return;
+    if (this.#isPumping || this.#isClosed) return;
     this.#closeTimer ??= setTimeout(() => {
       this.#closeTimer = undefined;
       if (this.#unclosed.length > 0 && !this.#isPumping) void this.#closeClaims();
-    }, CLOSE_WITHIN_MS);
+    }, this.#timing.closeWithinMs);
   }
 
   async #closeClaims(): Promise<void> {
@@ -303,7 +316,7 @@ export class Deduplicator {
 
   /** Until it succeeds: what was sent before may have been done, and under the same ticket it is not done twice. */
   async #statement(claim: Parameters<Claims['claim']>[2]): Promise<Claimed | undefined> {
-    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+    for (let pauseMs = this.#timing.firstPauseMs; ; pauseMs = Math.min(2 * pauseMs, this.#timing.longestPauseMs)) {
       const startedMs = performance.now();
       const closed = this.#unclosed.filter(({ owner }) => owner === this.#owner);
       try {
@@ -369,10 +382,11 @@ export class Deduplicator {
   }
 
   #doubt(entry: Entry): void {
+    if (this.#isClosed) return this.#fail(entry, new KafkaError('closed', 'closed before it was known whether the event had been accepted'));
     entry.holding = undefined;
     this.#lanes.doubt(entry);
     entry.dueAtMs = performance.now() + entry.pauseMs;
-    entry.pauseMs = Math.min(2 * entry.pauseMs, LONGEST_PAUSE_MS);
+    entry.pauseMs = Math.min(2 * entry.pauseMs, this.#timing.longestPauseMs);
     this.#queue.push(entry);
     if (!this.#isPumping) this.#pumpAt(Math.min(...this.#queue.map(({ dueAtMs }) => dueAtMs)));
   }
@@ -406,7 +420,7 @@ export class Deduplicator {
   async #notAccepted(entry: Entry, holding: Holding, error: unknown): Promise<void> {
     holding.hashes.delete(entry.hash);
     this.#fail(entry, error);
-    for (let pauseMs = FIRST_PAUSE_MS; !this.#isClosed; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+    for (let pauseMs = this.#timing.firstPauseMs; !this.#isClosed; pauseMs = Math.min(2 * pauseMs, this.#timing.longestPauseMs)) {
       try {
         await this.options.claims.release(holding.id, [entry.hash], false);
         break;
@@ -446,7 +460,7 @@ export class Deduplicator {
   // The owner
 
   get #isCertain(): boolean {
-    return performance.now() < this.#reachedAtMs + (this.options.leaseMs ?? LEASE_MS);
+    return performance.now() < this.#reachedAtMs + this.#timing.leaseMs;
   }
 
   /** @param startedMs before the statement: PostgreSQL has heard of us at that time or later */
@@ -493,7 +507,7 @@ export class Deduplicator {
     } catch (error) {
       await this.#failed(error);
     }
-    if (!this.#isClosed) this.#beatTimer = setTimeout(() => void this.#beat(), BEAT_MS);
+    if (!this.#isClosed) this.#beatTimer = setTimeout(() => void this.#beat(), this.#timing.beatMs);
   }
 
   // What may be sent
@@ -520,7 +534,7 @@ export class Deduplicator {
   }
 
   async #writtenSince(bounds: Bounds): Promise<ReadonlySet<Hash>> {
-    await pause(SETTLED_AFTER_MS);
+    await pause(this.#timing.settledAfterMs);
     return this.options.log.find(bounds);
   }
 

@@ -76,15 +76,22 @@ const TURN = `
     update ${SCHEMA}.slots set starts = p_now, ends = p_now + p_window / 2 where number = v_slot;
   end $$`;
 
+/** One statement for each table: PostgreSQL keeps the plans of these, and would make one anew for a statement that is put together. */
+const forSlot = (statement: (table: string) => string): string =>
+  SLOTS.map((slot) => `${slot === 0 ? 'if' : 'elsif'} p_slot = ${slot} then ${statement(`${SCHEMA}.ids_${slot}`)};`).join('\n    ');
+
 /** Which of the hashes are in a slot under another claim, and whether that one is open. */
 const HOLDERS = `
   create function ${SCHEMA}.holders(p_slot smallint, p_hashes uuid[], p_claim bigint, p_since bigint)
   returns table (hash uuid, is_open boolean) language plpgsql as $$
+  #variable_conflict use_column
   begin
-    return query execute format(
-      'select i.hash, exists (select from ${SCHEMA}.claims c where c.id = i.claim)
-         from ${SCHEMA}.ids_%s i where i.hash = any($1) and i.claim <> $2 and i.claim > $3', p_slot)
-      using p_hashes, p_claim, p_since;
+    ${forSlot(
+      (table) => `return query
+        select i.hash, exists (select from ${SCHEMA}.claims c where c.id = i.claim)
+          from ${table} i where i.hash = any(p_hashes) and i.claim <> p_claim and i.claim > p_since`,
+    )}
+    end if;
   end $$`;
 
 /** Puts what is not there into a slot. Answers with what is the claim's now, or was already, because the statement is a repetition. */
@@ -94,11 +101,12 @@ const TAKE = `
     v_count bigint;
     v_taken uuid[];
   begin
-    execute format('insert into ${SCHEMA}.ids_%s select h, $2 from unnest($1) h on conflict do nothing', p_slot) using p_hashes, p_claim;
+    ${forSlot((table) => `insert into ${table} select h, p_claim from unnest(p_hashes) h on conflict do nothing`)}
+    end if;
     get diagnostics v_count = row_count;
     if v_count = cardinality(p_hashes) then return p_hashes; end if;
-    execute format('select array(select hash from ${SCHEMA}.ids_%s where hash = any($1) and claim = $2 order by hash)', p_slot)
-      into v_taken using p_hashes, p_claim;
+    ${forSlot((table) => `v_taken := array(select hash from ${table} where hash = any(p_hashes) and claim = p_claim order by hash)`)}
+    end if;
     return v_taken;
   end $$`;
 
