@@ -3,7 +3,7 @@ import { frame } from '@posthorn/contracts';
 import { KafkaError, type OutgoingRecord, type Producer, type ProducerGuard } from '@posthorn/kafka';
 import { hashOfRecord } from './accepted-log.js';
 import { type Claim, type Claimed, type Claims, type Orphan, OwnerLost } from './claims.js';
-import { Deduplicator } from './deduplicator.js';
+import { Deduplicator, type Timing } from './deduplicator.js';
 import { type Hash, hashOfEvent } from './hash.js';
 import { settleOrphans } from './orphans.js';
 
@@ -30,7 +30,7 @@ class Database {
 
   constructor(private readonly random: () => number) {}
 
-  session(): Claims & { isCut: boolean } {
+  session(): Claims & { isCut: boolean; connections: number } {
     const { random } = this;
     const trip = async <T>(work: () => T): Promise<T> => {
       await turn();
@@ -145,6 +145,7 @@ class SimulatedProducer implements Producer {
 }
 
 const TOPIC = 'accepted';
+const TIMING: Timing = { leaseMs: 20, beatMs: 5, firstPauseMs: 0, longestPauseMs: 2, closeWithinMs: 1, settledAfterMs: 0 };
 
 const recordOf = (id: string): OutgoingRecord => ({
   topic: TOPIC,
@@ -172,7 +173,7 @@ describe('replicas that die, lose statements and answers, and are taken for dead
             openProducer: async (guard) => (producer = new SimulatedProducer(log, random, guard)),
             logger,
             onStatement: ignore,
-            timing: { leaseMs: 20, beatMs: 5, firstPauseMs: 0, longestPauseMs: 2, closeWithinMs: 1, settledAfterMs: 0 },
+            timing: TIMING,
           });
           return { deduplicator, session, producer };
         } catch {
@@ -245,5 +246,38 @@ describe('replicas that die, lose statements and answers, and are taken for dead
     await settler;
     await Promise.all([...closing, ...replicas.map(({ deduplicator }) => deduplicator.close())]);
     replicas = [];
+  });
+});
+
+/** Dice that never fall: all goes well. */
+const never = (): number => 1;
+
+const start = async (database: Database, log: Written[]) => {
+  const session = database.session();
+  const deduplicator = await Deduplicator.open({
+    claims: session,
+    log: { bounds: [0], find: async () => new Set<Hash>(), refresh: async () => undefined },
+    topic: TOPIC,
+    openProducer: async (guard) => new SimulatedProducer(log, never, guard),
+    logger,
+    onStatement: ignore,
+    timing: TIMING,
+  });
+  const publish = (id: string) => deduplicator.send({ hash: hashOfEvent('t', id), key: undefined, record: recordOf(id) });
+  return { session, deduplicator, publish };
+};
+
+describe('a crash of PostgreSQL that forgets the last claims', () => {
+  it('is made good by their owner, from its memory', async () => {
+    const database = new Database(never);
+    const log: Written[] = [];
+    const [one, other] = [await start(database, log), await start(database, log)];
+    await Promise.all(['a', 'b', 'c'].map(one.publish));
+    while (database.claims.size > 0) await turn();
+    database.ids.clear();
+    one.session.connections++;
+    while (database.ids.size < 3 || database.claims.size > 0) await turn();
+    expect(await Promise.all(['a', 'b', 'c', 'd'].map(other.publish))).toEqual(['duplicate', 'duplicate', 'duplicate', 'accepted']);
+    await Promise.all([one.deduplicator.close(), other.deduplicator.close()]);
   });
 });
