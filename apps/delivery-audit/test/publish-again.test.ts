@@ -107,6 +107,15 @@ describe('a refused event', () => {
     expect(await publish(id, { ...corrected('e-6'), query: '?force=perhaps' })).toMatchObject({ status: 422, body: { code: 'invalid' } });
   });
 
+  it('is one event also when it was published and that could not be noted', async () => {
+    const { id } = await refuse('{"data":5}');
+    const without = { headers: JSON_TYPE, body: '{"type":"a","data":5}' };
+    const first = await publish(id, without);
+    await world.database.query('update audit.rejected_events set published_as = null, published_at = null where id = $1', [id]);
+    expect(await publish(id, without)).toMatchObject({ status: 202, body: { id: first.body.id } });
+    expect((await publish(id, { ...without, query: '?force=true' })).body.id).not.toBe(first.body.id);
+  });
+
   it('is published by who may publish, with the key of who asks', async () => {
     const { id } = await refuse('{"data":7}');
     const { key: reader } = await world.publishKey({ scopes: ['audit:read', 'audit:write'], tenant: 'acme' });

@@ -65,7 +65,7 @@ describe('publishing again', () => {
     expect((await publish()).status).toBe(202);
     expect(sent).toEqual([
       {
-        headers: { authorization: 'Bearer x', 'content-type': 'application/json', traceparent: '00-of-the-refused', 'idempotency-key': 'rej_1' },
+        headers: { authorization: 'Bearer x', 'content-type': 'application/json', traceparent: '00-of-the-refused', 'idempotency-key': expect.stringMatching(/^rej_1\/[0-9a-f]{64}$/) },
         body: row.value,
       },
     ]);
@@ -78,10 +78,21 @@ describe('publishing again', () => {
     await publish({ corrected });
     expect(sent).toEqual([
       {
-        headers: { authorization: 'Bearer x', 'content-type': 'text/plain', 'ce-type': 'a', traceparent: '00-of-the-request', 'idempotency-key': 'rej_1' },
+        headers: { authorization: 'Bearer x', 'content-type': 'text/plain', 'ce-type': 'a', traceparent: '00-of-the-request', 'idempotency-key': expect.stringMatching(/^rej_1\/[0-9a-f]{64}$/) },
         body: corrected.body,
       },
     ]);
+  });
+
+  it('has one key for a repetition, and another for another correction, which the ingestion may take after it refused the first', async () => {
+    const { publish, sent } = given({ status: 422 });
+    const correction = { headers: { 'content-type': 'a/b' }, body: Buffer.from('x') };
+    await publish({ corrected: correction });
+    await publish({ corrected: correction, headers: { traceparent: 'another' } });
+    await publish({ corrected: { ...correction, body: Buffer.from('y') } });
+    await publish({ corrected: { ...correction, headers: { 'content-type': 'a/c' } } });
+    const [first, ...others] = sent.map(({ headers }) => headers['idempotency-key']);
+    expect(others.map((key) => key === first)).toEqual([true, false, false]);
   });
 
   it('lets nothing but force, or the key that is asked with, make two of a repetition', async () => {

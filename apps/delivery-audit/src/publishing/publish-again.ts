@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { Problem, type Caller } from '@posthorn/service-kit';
 import { z } from 'zod';
 import type { Database } from '../query/database.js';
@@ -28,6 +29,10 @@ export type PublishAgainRequest = {
 const ACCEPTED = 202;
 const acceptedBody = z.object({ id: z.string() });
 
+/** A repetition has the same; another correction has another, because the ingestion holds a key to what was first asked under it, refused or not. */
+const keyOf = (id: string, { headers, body }: EventRequest): string =>
+  `${id}/${hash('sha256', Buffer.concat([Buffer.from(JSON.stringify(headers)), body]), 'hex')}`;
+
 /** A refused event once more, corrected or as it came: judged by the ingestion as any other, in the name of who asks. */
 export class PublishAgain {
   constructor(private readonly parts: PublishAgainParts) {}
@@ -42,7 +47,7 @@ export class PublishAgain {
     }
     const event = corrected ?? this.#original(rejected);
     const answer = await this.parts.ingestion.publish(tenant, {
-      headers: { ...(!force && { 'idempotency-key': id }), ...headers, ...event.headers },
+      headers: { ...(!force && { 'idempotency-key': keyOf(id, event) }), ...headers, ...event.headers },
       body: event.body,
     });
     if (answer.status === ACCEPTED) await this.#mark(rejected, answer);
