@@ -74,7 +74,7 @@ export const ingestionModule = async (config: IngestionConfig, kit: Kit): Promis
       admission: admissionInTime,
       isOpen: () => registryState.isCaughtUp,
       limits,
-    notes: gates.rest,
+      notes: gates.rest,
       log,
       maxEventBytes,
       deadlineMs: DEADLINE_MS,

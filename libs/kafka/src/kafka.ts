@@ -21,6 +21,9 @@ const PING_TIMEOUT_MS = 5_000;
 /** How long a topic may be unknown to a broker before we believe that there is none: another service may just be creating it. */
 const UNKNOWN_TOPIC_MS = 5_000;
 const UNKNOWN_TOPIC_RETRY_MS = 100;
+/** What a broker says of a partition that it is about to lead, or to hand over; and how long it may. */
+const LEADER_MOVES: ReadonlySet<string> = new Set(['NOT_LEADER_FOR_PARTITION', 'LEADER_NOT_AVAILABLE', 'UNKNOWN_TOPIC_OR_PARTITION']);
+const LEADER_MOVES_MS = 5_000;
 /** The client tries again itself only to complete a batch that one of several brokers did not take; all else, and with a guard that too, is the producer's affair. */
 const PRODUCE_RETRIES = 1;
 
@@ -75,8 +78,17 @@ export class Kafka {
    * @throws {KafkaError} `unavailable`
    */
   async ends(topic: string): Promise<ReadonlyMap<number, number>> {
-    const offsets = await available(this.#connectedAdmin().then((admin) => admin.fetchTopicOffsets(topic)));
-    return new Map(offsets.map(({ partition, high }) => [partition, Number(high)]));
+    const admin = await this.#connectedAdmin();
+    for (const startedMs = performance.now(); ; ) {
+      try {
+        const offsets = await admin.fetchTopicOffsets(topic);
+        return new Map(offsets.map(({ partition, high }) => [partition, Number(high)]));
+      } catch (error) {
+        const isSettling = LEADER_MOVES.has(protocolError(error) ?? '') && performance.now() - startedMs < LEADER_MOVES_MS;
+        if (!isSettling) throw new KafkaError('unavailable', `Kafka did not tell the ends of ${topic}`, { cause: error });
+        await new Promise((resolve) => void setTimeout(resolve, UNKNOWN_TOPIC_RETRY_MS));
+      }
+    }
   }
 
   async producer(options?: ProducerOptions): Promise<Producer> {

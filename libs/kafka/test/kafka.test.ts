@@ -396,6 +396,12 @@ describe('an outage', () => {
   });
 });
 
+it('the ends of a topic are told as soon as it is made, whoever leads its partitions by then', async () => {
+  const young = `${topic}.young`;
+  const [ends] = await Promise.all([kafka.ends(young), admin.createTopics({ topics: [{ topic: young, numPartitions: 20 }] })]);
+  expect([...ends.values()]).toEqual(Array.from({ length: 20 }, () => 0));
+});
+
 describe('producer', () => {
   it('has a record that is too large for the topic refused alone', async () => {
     const producer = await kafka.producer();
