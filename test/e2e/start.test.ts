@@ -116,7 +116,11 @@ describe('npm start', () => {
     const command = start(process.execPath, 'scripts/run.mjs', 'start', '--dir', dir);
     await command.says('Posthorn is up');
 
-    const names = ['POSTHORN_URL', 'POSTHORN_ADMIN_API_KEY', 'POSTHORN_KAFKA_BROKERS', 'POSTHORN_DATABASE_URL', ...serviceNames.flatMap((name) => [variable(name, 'URL'), variable(name, 'PID')])];
+    const names = [
+      ...['POSTHORN_URL', 'POSTHORN_ADMIN_API_KEY', 'POSTHORN_KAFKA_BROKERS', 'POSTHORN_DATABASE_URL'],
+      ...serviceNames.flatMap((name) => [variable(name, 'URL'), variable(name, 'PID')]),
+      ...['POSTHORN_SUBSCRIPTION_REGISTRY_GRPC_ADDRESS', 'POSTHORN_EVENT_INGESTION_GRPC_ADDRESS'],
+    ];
     expect([...settings().keys()].toSorted()).toEqual(names.toSorted());
     expect(setting('POSTHORN_URL')).toBe(setting('POSTHORN_GATEWAY_URL'));
     const pids = new Set(command.family().map(({ pid }) => pid));

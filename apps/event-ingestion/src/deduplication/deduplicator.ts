@@ -119,6 +119,7 @@ export class Deduplicator {
   #isClosed = false;
   #trouble: string | undefined;
   #pumpTimer: NodeJS.Timeout | undefined;
+  #pumpsAtMs = Infinity;
   #closeTimer: NodeJS.Timeout | undefined;
   #entering: Promise<void> | undefined;
   #beatTimer: NodeJS.Timeout | undefined;
@@ -244,13 +245,20 @@ export class Deduplicator {
     this.#isPumping = true;
     for (let batch = this.#take(); batch.length > 0; batch = this.#take()) await this.#claim(batch);
     this.#isPumping = false;
-    if (this.#queue.length > 0) this.#pumpAt(Math.min(...this.#queue.map(({ dueAtMs }) => dueAtMs)));
+    this.#pumpAt(this.#queue.reduce((earliest, { dueAtMs }) => Math.min(earliest, dueAtMs), Infinity));
     if (this.#unclosed.length > 0) this.#closeSoon();
   }
 
+  /** Should it not be looked at before anyway. */
   #pumpAt(dueAtMs: number): void {
+    if (dueAtMs >= this.#pumpsAtMs) return;
     clearTimeout(this.#pumpTimer);
-    this.#pumpTimer = setTimeout(() => void this.#pump(), Math.max(0, dueAtMs - performance.now()));
+    this.#pumpsAtMs = dueAtMs;
+    const pump = (): void => {
+      this.#pumpsAtMs = Infinity;
+      void this.#pump();
+    };
+    this.#pumpTimer = setTimeout(pump, Math.max(0, dueAtMs - performance.now()));
   }
 
   /** Should no claim come along. */
@@ -388,7 +396,7 @@ export class Deduplicator {
     entry.dueAtMs = performance.now() + entry.pauseMs;
     entry.pauseMs = Math.min(2 * entry.pauseMs, this.#timing.longestPauseMs);
     this.#queue.push(entry);
-    if (!this.#isPumping) this.#pumpAt(Math.min(...this.#queue.map(({ dueAtMs }) => dueAtMs)));
+    if (!this.#isPumping) this.#pumpAt(entry.dueAtMs);
   }
 
   // Kafka
