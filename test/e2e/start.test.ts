@@ -117,9 +117,13 @@ describe('npm start', () => {
     await command.says('Posthorn is up');
 
     const names = [
-      ...['POSTHORN_URL', 'POSTHORN_ADMIN_API_KEY', 'POSTHORN_KAFKA_BROKERS', 'POSTHORN_DATABASE_URL'],
+      'POSTHORN_URL',
+      'POSTHORN_ADMIN_API_KEY',
+      'POSTHORN_KAFKA_BROKERS',
+      'POSTHORN_DATABASE_URL',
+      'POSTHORN_SUBSCRIPTION_REGISTRY_GRPC_ADDRESS',
+      'POSTHORN_EVENT_INGESTION_GRPC_ADDRESS',
       ...serviceNames.flatMap((name) => [variable(name, 'URL'), variable(name, 'PID')]),
-      ...['POSTHORN_SUBSCRIPTION_REGISTRY_GRPC_ADDRESS', 'POSTHORN_EVENT_INGESTION_GRPC_ADDRESS'],
     ];
     expect([...settings().keys()].toSorted()).toEqual(names.toSorted());
     expect(setting('POSTHORN_URL')).toBe(setting('POSTHORN_GATEWAY_URL'));
