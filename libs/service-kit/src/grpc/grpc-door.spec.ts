@@ -191,6 +191,15 @@ describe('a problem', () => {
     expect(detailsOf(outcome).bad?.field_violations.length).toBeGreaterThan(10);
   });
 
+  it.each([
+    ['half a surrogate pair', "Unexpected token '\ud83d'", "Unexpected token '\ufffd'"],
+    ['a megabyte', 'x'.repeat(1_000_000), 'x'.repeat(256)],
+    ['a pair at the cut', `${'x'.repeat(255)}\u{1f600}`, `${'x'.repeat(255)}\ufffd`],
+  ])('that quotes %s is told all the same', async (_, message, expected) => {
+    const { error } = await refused(new Problem('malformed', message));
+    expect([error?.code, error?.details]).toEqual([status.INVALID_ARGUMENT, expected]);
+  });
+
   it('of a version tells which one there is', async () => {
     const outcome = await refused(new Problem('version_mismatch', 'no', { currentVersion: 3 }));
     expect(outcome.error?.code).toBe(status.ABORTED);

@@ -33,6 +33,12 @@ const DOMAIN = 'posthorn';
 /** Trailers of more than 8 KiB are dropped by many clients, with the status in them; in base64 this is well below. */
 const DETAILS_BYTES = 5 * 1024;
 
+/** Percent-encoded, a character may take three bytes for each of its own. */
+const MESSAGE_CHARACTERS = 256;
+
+/** Half a surrogate pair cannot be encoded: `grpc-js` would throw where nobody catches it. A message that quotes a client may have one. */
+const told = (message: string): string => message.slice(0, MESSAGE_CHARACTERS).toWellFormed();
+
 const any = (name: string, bytes: Uint8Array) => ({ type_url: `type.googleapis.com/google.rpc.${name}`, value: bytes });
 
 const errorInfo = ({ code, currentVersion }: Problem) =>
@@ -47,8 +53,8 @@ const errorInfo = ({ code, currentVersion }: Problem) =>
 
 const badRequest = (errors: NonNullable<Problem['errors']>) => {
   let room = DETAILS_BYTES;
-  const told = errors.filter(({ path, message }) => (room -= Buffer.byteLength(path) + Buffer.byteLength(message) + 8) >= 0);
-  const violations = told.map(({ path, message }) => ({ field: path, description: message }));
+  const fitting = errors.filter(({ path, message }) => (room -= Buffer.byteLength(path) + Buffer.byteLength(message) + 8) >= 0);
+  const violations = fitting.map(({ path, message }) => ({ field: path, description: message }));
   return any('BadRequest', BadRequest.encode({ field_violations: violations }).finish());
 };
 
@@ -63,7 +69,8 @@ export const refusalOf = (problem: Problem): Refusal => {
     ...(problem.errors ? [badRequest(problem.errors)] : []),
     ...(Number.isInteger(retryAfter) ? [retryInfo(retryAfter)] : []),
   ];
+  const message = told(problem.message);
   const metadata = new Metadata();
-  metadata.set(DETAILS_KEY, Buffer.from(Status.encode({ code, message: problem.message, details }).finish()));
-  return { code, details: problem.message, metadata };
+  metadata.set(DETAILS_KEY, Buffer.from(Status.encode({ code, message, details }).finish()));
+  return { code, details: message, metadata };
 };
