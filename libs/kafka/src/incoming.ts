@@ -90,8 +90,10 @@ export const headersOf = (
   for (const name in headers) {
     const value = headers[name];
     const last = Array.isArray(value) ? value.at(-1) : value;
+    // Kafka has headers without a value; what is null to some is not there to others.
+    if (!last) continue;
     own ??= {};
-    own[name] = last && keep(last);
+    own[name] = keep(last);
   }
   return own ?? NO_HEADERS;
 };

@@ -17,7 +17,7 @@ export type FetchedMessage = {
   readonly timestamp: string;
   readonly key: Buffer | null;
   readonly value: Buffer | null;
-  readonly headers: Readonly<Record<string, Buffer | Buffer[] | undefined>>;
+  readonly headers: Readonly<Record<string, Buffer | null | readonly (Buffer | null)[] | undefined>>;
   readonly isControlRecord: boolean;
 };
 
