@@ -13,6 +13,14 @@ describe('the headers of a record', () => {
     expect(headersOf({ ce_id: Buffer.alloc(0) })).toEqual({ ce_id: Buffer.alloc(0) });
   });
 
+  it('may have any name', () => {
+    const headers = headersOf({ ['__proto__']: a, constructor: a });
+    expect(Object.entries(headers)).toEqual([['__proto__', a], ['constructor', a]]);
+    const names: string[] = [];
+    for (const name in headers) names.push(name);
+    expect(names).toEqual(['__proto__', 'constructor']);
+  });
+
   it('count by their last value, where one is repeated', () => {
     expect(headersOf({ ce_id: [Buffer.from('b'), a] })).toEqual({ ce_id: a });
   });

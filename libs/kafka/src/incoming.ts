@@ -86,13 +86,14 @@ export const headersOf = (
   headers: FetchedMessage['headers'],
   keep: (data: Buffer) => Buffer = same,
 ): Readonly<Record<string, Buffer | undefined>> => {
-  let own: Record<string, Buffer | undefined> | undefined;
+  let own: Record<string, Buffer> | undefined;
   for (const name in headers) {
     const value = headers[name];
     const last = Array.isArray(value) ? value.at(-1) : value;
     // Kafka has headers without a value; what is null to some is not there to others.
     if (!last) continue;
-    own ??= {};
+    // Names are the producer's: `__proto__` is one like any other.
+    own ??= Object.create(null) as Record<string, Buffer>;
     own[name] = keep(last);
   }
   return own ?? NO_HEADERS;
