@@ -174,7 +174,8 @@ export const createHttpApp = async (options: HttpAppOptions): Promise<NestFastif
   if (options.api) {
     const { api } = options;
     const documented = documentedRoutes(app);
-    serveDocs(fastify, api.title, () => openApiDocument(app, documented, api));
+    let text: Promise<string> | undefined;
+    serveDocs(fastify, api.title, () => (text ??= openApiDocument(app, documented, api).then((document) => JSON.stringify(document))));
   }
   await app.init();
   await fastify.ready();

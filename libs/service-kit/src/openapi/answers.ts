@@ -10,14 +10,16 @@ export type Answer = {
   readonly summary: string;
   /** False for a call that is no GET and still changes nothing: a check, a test. */
   readonly changes?: false | undefined;
+  /** What clients call it, where its place does not say it (`operation-id.ts`). */
+  readonly operationId?: string | undefined;
 };
 
 const answers = new WeakMap<object, Answer>();
 
 /** The answer of a controller's method: sets its status, and says so in the OpenAPI document. */
-export const Answers = (status: number, schema: z.ZodType | undefined, summary: string, { changes }: Pick<Answer, 'changes'> = {}): MethodDecorator =>
+export const Answers = (status: number, schema: z.ZodType | undefined, summary: string, more: Pick<Answer, 'changes' | 'operationId'> = {}): MethodDecorator =>
   applyDecorators(HttpCode(status), ((_target, _name, { value }) => {
-    if (typeof value === 'function') answers.set(value, { status, schema, summary, changes });
+    if (typeof value === 'function') answers.set(value, { ...more, status, schema, summary });
   }) satisfies MethodDecorator);
 
 /** What `Answers` said of a method; undefined when it has none. */

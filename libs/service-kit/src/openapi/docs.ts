@@ -38,14 +38,10 @@ const swaggerUi = (file: string): Promise<Buffer> => {
   return readFile(join(dirname(theirs.resolve('swagger-ui-dist/package.json')), file));
 };
 
-/** `/docs` and what it needs, without a key: the API is no secret. The document is made at the first request for it. */
-export const serveDocs = (fastify: FastifyInstance, title: string, document: () => Promise<object>): void => {
+/** `/docs` and what it needs, without a key: the API is no secret. `document` is asked at each request for it, and gives its text. */
+export const serveDocs = (fastify: FastifyInstance, title: string, document: () => Promise<string>): void => {
   const open = { config: { open: true } };
-  let text: Promise<string> | undefined;
-  fastify.get('/docs/openapi.json', open, async (_request, reply) => {
-    text ??= document().then((made) => JSON.stringify(made));
-    return reply.type('application/json').send(await text);
-  });
+  fastify.get('/docs/openapi.json', open, async (_request, reply) => reply.type('application/json').send(await document()));
   fastify.get('/docs', open, (_request, reply) => reply.type('text/html; charset=utf-8').header('content-security-policy', SECURITY_POLICY).send(page(title)));
   fastify.get('/docs/page.js', open, (_request, reply) => reply.type('text/javascript; charset=utf-8').send(SCRIPT));
   for (const [file, type] of Object.entries(SWAGGER_UI)) {

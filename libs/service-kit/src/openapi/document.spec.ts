@@ -6,6 +6,7 @@ import { Open, Scoped } from '../access/index.js';
 import { createHttpApp } from '../http-app.js';
 import { createLog } from '../log.js';
 import { Answers } from './answers.js';
+import { Takes } from './takes.js';
 
 const when = z.iso.datetime({ offset: true });
 const label = z.object({ text: z.string() }).meta({ id: 'Label' });
@@ -57,6 +58,15 @@ class WidgetsController {
   @Scoped('registry:write')
   @Answers(200, label, 'Tries a widget.', { changes: false })
   try(): void {}
+
+  @Post(':id/copies')
+  @Scoped('events:write')
+  @Takes({
+    body: { 'application/json': wish, '*/*': z.unknown().describe('The widget itself') },
+    headers: z.object({ 'Idempotency-Key': z.string().max(255).optional().describe('A key') }),
+  })
+  @Answers(202, label, 'Takes a copy.', { operationId: 'copyWidget' })
+  copy(): void {}
 
   @Get(':id/secret-door')
   @Open()
@@ -111,6 +121,7 @@ describe('the document', () => {
       ['delete', `${of}/{id}`, 'deleteWidget'],
       ['post', `${of}/{id}/turn-off`, 'turnWidgetOff'],
       ['post', `${of}/{id}/try`, 'tryWidget'],
+      ['post', `${of}/{id}/copies`, 'copyWidget'],
     ]);
   });
 
@@ -135,6 +146,18 @@ describe('the document', () => {
       { name: 'page_size', in: 'query', required: false, description: 'How many', schema: expect.objectContaining({ type: 'integer', maximum: 250, default: 50 }) },
       { name: 'flag', in: 'query', required: false, schema: { type: 'string', enum: ['true', 'false'] } },
     ]);
+  });
+
+  it('says what a method reads by itself', () => {
+    const copy = document.paths[`${of}/{id}/copies`]?.['post'];
+    expect(copy).toMatchObject({
+      parameters: [{ name: 'tenant' }, { name: 'id' }, { name: 'Idempotency-Key', in: 'header', description: 'A key', schema: { type: 'string', maxLength: 255 } }],
+      requestBody: {
+        required: true,
+        content: { 'application/json': { schema: { $ref: '#/components/schemas/Wish' } }, '*/*': { schema: { description: 'The widget itself' } } },
+      },
+    });
+    expect(Object.keys(copy?.responses ?? {}).map(Number)).toEqual([202, 400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503]);
   });
 
   it('says what is answered; a client may not count on there being no more', () => {

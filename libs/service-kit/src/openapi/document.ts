@@ -103,6 +103,21 @@ const responseOf = ({ schema, summary }: DocumentedRoute['answer'], headers: rea
   ...(schema !== undefined && { content: { 'application/json': { schema: jsonSchemaOf(schema, 'output', components) } } }),
 });
 
+/** An operation with what its method reads by itself, which Nest's decorators do not know. */
+const withTaken = (described: OperationObject, { taken }: DocumentedRoute, components: SchemaComponents): OperationObject => {
+  if (taken === undefined) return described;
+  const content = Object.entries(taken.body).map(([mediaType, schema]) => [mediaType, { schema: jsonSchemaOf(schema, 'input', components) }]);
+  const headers = Object.entries(taken.headers?.shape ?? {}).map(([name, schema]): ParameterObject => {
+    const { description, ...rest } = jsonSchemaOf(schema as z.ZodType, 'input', components); // zod's objects are made of nothing else
+    return { name, in: 'header', ...(typeof description === 'string' && { description }), schema: rest };
+  });
+  return {
+    ...described,
+    parameters: [...(described.parameters ?? []), ...headers],
+    requestBody: { required: taken.isOptional !== true, content: Object.fromEntries(content) },
+  };
+};
+
 /** An operation as Nest's decorators describe it, and what follows from its scope, its answer and its place. */
 const completed = (described: OperationObject, place: Place, route: DocumentedRoute, versioned: ReadonlySet<string>, components: SchemaComponents): OperationObject & JsonObject => {
   const { method, path } = place;
@@ -122,7 +137,7 @@ const completed = (described: OperationObject, place: Place, route: DocumentedRo
   const refusals = refusalsOf(place, described, route, matched);
   const right = scoped === undefined ? 'Takes no key.' : `Takes a key with the scope \`${scoped.scope}\`${scoped.allTenants ? ', for all tenants' : ''}.`;
   return {
-    operationId: operationIdOf(method, path),
+    operationId: answer.operationId ?? operationIdOf(method, path),
     tags: [tagOf(path)],
     summary: answer.summary,
     description: right,
@@ -172,7 +187,7 @@ export const openApiDocument = async (
   const paths: Record<string, Record<string, OperationObject>> = {};
   for (const { path, method, operation, route } of operations) {
     const item = (paths[path] ??= {});
-    item[method] = completed(operation, { method, path }, route, versioned, components);
+    item[method] = completed(withTaken(operation, route, components), { method, path }, route, versioned, components);
   }
   return {
     ...head,

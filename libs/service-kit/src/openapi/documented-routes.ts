@@ -4,10 +4,13 @@ import { FASTIFY_ROUTE_CONFIG_METADATA } from '@nestjs/platform-fastify/constant
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyContextConfig } from 'fastify';
 import { answerOf, type Answer } from './answers.js';
+import { takenBy, type Taken } from './takes.js';
 
 /** A controller's method, as a client needs to know it. */
 export type DocumentedRoute = {
   readonly answer: Answer;
+  /** What it reads by itself. */
+  readonly taken?: Taken | undefined;
   /** What it takes of a key; undefined where none is asked for. */
   readonly scoped: FastifyContextConfig['scoped'];
 };
@@ -31,7 +34,7 @@ export const documentedRoutes = (app: NestFastifyApplication): ReadonlyMap<strin
         if (typeof method !== 'function' || !Reflect.hasMetadata(METHOD_METADATA, method)) continue;
         const config = Reflect.getMetadata(FASTIFY_ROUTE_CONFIG_METADATA, method) as FastifyContextConfig | undefined; // as RouteConfig takes it
         const answer = answerOf(method);
-        if (answer !== undefined) routes.set(routeKey(controller, name), { answer, scoped: config?.scoped });
+        if (answer !== undefined) routes.set(routeKey(controller, name), { answer, taken: takenBy(method), scoped: config?.scoped });
         else if (config?.scoped !== undefined) silent.push(routeKey(controller, name));
       }
     }
