@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
-import { Controller, HttpCode, Param, Post, Req } from '@nestjs/common';
-import { Problem, Scoped } from '@posthorn/service-kit';
+import { Controller, Param, Post, Req } from '@nestjs/common';
+import { batchBodies, batchHeaders, batchResults, eventBodies, publishedEvent, publishHeaders, type BatchResults, type PublishedEvent } from '@posthorn/contracts';
+import { Answers, Problem, Scoped, Takes } from '@posthorn/service-kit';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { HttpHeaders } from './acceptance/parse-binary.js';
 import { isGzipped } from './content-coding.js';
@@ -14,7 +15,6 @@ declare module 'fastify' {
   }
 }
 
-const ACCEPTED = 202;
 const NOTHING = Buffer.alloc(0);
 
 /** Bodies of requests that are not answered yet, all together. */
@@ -75,15 +75,17 @@ export class EventsController {
 
   @Post()
   @Scoped('events:write')
-  @HttpCode(ACCEPTED)
-  publish(@Param('tenant') tenant: string, @Req() request: FastifyRequest): Promise<object> {
+  @Takes({ body: eventBodies, headers: publishHeaders })
+  @Answers(202, publishedEvent, 'Publishes an event.', { operationId: 'publishEvent' })
+  publish(@Param('tenant') tenant: string, @Req() request: FastifyRequest): Promise<PublishedEvent> {
     return this.door.publish(requestOf(tenant, request));
   }
 
   @Post('batch')
   @Scoped('events:write')
-  @HttpCode(ACCEPTED)
-  publishBatch(@Param('tenant') tenant: string, @Req() request: FastifyRequest): Promise<object> {
+  @Takes({ body: batchBodies, headers: batchHeaders })
+  @Answers(202, batchResults, 'Publishes up to 1,000 events, each judged and answered on its own, in their order.', { operationId: 'publishEvents' })
+  publishBatch(@Param('tenant') tenant: string, @Req() request: FastifyRequest): Promise<BatchResults> {
     return this.door.publishBatch(requestOf(tenant, request));
   }
 }

@@ -1,4 +1,5 @@
 import { runService } from '@posthorn/service-kit';
+import { ingestionApi } from './api.js';
 import { ingestionModule } from './app.module.js';
 import { ingestionConfig } from './config.js';
 import { rawBodies } from './events.controller.js';
@@ -13,4 +14,5 @@ await runService({
   bodyLimitBytes: BODY_LIMIT_BYTES,
   fastify: rawBodies,
   grpc: { defaultPort: 9082, services: ingestionCalls },
+  api: ingestionApi,
 });

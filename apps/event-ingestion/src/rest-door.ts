@@ -1,5 +1,12 @@
-import { eventLimits, REGISTRY_POSITION_HEADER, type ProblemCode, type RejectionCode } from '@posthorn/contracts';
-import type { Fault } from '@posthorn/domain';
+import {
+  eventLimits,
+  REGISTRY_POSITION_HEADER,
+  type BatchResult,
+  type BatchResults,
+  type ProblemCode,
+  type PublishedEvent,
+  type RejectionCode,
+} from '@posthorn/contracts';
 import { Problem } from '@posthorn/service-kit';
 import type { Refusal } from './acceptance/draft.js';
 import { draftOfRequest, draftsOfBatch } from './acceptance/forms.js';
@@ -21,12 +28,6 @@ export type PublishRequest = {
 
 /** A whole batch. A single event that is too large is told so by its own limit, and can be shown among the rejected. */
 export const BODY_LIMIT_BYTES = 8 * 1024 * 1024;
-
-/** `warnings`: where the data does not fit its schema, and its tenant lets it in all the same. */
-export type PublishedEvent = { readonly id: string; readonly warnings?: readonly Fault[] };
-export type BatchResult =
-  | PublishedEvent
-  | { readonly error: Pick<Refusal, 'message' | 'path' | 'errors'> & { readonly code: RejectionCode | 'unavailable' } };
 
 const CONTENT_ENCODING = 'content-encoding';
 
@@ -63,7 +64,7 @@ export class RestDoor {
   }
 
   /** @throws {Problem} when it concerns all of the events, none of which was accepted then */
-  async publishBatch(request: PublishRequest): Promise<{ readonly results: readonly BatchResult[] }> {
+  async publishBatch(request: PublishRequest): Promise<BatchResults> {
     const { body, headers, arrival } = await this.#received(request, 'batch');
     const batch = draftsOfBatch(headers, body, eventLimits.batch);
     if (batch.kind === 'refused') throw problemOf(await this.publishing.refuse(batch, arrival));
