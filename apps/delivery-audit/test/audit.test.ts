@@ -1,8 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { deliveryId, type DeliveryView, type Page } from '@posthorn/contracts';
+import { attemptView, deliveryId, deliveryView, eventView, pageSchema, wholeEvent, type AttemptView, type DeliveryView, type EventView, type Page } from '@posthorn/contracts';
 import { eventually } from '@posthorn/testkit';
-import type { AttemptView } from '../src/query/attempts.js';
-import type { EventView } from '../src/query/events.js';
 import { accepted, attempted, envelopeOf, outcomeOf, routed } from './records.js';
 import { World } from './world.js';
 
@@ -69,6 +67,19 @@ describe('the audit', () => {
 
   it('tells data that is not JSON in base64', async () => {
     expect((await get<{ data_base64: string }>(`${TENANT}/events/e3`)).body).toMatchObject({ content_type: 'image/png', data_base64: 'iVA=' });
+  });
+
+  it.each([
+    ['events', pageSchema(eventView)],
+    ['events/e1', wholeEvent],
+    ['events/e3', wholeEvent],
+    ['events/e1/deliveries', pageSchema(deliveryView)],
+    ['deliveries', pageSchema(deliveryView)],
+    [`deliveries/${deliveryId('default', 'e1', 'sub_1')}`, deliveryView],
+    [`deliveries/${deliveryId('default', 'e1', 'sub_1')}/attempts`, pageSchema(attemptView)],
+  ])('answers %s as it is documented, and no more', async (path, schema) => {
+    const { body } = await get(`${TENANT}/${path}`);
+    expect(schema.parse(body)).toEqual(body);
   });
 
   it('lists events newest first, across midnight, without their data', async () => {

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Page } from '@posthorn/contracts';
+import type { Page, RejectedEventView } from '@posthorn/contracts';
 import { eventually } from '@posthorn/testkit';
-import type { RejectedEventView } from '../src/query/rejected-events.js';
 import { rejected, rejectionOf } from './records.js';
 import type { Answer, Request, Service } from './service.js';
 import { World } from './world.js';

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Page } from '@posthorn/contracts';
+import { pageSchema, rejectedEventView, wholeRejectedEvent, type Page, type RejectedEventView } from '@posthorn/contracts';
 import { eventually } from '@posthorn/testkit';
-import type { RejectedEventView } from '../src/query/rejected-events.js';
 import { rejected, rejectionOf } from './records.js';
 import { World } from './world.js';
 
@@ -67,6 +66,15 @@ describe('rejected events', () => {
       value_bytes: 3,
       truncated: true,
     });
+  });
+
+  it('are told as it is documented, and no more', async () => {
+    const { body: list } = await get(ALL);
+    expect(pageSchema(rejectedEventView).parse(list)).toEqual(list);
+    for (const id of ['rej_1', 'rej_2', 'rej_4']) {
+      const { body } = await get(`${ALL}/${id}`);
+      expect(wholeRejectedEvent.parse(body)).toEqual(body);
+    }
   });
 
   it('are listed newest first, across midnight, without what was refused', async () => {

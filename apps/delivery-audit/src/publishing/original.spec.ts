@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import type { RejectedEvent, RejectedEventView } from '../query/rejected-events.js';
+import type { RejectedEventView } from '@posthorn/contracts';
+import type { RejectedEvent } from '../query/rejected-events.js';
 import { originalOf } from './original.js';
 
 const INBOUND = 'posthorn.events.inbound.v1';

@@ -1,12 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { Controller, Param, Post, Query, Req, Res } from '@nestjs/common';
-import { RawBody, Scoped } from '@posthorn/service-kit';
+import { eventBodies, publishedEvent, publishHeaders } from '@posthorn/contracts';
+import { Answers, RawBody, Scoped, Takes } from '@posthorn/service-kit';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { EventRequest } from './original.js';
 import { PublishAgain } from './publish-again.js';
 
-const publishAgainQuery = z.strictObject({ force: z.stringbool({ truthy: ['true'], falsy: ['false'], error: 'true or false' }).default(false) });
+const publishAgainQuery = z.strictObject({ force: z.stringbool({ truthy: ['true'], falsy: ['false'], error: 'true or false' }).default(false).describe('`true`: also when it was published before') });
 
 /** In whose name, and what holds for the request whatever the event. */
 const OF_REQUEST: ReadonlySet<string> = new Set(['authorization', 'idempotency-key', 'traceparent', 'tracestate', 'posthorn-registry-position']);
@@ -30,6 +31,8 @@ export class PublishAgainController {
   @Post(':id/publish')
   @Scoped('events:write')
   @RawBody()
+  @Takes({ body: eventBodies, isOptional: true, headers: publishHeaders })
+  @Answers(202, publishedEvent, 'Publishes it after all: corrected, or without a body as it came.')
   async publish(
     @Param('tenant') tenant: string,
     @Param('id') id: string,

@@ -1,16 +1,14 @@
-import { pageSize, type Attempt, type Page, type Trigger } from '@posthorn/contracts';
+import { pageQuery, type Attempt, type AttemptView, type Page, type Trigger } from '@posthorn/contracts';
 import { decodePageToken, encodePageToken } from '@posthorn/service-kit';
 import { z } from 'zod';
 import type { Database } from './database.js';
 import { Conditions } from './sql.js';
 
-export const attemptsQuery = z.strictObject({ page_size: pageSize, page_token: z.string().max(1024).optional() });
+export const attemptsQuery = z.strictObject(pageQuery);
+export type AttemptsQuery = z.output<typeof attemptsQuery>;
 
 /** Round and number of the last attempt of the page before. */
 const position = z.tuple([z.number().int(), z.number().int()]);
-
-/** An attempt as the API shows it. */
-export type AttemptView = Attempt & { readonly round: number; readonly number: number; readonly trigger: Trigger };
 
 type Row = {
   readonly round: number;
@@ -35,7 +33,7 @@ export const listAttempts = async (
   database: Database,
   deliveryId: string,
   day: string,
-  { page_size, page_token }: z.infer<typeof attemptsQuery>,
+  { page_size, page_token }: AttemptsQuery,
 ): Promise<Page<AttemptView>> => {
   const conditions = new Conditions().add('day = ?::date and delivery_id = ?', day, deliveryId);
   if (page_token !== undefined) {

@@ -1,9 +1,9 @@
 import { Controller, Get, Param, Query } from '@nestjs/common';
-import type { DeliveryView, Page } from '@posthorn/contracts';
-import { parseOrRefuse, Problem, Scoped } from '@posthorn/service-kit';
-import { attemptsQuery, listAttempts, type AttemptView } from './attempts.js';
+import { attemptView, deliveryView, pageSchema, type AttemptView, type DeliveryView, type Page } from '@posthorn/contracts';
+import { Answers, Problem, Scoped } from '@posthorn/service-kit';
+import { attemptsQuery, listAttempts, type AttemptsQuery } from './attempts.js';
 import { Database } from './database.js';
-import { dayOfDelivery, deliveriesQuery, listDeliveries, readDelivery } from './deliveries.js';
+import { dayOfDelivery, deliveriesQuery, listDeliveries, readDelivery, type DeliveriesQuery } from './deliveries.js';
 
 @Controller('v1/tenants/:tenant/deliveries')
 export class DeliveriesController {
@@ -11,22 +11,24 @@ export class DeliveriesController {
 
   @Get()
   @Scoped('audit:read')
-  list(@Param('tenant') tenant: string, @Query() query: unknown): Promise<Page<DeliveryView>> {
-    return listDeliveries(this.database, tenant, parseOrRefuse(deliveriesQuery, query));
+  @Answers(200, pageSchema(deliveryView), 'The deliveries, newest first.')
+  list(@Param('tenant') tenant: string, @Query({ schema: deliveriesQuery }) query: DeliveriesQuery): Promise<Page<DeliveryView>> {
+    return listDeliveries(this.database, tenant, query);
   }
 
   @Get(':id')
   @Scoped('audit:read')
+  @Answers(200, deliveryView, 'A delivery.')
   async read(@Param('tenant') tenant: string, @Param('id') id: string): Promise<DeliveryView> {
     return (await readDelivery(this.database, tenant, id)) ?? unknownDelivery();
   }
 
   @Get(':id/attempts')
   @Scoped('audit:read')
-  async attempts(@Param('tenant') tenant: string, @Param('id') id: string, @Query() query: unknown): Promise<Page<AttemptView>> {
-    const listing = parseOrRefuse(attemptsQuery, query);
+  @Answers(200, pageSchema(attemptView), 'Its attempts, in the order in which they were made.')
+  async attempts(@Param('tenant') tenant: string, @Param('id') id: string, @Query({ schema: attemptsQuery }) query: AttemptsQuery): Promise<Page<AttemptView>> {
     const day = (await dayOfDelivery(this.database, tenant, id)) ?? unknownDelivery();
-    return listAttempts(this.database, id, day, listing);
+    return listAttempts(this.database, id, day, query);
   }
 }
 

@@ -1,4 +1,4 @@
-import type { DeliveryStatus, DeliveryView, Page } from '@posthorn/contracts';
+import { deliveryStatus, type DeliveryStatus, type DeliveryView, type Page } from '@posthorn/contracts';
 import { z } from 'zod';
 import type { Database } from './database.js';
 import { listedBetween, listParameters, pageOf } from './listing.js';
@@ -6,12 +6,10 @@ import { Conditions } from './sql.js';
 
 const id = z.string().min(1).max(256);
 
-const STATUSES = ['pending', 'retrying', 'delivered', 'failed', 'cancelled'] as const satisfies readonly DeliveryStatus[];
-
 export const deliveriesQuery = z.strictObject({
   ...listParameters,
   subscription: id.optional(),
-  status: z.enum(STATUSES).optional(),
+  status: deliveryStatus.optional(),
   event_id: id.optional(),
 });
 export type DeliveriesQuery = z.output<typeof deliveriesQuery>;

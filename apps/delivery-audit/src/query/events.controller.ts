@@ -1,9 +1,9 @@
 import { Controller, Get, Header, Param, Query } from '@nestjs/common';
-import type { DeliveryView, Page } from '@posthorn/contracts';
-import { parseOrRefuse, Problem, Scoped } from '@posthorn/service-kit';
+import { deliveryView, eventView, pageSchema, wholeEvent, type DeliveryView, type EventView, type Page } from '@posthorn/contracts';
+import { Answers, Problem, Scoped } from '@posthorn/service-kit';
 import { Database } from './database.js';
-import { deliveriesOfEventQuery, listDeliveriesOfEvent } from './deliveries.js';
-import { dayOfEvent, eventsQuery, listEvents, readEvent, type EventView } from './events.js';
+import { deliveriesOfEventQuery, listDeliveriesOfEvent, type DeliveriesOfEventQuery } from './deliveries.js';
+import { dayOfEvent, eventsQuery, listEvents, readEvent, type EventsQuery } from './events.js';
 
 @Controller('v1/tenants/:tenant/events')
 export class EventsController {
@@ -11,12 +11,14 @@ export class EventsController {
 
   @Get()
   @Scoped('audit:read')
-  list(@Param('tenant') tenant: string, @Query() query: unknown): Promise<Page<EventView>> {
-    return listEvents(this.database, tenant, parseOrRefuse(eventsQuery, query));
+  @Answers(200, pageSchema(eventView), 'The accepted events, newest first, without their data.')
+  list(@Param('tenant') tenant: string, @Query({ schema: eventsQuery }) query: EventsQuery): Promise<Page<EventView>> {
+    return listEvents(this.database, tenant, query);
   }
 
   @Get(':id')
   @Scoped('audit:read')
+  @Answers(200, wholeEvent, 'An event, with its data.')
   @Header('content-type', 'application/json; charset=utf-8')
   async read(@Param('tenant') tenant: string, @Param('id') id: string): Promise<Buffer> {
     return (await readEvent(this.database, tenant, id)) ?? unknownEvent();
@@ -24,10 +26,14 @@ export class EventsController {
 
   @Get(':id/deliveries')
   @Scoped('audit:read')
-  async deliveries(@Param('tenant') tenant: string, @Param('id') id: string, @Query() query: unknown): Promise<Page<DeliveryView>> {
-    const listing = parseOrRefuse(deliveriesOfEventQuery, query);
+  @Answers(200, pageSchema(deliveryView), 'Its deliveries, newest first.')
+  async deliveries(
+    @Param('tenant') tenant: string,
+    @Param('id') id: string,
+    @Query({ schema: deliveriesOfEventQuery }) query: DeliveriesOfEventQuery,
+  ): Promise<Page<DeliveryView>> {
     const day = (await dayOfEvent(this.database, tenant, id)) ?? unknownEvent();
-    return listDeliveriesOfEvent(this.database, { tenant, id, day }, listing);
+    return listDeliveriesOfEvent(this.database, { tenant, id, day }, query);
   }
 }
 

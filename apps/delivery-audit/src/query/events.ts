@@ -1,4 +1,4 @@
-import { isJsonMediaType, type Page } from '@posthorn/contracts';
+import { isJsonMediaType, type EventView, type Page } from '@posthorn/contracts';
 import { z } from 'zod';
 import type { Database } from './database.js';
 import { listedBetween, listParameters, pageOf } from './listing.js';
@@ -6,22 +6,6 @@ import { Conditions, withoutNulls } from './sql.js';
 
 export const eventsQuery = z.strictObject(listParameters);
 export type EventsQuery = z.output<typeof eventsQuery>;
-
-/** An event as the API shows it, without its data. */
-export type EventView = {
-  readonly id: string;
-  readonly tenant: string;
-  readonly type: string;
-  readonly source: string;
-  readonly subject?: string | undefined;
-  readonly time: string;
-  readonly accepted_at: string;
-  readonly key?: string | undefined;
-  readonly content_type?: string | undefined;
-  readonly headers?: unknown;
-  readonly context?: unknown;
-  readonly extensions?: unknown;
-};
 
 type Row = {
   readonly id: string;

@@ -1,4 +1,4 @@
-import { pageSize, type Page } from '@posthorn/contracts';
+import { pageQuery, type Page } from '@posthorn/contracts';
 import { decodePageToken, encodePageToken } from '@posthorn/service-kit';
 import { z } from 'zod';
 import type { Conditions } from './sql.js';
@@ -15,10 +15,9 @@ export const text = z.string().min(1).max(1024);
 export const listParameters = {
   event_type: text.optional(),
   subject: text.optional(),
-  from: time.optional(),
-  to: time.optional(),
-  page_size: pageSize,
-  page_token: z.string().max(1024).optional(),
+  from: time.optional().describe('Inclusive'),
+  to: time.optional().describe('Exclusive'),
+  ...pageQuery,
 };
 
 export type Listing = {

@@ -1,4 +1,4 @@
-import { eventTypePattern } from '@posthorn/contracts';
+import { eventTypePattern, type MissedCount } from '@posthorn/contracts';
 import { z } from 'zod';
 import type { Database } from './database.js';
 import { time } from './listing.js';
@@ -17,12 +17,6 @@ export const missedQuery = z.strictObject({
     .describe('Separated by commas; `invoice.*` and `*` as in a subscription'),
 });
 export type MissedQuery = z.output<typeof missedQuery>;
-
-export type MissedCount = {
-  readonly deliveries: number;
-  /** There are more: counting ended at a limit. */
-  readonly at_least: boolean;
-};
 
 /** Counted at most. */
 const COUNTED = 100_000;

@@ -1,6 +1,6 @@
 import { Controller, Get, Param, Query } from '@nestjs/common';
-import type { Page } from '@posthorn/contracts';
-import { Problem, Scoped } from '@posthorn/service-kit';
+import { pageSchema, rejectedEventView, wholeRejectedEvent, type Page, type RejectedEventView, type WholeRejectedEventView } from '@posthorn/contracts';
+import { Answers, Problem, Scoped } from '@posthorn/service-kit';
 import { Database } from './database.js';
 import {
   listRejectedEvents,
@@ -8,9 +8,7 @@ import {
   rejectedEventsQuery,
   wholeViewOf,
   type RejectedEventsQuery,
-  type RejectedEventView,
   type Whose,
-  type WholeRejectedEventView,
 } from './rejected-events.js';
 
 @Controller('v1/tenants/:tenant/rejected-events')
@@ -19,12 +17,14 @@ export class RejectedEventsController {
 
   @Get()
   @Scoped('audit:read')
+  @Answers(200, pageSchema(rejectedEventView), 'The events that were refused, newest first, without what was refused.')
   list(@Param('tenant') tenant: string, @Query({ schema: rejectedEventsQuery }) query: RejectedEventsQuery): Promise<Page<RejectedEventView>> {
     return listRejectedEvents(this.database, { tenant }, query);
   }
 
   @Get(':id')
   @Scoped('audit:read')
+  @Answers(200, wholeRejectedEvent, 'A refused event, with its headers and what was refused.')
   read(@Param('tenant') tenant: string, @Param('id') id: string): Promise<WholeRejectedEventView> {
     return read(this.database, { tenant }, id);
   }
@@ -37,12 +37,14 @@ export class AllRejectedEventsController {
 
   @Get()
   @Scoped('audit:read', { allTenants: true })
+  @Answers(200, pageSchema(rejectedEventView), 'The refused events of all tenants and of none, newest first, without what was refused.', { operationId: 'listAllRejectedEvents' })
   list(@Query({ schema: rejectedEventsQuery }) query: RejectedEventsQuery): Promise<Page<RejectedEventView>> {
     return listRejectedEvents(this.database, 'all', query);
   }
 
   @Get(':id')
   @Scoped('audit:read', { allTenants: true })
+  @Answers(200, wholeRejectedEvent, 'A refused event of any tenant or of none, with its headers and what was refused.', { operationId: 'getAnyRejectedEvent' })
   read(@Param('id') id: string): Promise<WholeRejectedEventView> {
     return read(this.database, 'all', id);
   }

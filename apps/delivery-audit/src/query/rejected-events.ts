@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { eventDoor, rejectionCode, type Page, type Rejection } from '@posthorn/contracts';
+import { eventDoor, rejectionCode, type Page, type RejectedEventView, type Rejection, type WholeRejectedEventView } from '@posthorn/contracts';
 import { z } from 'zod';
 import type { Database } from './database.js';
 import { listedBetween, listParameters, pageOf, text } from './listing.js';
@@ -25,28 +25,6 @@ const belongingTo = (whose: Whose): Conditions => {
   if (whose === 'all') return conditions;
   return whose === 'nobody' ? conditions.add('tenant is null') : conditions.add('tenant = ?', whose.tenant);
 };
-
-/** A refused event as lists show it, without what was refused. */
-export type RejectedEventView = {
-  readonly id: string;
-  readonly tenant?: string | undefined;
-  readonly event_id?: string | undefined;
-  readonly door: Rejection['door'];
-  readonly rejected_at: string;
-  readonly reason: Rejection['reason'];
-  readonly record?: Rejection['record'] | undefined;
-  readonly value_bytes: number;
-  /** Only these bytes are kept: the whole was more than a record holds. */
-  readonly truncated: boolean;
-  readonly published_as?: string | undefined;
-  readonly published_at?: string | undefined;
-};
-
-/** With the headers and the bytes as they came: `value` when they are UTF-8. */
-export type WholeRejectedEventView = RejectedEventView & { readonly headers: Rejection['headers'] } & (
-    | { readonly value: string }
-    | { readonly value_base64: string }
-  );
 
 type Row = {
   readonly id: string;

@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { World } from './world.js';
+
+type Operation = {
+  readonly operationId: string;
+  readonly 'x-required-scope': string;
+  readonly 'x-all-tenants'?: true;
+  readonly parameters: readonly { readonly name: string; readonly in: string }[];
+  readonly requestBody?: { readonly required: boolean; readonly content: object };
+};
+type Document = {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly components: Readonly<Record<string, Readonly<Record<string, object>>>>;
+};
+
+describe('the OpenAPI document', () => {
+  let world: World;
+  let document: Document;
+  beforeAll(async () => {
+    world = await World.create();
+    document = (await world.service.get('/docs/openapi.json', {})).body;
+  }, 60_000);
+  afterAll(() => world.close());
+
+  const operations = (): readonly (Operation & { readonly place: string })[] =>
+    Object.entries(document.paths).flatMap(([path, item]) => Object.entries(item).map(([method, operation]) => ({ ...operation, place: `${method} ${path}` })));
+  const queryOf = (id: string): readonly string[] =>
+    operations()
+      .filter(({ operationId }) => operationId === id)
+      .flatMap(({ parameters }) => parameters.filter((parameter) => parameter.in === 'query').map(({ name }) => name));
+
+  it('has every operation of the audit, once', () => {
+    const told = operations().map(({ place, operationId, ...operation }) => `${operationId}: ${place} ${operation['x-required-scope']}${operation['x-all-tenants'] ? ' of all' : ''}`);
+    expect(told.toSorted()).toEqual([
+      'countMissed: get /v1/tenants/{tenant}/stats/missed audit:read',
+      'getAnyRejectedEvent: get /v1/rejected-events/{id} audit:read of all',
+      'getDelivery: get /v1/tenants/{tenant}/deliveries/{id} audit:read',
+      'getDeliveryAttempts: get /v1/tenants/{tenant}/deliveries/{id}/attempts audit:read',
+      'getEvent: get /v1/tenants/{tenant}/events/{id} audit:read',
+      'getEventDeliveries: get /v1/tenants/{tenant}/events/{id}/deliveries audit:read',
+      'getRejectedEvent: get /v1/tenants/{tenant}/rejected-events/{id} audit:read',
+      'listAllRejectedEvents: get /v1/rejected-events audit:read of all',
+      'listDeliveries: get /v1/tenants/{tenant}/deliveries audit:read',
+      'listEvents: get /v1/tenants/{tenant}/events audit:read',
+      'listRejectedEvents: get /v1/tenants/{tenant}/rejected-events audit:read',
+      'publishRejectedEvent: post /v1/tenants/{tenant}/rejected-events/{id}/publish events:write',
+    ]);
+  });
+
+  it('tells what can be searched for', () => {
+    const page = ['from', 'to', 'page_size', 'page_token'];
+    expect(queryOf('listEvents')).toEqual(['event_type', 'subject', ...page]);
+    expect(queryOf('listDeliveries')).toEqual(['event_type', 'subject', ...page, 'subscription', 'status', 'event_id']);
+    expect(queryOf('listRejectedEvents')).toEqual([...page, 'code', 'door', 'event_id']);
+    expect(queryOf('countMissed')).toEqual(['from', 'to', 'event_types']);
+    expect(queryOf('publishRejectedEvent')).toEqual(['force']);
+  });
+
+  it('tells that a refused event can be corrected, in every form that an event has', () => {
+    const publish = operations().find(({ operationId }) => operationId === 'publishRejectedEvent');
+    expect(publish?.requestBody?.required).toBe(false);
+    expect(Object.keys(publish?.requestBody?.content ?? {})).toEqual(['application/json', 'application/cloudevents+json', '*/*']);
+  });
+
+  it('refers to nothing that it does not hold', () => {
+    const references = [...JSON.stringify(document).matchAll(/"\$ref":"#\/components\/(\w+)\/(\w+)"/g)];
+    expect(references.length).toBeGreaterThan(50);
+    expect(references.filter(([, kind = '', name = '']) => document.components[kind]?.[name] === undefined)).toEqual([]);
+  });
+
+  it('is shown by a page, to anybody', async () => {
+    expect((await world.service.get('/docs', {})).status).toBe(200);
+  });
+});
