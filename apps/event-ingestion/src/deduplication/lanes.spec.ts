@@ -25,8 +25,7 @@ const settle = (count: number): { readonly each: number; readonly places: readon
       gone.push(...freed);
     }
   }
-  const counted = looks;
-  return { each: counted / count, places: gone.map(({ place }) => place) };
+  return { each: looks / count, places: gone.map(({ place }) => place) };
 };
 
 describe('a lane', () => {
