@@ -7,10 +7,17 @@ jest.setTimeout(120_000);
 
 /** The document's paths, as far as this test needs to understand them. */
 type Operation = { readonly operationId: string; readonly 'x-required-scope'?: Scope; readonly security?: readonly object[] };
-type Document = { readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>> };
+type Document = {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly components: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  readonly 'x-missing-services'?: readonly string[];
+};
 type Route = { readonly name: string; readonly method: string; readonly path: string; readonly scope: Scope | undefined };
 
+const DESCRIBED = ['subscription-registry', 'event-ingestion', 'delivery-audit'] as const;
+
 let posthorn: Posthorn;
+let document: Document;
 let routes: readonly Route[];
 let theirs: Subscription;
 let ours: Subscription;
@@ -34,7 +41,7 @@ beforeAll(async () => {
   const { token } = await posthorn.api.ask<PortalToken>('POST', '/v1/tenants/ours/portal-tokens', {});
   keys.set('a portal token of ours', token);
 
-  const document = await posthorn.api.get<Document>('/docs/openapi.json');
+  document = await posthorn.api.get<Document>('/docs/openapi.json');
   routes = Object.entries(document.paths).flatMap(([path, operations]) =>
     Object.entries(operations).map(([method, { operationId, 'x-required-scope': scope }]) => ({
       name: operationId,
@@ -67,12 +74,16 @@ const answersOf = async (
   return answers;
 };
 
+const operationsOf = ({ paths }: Document): readonly string[] =>
+  Object.entries(paths).flatMap(([path, item]) => Object.keys(item).map((method) => `${method} ${path}`));
+
 const all = (wanted: readonly Route[], outcome: string): readonly string[] => wanted.map(({ name }) => `${name}: ${outcome}`);
 const ofTenants = (): readonly Route[] => routes.filter(({ path }) => path.includes('{tenant}'));
 const parametersOf = (tenant: string, subscription: Subscription) => () => ({ tenant, id: subscription.id, name: 'order.created' });
 
 describe('every route of the OpenAPI document', () => {
-  it('is there: those of the registry at least', () => {
+  it('is there: those of the registry, the ingestion and the audit at least', () => {
+    expect(document['x-missing-services']).toBeUndefined();
     expect(routes.map(({ method, path }) => `${method} ${path}`)).toEqual(
       expect.arrayContaining([
         'POST /v1/tenants',
@@ -102,8 +113,36 @@ describe('every route of the OpenAPI document', () => {
         'GET /v1/tenants/{tenant}/subscriptions/{id}/secret',
         'GET /v1/tenants/{tenant}/subscriptions/{id}/history',
         'POST /v1/tenants/{tenant}/filter-check',
+        'POST /v1/tenants/{tenant}/events',
+        'POST /v1/tenants/{tenant}/events/batch',
+        'GET /v1/tenants/{tenant}/events',
+        'GET /v1/tenants/{tenant}/events/{id}',
+        'GET /v1/tenants/{tenant}/events/{id}/deliveries',
+        'GET /v1/tenants/{tenant}/deliveries',
+        'GET /v1/tenants/{tenant}/deliveries/{id}',
+        'GET /v1/tenants/{tenant}/deliveries/{id}/attempts',
+        'GET /v1/tenants/{tenant}/stats/missed',
+        'GET /v1/tenants/{tenant}/rejected-events',
+        'GET /v1/tenants/{tenant}/rejected-events/{id}',
+        'POST /v1/tenants/{tenant}/rejected-events/{id}/publish',
+        'GET /v1/rejected-events',
+        'GET /v1/rejected-events/{id}',
       ]),
     );
+  });
+
+  it('has a name of its own, and comes from the service that the gateway asks', async () => {
+    const names = routes.map(({ name }) => name);
+    expect(names.length).toBe(new Set(names).size);
+    const parts = await Promise.all(DESCRIBED.map(async (service) => (await (await fetch(`${posthorn.services[service].url}/docs/openapi.json`)).json()) as Document));
+    expect(operationsOf(document).toSorted()).toEqual(parts.flatMap(operationsOf).toSorted());
+    // What is called the same is the same, or one service's would stand for the other's.
+    for (const { paths, components } of parts) expect(document).toMatchObject({ paths, components });
+  });
+
+  it('is shown by a page, to anybody', async () => {
+    const page = await fetch(`${posthorn.services.gateway.url}/docs`);
+    expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
   });
 
   it('says which scope it needs', () => {

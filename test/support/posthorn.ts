@@ -1,13 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import type { Attempt, CreateSubscriptionBody, DeliveryView, Operation, Page, Rejection, Routed, SubscriptionView, TopicName, Trigger } from '@posthorn/contracts';
+import type { AttemptView, CreateSubscriptionBody, DeliveryView, Operation, Page, Rejection, Routed, SubscriptionView, TopicName } from '@posthorn/contracts';
 import { Kafka, type Producer } from '@posthorn/kafka';
 import { createDatabase, eventually, freePort, posthornDir, type Database } from '@posthorn/testkit';
 import { Api } from './api.js';
 import { Service, serviceNames, type ServiceName } from './service.js';
 
 export type Subscription = SubscriptionView & { readonly secret: string };
-export type AttemptView = Attempt & { readonly round: number; readonly number: number; readonly trigger: Trigger };
 
 export type NewSubscription = Partial<CreateSubscriptionBody> & Pick<CreateSubscriptionBody, 'url' | 'event_types'>;
 export type InboundRecord = {

@@ -30,7 +30,7 @@ const problemOf = (error: Error, upstream: Upstream): Problem =>
     : new Problem('unavailable', `The service ${upstream} does not answer.`, { cause: error });
 
 /**
- * Passes everything under `/v1` on to the service that answers it, and `/docs` to the registry, whose API it describes. Bodies are streams throughout: what is never parsed arrives as it
+ * Passes everything under `/v1` on to the service that answers it. Bodies are streams throughout: what is never parsed arrives as it
  * was sent, in its bytes and its content type. Keys are the services' business.
  */
 export const registerProxy = async (fastify: FastifyInstance, { upstreams, timeoutMs = TIMEOUT_MS }: ProxyOptions): Promise<void> => {
@@ -70,5 +70,5 @@ export const registerProxy = async (fastify: FastifyInstance, { upstreams, timeo
       onError: (failed, { error }) => void failed.send(problemOf(error, upstream)),
     });
   };
-  for (const path of ['/v1/*', '/docs', '/docs/*']) fastify.all(path, { config: { open: true } }, forward);
+  fastify.all('/v1/*', { config: { open: true } }, forward);
 };

@@ -19,7 +19,7 @@ export const segmentsOf = (path: string): readonly string[] | undefined => {
   return ambiguous ? undefined : segments;
 };
 
-/** Which service answers a request under `/v1`, or shows the API under `/docs`; undefined when the path is not one that can be passed on. */
+/** Which service answers a request under `/v1`; undefined when the path is not one that can be passed on. */
 export const upstreamOf = (method: string, path: string): Upstream | undefined => {
   const segments = segmentsOf(path);
   if (segments === undefined) return undefined;
