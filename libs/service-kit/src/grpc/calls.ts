@@ -1,11 +1,12 @@
 import type { Scope } from '@posthorn/contracts';
+import { strictReader } from '@posthorn/contracts/grpc';
 import type { Caller } from '../access/caller.js';
 import { Problem } from '../problem.js';
 
 /** Which message it is for is known again where a method is picked out, in `RequestOf` and `ResponseOf`. */
 type Codec = {
   encode(message: never): { finish(): Uint8Array };
-  decode(bytes: Uint8Array): unknown;
+  decode(input: ReturnType<typeof strictReader>): unknown;
 };
 
 type MethodDescription = {
@@ -110,7 +111,7 @@ export type ServedService = { readonly name: string; readonly methods: readonly 
 /** @throws {Problem} `malformed` */
 const decoded = ({ decode }: Codec, bytes: Uint8Array): never => {
   try {
-    return decode(bytes) as never; // of the method whose codec it is
+    return decode(strictReader(bytes)) as never; // of the method whose codec it is
   } catch (cause) {
     throw new Problem('malformed', 'The request is not the message that this method takes, or is nested too deeply.', { cause });
   }

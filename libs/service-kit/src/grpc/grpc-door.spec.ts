@@ -142,6 +142,12 @@ describe('a call', () => {
     expect((await call({ ...acme, tenant: 'a'.repeat(2_000_000) })).error).toMatchObject({ code: status.RESOURCE_EXHAUSTED });
   });
 
+  it('with a text that is not UTF-8 is refused: the replacement character would stand for any of its kind', async () => {
+    for (const byte of [0xff, 0xfe]) {
+      expect((await call(Buffer.from([0x0a, 3, 0x61, byte, 0x61]))).error).toMatchObject({ code: status.INVALID_ARGUMENT });
+    }
+  });
+
   it('is counted by method and code', async () => {
     await call(acme);
     await refused(new Problem('not_found', 'no'));
