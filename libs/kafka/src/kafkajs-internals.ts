@@ -1,6 +1,7 @@
 import kafkajs, { type PartitionAssigner } from 'kafkajs';
 import { createRequire } from 'node:module';
 import { readEveryCompression } from './kafkajs-compression.js';
+import { gatherHeadersOurselves } from './kafkajs-headers.js';
 import { encodeProduceRequestsOurselves } from './kafkajs-produce.js';
 
 /**
@@ -168,4 +169,5 @@ const calmRequestQueue = (): void => {
 hookConsumerGroup();
 calmRequestQueue();
 encodeProduceRequestsOurselves();
+gatherHeadersOurselves();
 readEveryCompression();
