@@ -37,7 +37,7 @@ const time = z.string().regex(EVENT_TIME).refine(isDayOfMonth, 'a day of the cal
 const subject = text(eventLimits.subject);
 const tenant = tenantId.describe('The one in the path, or absent');
 const mediaType = text(256).regex(MEDIA_TYPE).describe('Of the data; absent: `application/json`. Data of any other type is a string');
-const key = text(eventLimits.key).describe('The ordering key: events of one key are delivered in their order');
+const key = text(eventLimits.key).describe('The ordering key: events of one key meet on one partition');
 const context = z.unknown().describe('`current_context` in the payload format `context`');
 
 /** `z.unknown()` by itself would let it be absent. */
