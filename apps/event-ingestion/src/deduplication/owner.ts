@@ -49,9 +49,10 @@ export class Owner {
     return performance.now() < this.#reachedAtMs + this.options.timing.leaseMs;
   }
 
-  /** Resolves as soon as it is certain. */
-  async certainty(): Promise<void> {
+  /** Resolves as soon as it is certain; with false when it is closed before, as nothing makes it certain then. */
+  async certainty(): Promise<boolean> {
     while (!this.isCertain && !this.#isClosed) await new Promise<void>((resolve) => this.#renewals.push(resolve));
+    return this.isCertain;
   }
 
   /** @throws when PostgreSQL does not answer */
@@ -76,6 +77,7 @@ export class Owner {
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#beatTimer);
+    this.#wake();
   }
 
   /** @param statement tells others that it lives */
@@ -130,6 +132,10 @@ export class Owner {
     this.#reachedAtMs = Math.max(this.#reachedAtMs, startedMs);
     if (this.#trouble !== undefined) this.options.logger.info({}, 'events can be claimed again');
     this.#trouble = undefined;
+    this.#wake();
+  }
+
+  #wake(): void {
     for (const wake of this.#renewals.splice(0)) wake();
   }
 }

@@ -36,11 +36,11 @@ export class SendGuard {
   async #review(records: readonly OutgoingRecord[], isRepetition: boolean): Promise<readonly GuardVerdict[]> {
     const { owner, topic } = this.options;
     const written = isRepetition ? await this.#writtenSince(this.#boundsOfAttempt) : new Set<Hash>();
-    if (records.some((record) => this.#ownerOf.has(record))) await owner.certainty();
+    const isCertain = records.some((record) => this.#ownerOf.has(record)) && (await owner.certainty());
     return records.map((record) => {
       const hash = record.topic === topic ? hashOfRecord(record.value) : undefined;
       if (hash !== undefined && written.has(hash)) return 'written';
-      return this.#isOurs(record) ? 'send' : 'withdraw';
+      return !this.#ownerOf.has(record) || (isCertain && this.#isOurs(record)) ? 'send' : 'withdraw';
     });
   }
 
