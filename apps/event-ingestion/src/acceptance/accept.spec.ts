@@ -135,6 +135,8 @@ describe('an accepted event', () => {
   it('has null as its data when CloudEvents leaves it out', () => {
     expect(received(fromKafka(null, { ce_type: 'a' })).data).toBe('null');
     expect(received(fromKafka(cloudEvent({ data: undefined }), structured)).data).toBe('null');
+    expect(received(fromKafka(cloudEvent({ data: undefined, data_base64: null }), structured)).data).toBe('null');
+    expect(received(fromKafka(cloudEvent({ data: 7, data_base64: null }), structured)).data).toBe('7');
   });
 
   it('keeps attributes that Posthorn does not know, with their types', () => {

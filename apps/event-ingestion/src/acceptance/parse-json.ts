@@ -180,12 +180,13 @@ export const structuredDraft: JsonForm = (value, text) => {
   const extensions = Object.entries(object).filter(([name]) => !STRUCTURED_MEMBERS.has(name));
   const mediaType = mediaTypeOf(object['datacontenttype']);
   const inline = dataOfMember(text, members, object, mediaType);
-  if (inline !== undefined && members.spans.has('data_base64')) {
+  const hasBase64 = (object['data_base64'] ?? null) !== null;
+  if (inline !== undefined && hasBase64) {
     return refuse('invalid', 'data_base64 cannot stand beside data', 'data_base64');
   }
   const data =
     inline ??
-    (members.spans.has('data_base64')
+    (hasBase64
       ? dataOfBase64(object['data_base64'], mediaType)
       : dataOfBytes(Buffer.alloc(0), mediaType, 'data'));
   if (data.kind === 'refused') return data;

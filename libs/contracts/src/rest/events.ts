@@ -103,7 +103,7 @@ const cloudEventMembers = {
   traceparent: z.unknown().optional().describe('W3C Trace Context; one that is not valid is ignored'),
   context: context.optional(),
   data: z.unknown().optional().describe('Any JSON: it is passed on byte for byte'),
-  data_base64: z.string().regex(BASE64).optional().describe('Instead of `data`'),
+  data_base64: z.string().regex(BASE64).nullish().describe('Instead of `data`'),
 };
 
 const extensionsOf = (event: object): readonly string[] =>
@@ -123,7 +123,7 @@ export const cloudEvent = z
   .object(cloudEventMembers)
   .catchall(extension)
   .refine((event) => dataFits(event.data, event.datacontenttype), { path: ['data'], error: 'a string, as its media type is not JSON' })
-  .refine((event) => event.data === undefined || event.data_base64 === undefined, { path: ['data_base64'], error: 'cannot stand beside data' })
+  .refine((event) => event.data === undefined || (event.data_base64 ?? null) === null, { path: ['data_base64'], error: 'cannot stand beside data' })
   .refine(
     ({ data_base64, datacontenttype }) =>
       !data_base64 || !isJsonMediaType(datacontenttype ?? undefined) || isJson(Buffer.from(data_base64, 'base64').toString()),
