@@ -3,7 +3,7 @@ import type { Fault } from '@posthorn/domain';
 import { KafkaError, type Logger } from '@posthorn/kafka';
 import { Problem } from '@posthorn/service-kit';
 import { accept, type Acceptable, type Verdict } from './acceptance/accept.js';
-import { type Draft, faultsWithin, type Refusal, refuse, within } from './acceptance/draft.js';
+import { type Draft, faultsWithin, type Refusal, refuse, shown, within } from './acceptance/draft.js';
 import type { Origin } from './acceptance/reject.js';
 import type { Admission } from './catalogue/admission.js';
 import type { Admitted } from './catalogue/ruling.js';
@@ -88,7 +88,7 @@ export class Publishing {
       throw unavailable(error);
     });
     if (isKnown) return undefined;
-    return this.refuse(refuse('unknown_tenant', `there is no tenant ${tenant}`, 'tenant'), arrival);
+    return this.refuse(refuse('unknown_tenant', `there is no tenant ${shown(tenant)}`, 'tenant'), arrival);
   }
 
   /**

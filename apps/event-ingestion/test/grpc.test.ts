@@ -71,6 +71,8 @@ const publish = async (given: NewEvent | undefined, { tenant = 'acme', ...option
 const publishAll = async (events: NewEvent[], options?: Options) =>
   PublishEventsResponse.decode(await call('PublishEvents', PublishEventsRequest.encode({ tenant: 'acme', events, registry_position: undefined }).finish(), options));
 
+const keyed = (data: string) => publishAll([event({ type: 'keyed', data: '1' }), event({ type: 'keyed', data })], { metadata: { 'idempotency-key': 'g-key' } });
+
 /** What google.rpc.Status says of the error that a call ends with. */
 const refusalOf = async (refused: Promise<unknown>) => {
   const error = await refused.then(
@@ -141,6 +143,7 @@ describe('a call', () => {
     ['context that is not JSON', event({ context_json: '{' }), 'MALFORMED', 'event.context_json'],
     ['a context too deep', event({ context_json: '['.repeat(65) + ']'.repeat(65) }), 'INVALID', 'event.context_json'],
     ['a time that cannot be told', event({ time: new Date(-1e14) }), 'INVALID', 'event.time'],
+    ['an extension that has the name of an attribute', event({ extensions: { id: 'another' } }), 'INVALID', 'event.extensions.id'],
     ['an extension in capitals', event({ extensions: { A: '' } }), 'INVALID', 'event.extensions.A'],
     ['300 KiB', event({ data: JSON.stringify('x'.repeat(300 * 1024)) }), 'TOO_LARGE', 'event.data'],
   ])('of %s is refused, and says where', async (_, given, reason, field) => {
@@ -158,6 +161,16 @@ describe('a call', () => {
   it('about nobody is NOT_FOUND, without a key UNAUTHENTICATED', async () => {
     expect(await refusalOf(publish(event({}), { tenant: 'nobody' }))).toMatchObject({ code: status.NOT_FOUND });
     expect(await refusalOf(publish(event({}), { key: '' }))).toMatchObject({ code: status.UNAUTHENTICATED });
+  });
+
+  it('for somebody with a name of a megabyte can be found among the rejected', async () => {
+    expect(await refusalOf(publish(event({ id: 'g-long' }), { tenant: 'x'.repeat(900_000) }))).toMatchObject({ code: status.NOT_FOUND });
+    expect((await kafka.rejected.first(({ value }) => value?.includes('g-long') === true)).tenant).toBe('x'.repeat(256));
+  });
+
+  it('under a key is held to its data, too', async () => {
+    expect(await keyed('2')).toEqual(await keyed('2'));
+    expect(await refusalOf(keyed('3'))).toMatchObject({ reason: 'IDEMPOTENCY_CONFLICT' });
   });
 
   it('publishes many, each by itself', async () => {

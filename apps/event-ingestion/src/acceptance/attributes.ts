@@ -66,7 +66,9 @@ export const attributeChecks: readonly (readonly [Attribute, Check])[] = [
 ];
 
 /** Names that a CloudEvent going out has for something else; here they came where nobody looks for them. */
-const TAKEN: ReadonlySet<string> = new Set(['data', 'datacontenttype']);
+const TAKEN: ReadonlySet<string> = new Set([
+  'specversion', 'id', 'type', 'source', 'time', 'subject', 'data', 'datacontenttype', 'tenant', 'partitionkey', 'traceparent', 'context',
+]);
 
 const MOST_INTEGER = 2 ** 31;
 

@@ -36,6 +36,12 @@ describe('a rejection', () => {
     expect(rejectedRecord(told)).toMatchObject({ key: 'acme', headers: { schema: '1' } });
   });
 
+  it('tells no more of a tenant or an id than names have: nobody has checked them', () => {
+    const told = throughKafka(rejection({ ...refusal, eventId: 'i'.repeat(1_000_000) }, { id, door: 'grpc', tenant: 't'.repeat(1_000_000), headers: {}, value: Buffer.alloc(1_000_000, 'x') }, 0));
+    expect([told.tenant, told.event_id]).toEqual(['t'.repeat(256), 'i'.repeat(256)]);
+    expect(rejectedRecord(told).key).toBe('t'.repeat(256));
+  });
+
   it('never repeats credentials', () => {
     const headers = { Authorization: 'Bearer x', cookie: 'a=b', 'x-api-key': 'k', 'user-agent': 'curl' };
     expect(rejection(refusal, { id, door: 'rest', headers, value: null }, 0).headers).toEqual({ 'user-agent': 'curl' });

@@ -74,8 +74,9 @@ export const rejection = (refusal: Refusal, origin: Origin, nowMs: number): Reje
     rejection_id: origin.id,
     reason: reasonOf(refusal),
     door: origin.door,
-    ...(tenant !== undefined && { tenant }),
-    ...(refusal.eventId !== undefined && { event_id: refusal.eventId }),
+    // Nobody has checked them yet.
+    ...(tenant !== undefined && { tenant: shown(tenant) }),
+    ...(refusal.eventId !== undefined && { event_id: shown(refusal.eventId) }),
     rejected_at: new Date(nowMs).toISOString(),
     ...(origin.record && { record: origin.record }),
     headers: copied(origin.headers),

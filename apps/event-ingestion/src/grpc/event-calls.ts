@@ -3,7 +3,7 @@ import { eventLimits, REGISTRY_POSITION_HEADER } from '@posthorn/contracts';
 import { EventServiceDefinition, type NewEvent, type PublishResult, type PublishStreamRequest } from '@posthorn/contracts/grpc/ingestion';
 import { Problem } from '@posthorn/service-kit';
 import { serve, type CallContext, type Calls, type ServedService } from '@posthorn/service-kit/grpc';
-import { refuse } from '../acceptance/draft.js';
+import { refuse, shown } from '../acceptance/draft.js';
 import { type Idempotency, IDEMPOTENCY_KEY_HEADER, idempotencyOf } from '../deduplication/idempotency.js';
 import { type Arrival, type Evidence, type Incoming, Publishing, unavailable } from '../publishing.js';
 import { BODY_LIMIT_BYTES, problemOf } from '../rest-door.js';
@@ -16,6 +16,8 @@ const EVENT_BYTES = 1024 * 1024;
 
 /** All that a request says besides its events. */
 type Wanted = { readonly tenant: string; readonly registry_position?: number | undefined };
+
+type Asked = Wanted & { readonly event?: NewEvent | undefined; readonly events?: readonly NewEvent[] };
 
 const arrivalOf = ({ tenant, registry_position }: Wanted, { caller, metadata }: CallContext, evidence: () => Evidence): Arrival => ({
   tenant,
@@ -32,16 +34,22 @@ const incoming = (event: NewEvent | undefined, place: string): Incoming => ({
   evidence: () => evidenceOf(event),
 });
 
-const idempotencyOfCall = (method: string, request: Wanted, { metadata }: CallContext): Idempotency | undefined => {
+/** What makes a request what it is. As JSON, megabytes of data would be as many numbers, and take a second. */
+const askedBy = ({ event, events = event ? [event] : [], ...rest }: Asked): readonly (string | Buffer)[] => {
+  const texts = events.map(({ data, ...attributes }) => ({ ...attributes, data_bytes: data.length }));
+  return [JSON.stringify({ ...rest, events: texts }), ...events.map(({ data }) => Buffer.from(data.buffer, data.byteOffset, data.length))];
+};
+
+const idempotencyOfCall = (method: string, request: Asked, { metadata }: CallContext): Idempotency | undefined => {
   const key = metadata(IDEMPOTENCY_KEY_HEADER);
-  return key === undefined ? undefined : idempotencyOf(key, [method, JSON.stringify(request)]);
+  return key === undefined ? undefined : idempotencyOf(key, [method, ...askedBy(request)]);
 };
 
 const ofTenant = { scope: 'events:write', tenant: ({ tenant }: Wanted) => tenant } as const;
 
 /** `posthorn.ingestion.v1`: what REST does, by the same application layer. */
 export const eventCalls = (publishing: Publishing): Calls<typeof EventServiceDefinition> => {
-  const admitted = async (method: string, request: Wanted, context: CallContext, evidence: () => Evidence): Promise<Arrival> => {
+  const admitted = async (method: string, request: Asked, context: CallContext, evidence: () => Evidence): Promise<Arrival> => {
     const arrival = { ...arrivalOf(request, context, evidence), idempotency: idempotencyOfCall(method, request, context) };
     const stranger = await publishing.admit(arrival);
     if (stranger) throw problemOf(stranger);
@@ -52,7 +60,7 @@ export const eventCalls = (publishing: Publishing): Calls<typeof EventServiceDef
   const publishedOfStream = async (request: PublishStreamRequest, context: CallContext): Promise<PublishResult> => {
     const { tenant } = context.caller;
     // As everywhere: of another's tenant a key learns as much as of one that is not there.
-    if (tenant !== undefined && tenant !== request.tenant) return refused('unknown_tenant', `there is no tenant ${request.tenant}`, 'tenant');
+    if (tenant !== undefined && tenant !== request.tenant) return refused('unknown_tenant', `there is no tenant ${shown(request.tenant)}`, 'tenant');
     const arrival = arrivalOf(request, context, () => evidenceOf(request.event));
     try {
       const stranger = await publishing.admit(arrival);
