@@ -142,6 +142,35 @@ describe('on events.inbound', () => {
   });
 });
 
+const said = { specversion: '1.0', type: 'com.example.someevent', source: '/mycontext/subcontext', time: '2018-04-05T03:56:24Z' };
+const inHeaders = (id: string, more: Readonly<Record<string, string>> = {}): Record<string, string> => ({
+  ...Object.fromEntries(Object.entries({ ...said, id }).map(([name, value]) => [`ce_${name}`, value])),
+  ...more,
+});
+const inBody = (id: string, more: object): string => JSON.stringify({ ...said, id, ...more });
+const avro = Buffer.from([0x4f, 0x62, 0x6a, 0x01, 0x00, 0xff]);
+
+/** After the examples of the Kafka binding 1.0.2, and what its text says beside them. */
+describe('a CloudEvent over Kafka is taken', () => {
+  it.each<[string, Buffer | string | null, Record<string, string>, object, Buffer | string]>([
+    ['binary mode (3.2.5)', avro, inHeaders('k-avro', { 'content-type': 'application/avro' }), { ...said, id: 'k-avro', datacontenttype: 'application/avro' }, avro],
+    ['binary mode without a content type', '{"a":1.0}', inHeaders('k-untyped'), { ...said, id: 'k-untyped' }, '{"a":1.0}'],
+    ['binary mode with attributes in UTF-8 (3.2.4.2)', '1', inHeaders('k-utf8', { ce_subject: 'Euro € 😀 %41', ce_comexample: 'é' }), { id: 'k-utf8', subject: 'Euro € 😀 %41', extensions: { comexample: 'é' } }, '1'],
+    ['binary mode, without data', null, inHeaders('k-none'), { ...said, id: 'k-none' }, 'null'],
+    ['structured mode (3.3.3)', inBody('k-structured', { data: { a: 1 } }), { 'content-type': 'application/cloudevents+json; charset=UTF-8' }, { ...said, id: 'k-structured' }, '{"a":1}'],
+    ['structured mode with headers besides: the body counts', inBody('k-body', { data: 1 }), { ...inHeaders('k-header'), 'content-type': 'application/cloudevents+json' }, { id: 'k-body' }, '1'],
+    ['structured mode with data that is null', inBody('k-null', { data: null }), { 'content-type': 'application/cloudevents+json' }, { id: 'k-null' }, 'null'],
+    ['structured mode with bytes', inBody('k-bytes', { datacontenttype: 'application/avro', data_base64: avro.toString('base64') }), { 'content-type': 'application/cloudevents+json' }, { id: 'k-bytes' }, avro],
+    ['structured mode with text', inBody('k-text', { datacontenttype: 'text/xml', data: '<much wow="xml"/>' }), { 'content-type': 'application/cloudevents+json' }, { id: 'k-text' }, '<much wow="xml"/>'],
+    ['an extension by the name of an encoding, which 1.0 does not know', '"QQ=="', inHeaders('k-encoding', { ce_datacontentencoding: 'base64' }), { extensions: { datacontentencoding: 'base64' } }, '"QQ=="'],
+  ])('in %s', async (_, value, headers, expected, data) => {
+    await kafka.send('events.inbound', value, { headers });
+    const { envelope, data: told } = await acceptedWith(String('id' in expected ? expected.id : 'k-encoding'));
+    expect(envelope).toMatchObject(expected);
+    expect(told).toEqual(Buffer.from(data));
+  });
+});
+
 describe('order', () => {
   it('is kept for every ordering key, whatever is refused and whoever is unknown in between', async () => {
     const keys = Array.from({ length: 40 }, (_, n) => `order-${n}`);
