@@ -26,6 +26,7 @@ export const idempotencyOf = (key: unknown, asked: readonly (string | Buffer)[])
 };
 
 const NUL = Buffer.alloc(1);
+const ignore = (): void => undefined;
 
 /** Where what is no event is remembered as long as one. */
 export type Notes = { note(hash: Hash, deadlineMs: number): Promise<Note> };
@@ -37,10 +38,12 @@ export type Notes = { note(hash: Hash, deadlineMs: number): Promise<Note> };
  * @throws {KafkaError} `unavailable`
  */
 export const holdKey = async (notes: Notes, actor: string, tenant: string, { key, fingerprint }: Idempotency, deadlineMs: number): Promise<void> => {
-  const [used, use] = await Promise.all([
-    notes.note(hashOfKey(actor, tenant, key), deadlineMs),
-    notes.note(hashOfUse(actor, tenant, key, fingerprint), deadlineMs),
-  ]);
+  const halves = [notes.note(hashOfKey(actor, tenant, key), deadlineMs), notes.note(hashOfUse(actor, tenant, key, fingerprint), deadlineMs)] as const;
+  const [used, use] = await Promise.all(halves).catch((error: unknown) => {
+    // A half that nobody keeps or forgets would be under way as long as this process lives, and whoever asks again would wait for it.
+    for (const half of halves) void half.then((note) => note.kind === 'new' && note.forget(), ignore);
+    throw error;
+  });
   if (used.kind === 'known' && use.kind === 'new') {
     use.forget();
     throw new Problem('idempotency_conflict', 'The Idempotency-Key was used for another request.');
