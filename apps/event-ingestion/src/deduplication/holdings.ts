@@ -29,6 +29,7 @@ export type HoldingsOptions = {
 
 /** Longer than PostgreSQL takes to have a commit on the disk that did not wait for it. */
 const REMEMBERED_MS = 5_000;
+const FORGET_EVERY_MS = 500;
 
 /**
  * What the owner has claimed. A holding is open until the fate of all its events is known; it is closed with the next statement, and remembered for a while
@@ -40,6 +41,7 @@ export class Holdings {
   #settled: Holding[] = [];
   #ticket = 0;
   #connections: number | undefined;
+  #forgotAtMs = 0;
 
   constructor(private readonly options: HoldingsOptions) {}
 
@@ -145,8 +147,14 @@ export class Holdings {
       this.#see(holding);
     }
     this.#settled = this.#settled.filter((holding) => this.isOurs(holding) && !closed.includes(holding));
-    const isRecent = ({ closedAtMs }: Holding): boolean => closedAtMs === undefined || closedAtMs > nowMs - REMEMBERED_MS;
-    if (this.#all.some((holding) => !isRecent(holding))) this.#all = this.#all.filter(isRecent);
+    this.#forgetOld(nowMs);
+  }
+
+  /** Now and then: with hundreds of statements a second there are thousands to look at. */
+  #forgetOld(nowMs: number): void {
+    if (nowMs < this.#forgotAtMs + FORGET_EVERY_MS) return;
+    this.#forgotAtMs = nowMs;
+    this.#all = this.#all.filter(({ closedAtMs }) => closedAtMs === undefined || closedAtMs > nowMs - REMEMBERED_MS);
   }
 
   #see(holding: Holding): void {
