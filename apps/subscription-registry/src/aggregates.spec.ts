@@ -8,11 +8,12 @@ import type { RememberedAnswers } from './idempotency/remembered-answers.js';
 const at = '2026-01-01T00:00:00.000Z';
 const key: ApiKeyContent = { id: 'key_1', name: 'K', hash: 'h', prefix: 'phk_', scopes: ['admin'] };
 
-const aggregatesOver = (append: (appends: readonly unknown[]) => void): Aggregates =>
+const aggregatesOver = (append: (appends: readonly unknown[]) => unknown): Aggregates =>
   new Aggregates({
     store: {
+      readMany: async () => new Map(),
       append: async (appends: readonly unknown[]) => {
-        append(appends);
+        await append(appends);
         throw new Error('stored');
       },
     } as unknown as EventStore, // the rest of it is not asked
@@ -37,5 +38,26 @@ describe('a change', () => {
     );
     await expect(change).rejects.toThrow(stored ? 'stored' : /expires_at|scopes/);
     expect(appended).toHaveLength(stored ? 1 : 0);
+  });
+});
+
+describe('changes at once', () => {
+  it.each([
+    ['of one aggregate come after each other: none has to lose a race', ['key_1', 'key_1', 'key_1'], 1],
+    ['of several aggregates do not wait', ['key_1', 'key_2', 'key_3'], 3],
+  ])('%s', async (_what, ids, expected) => {
+    let underWay = 0;
+    let most = 0;
+    const aggregates = aggregatesOver(async () => {
+      most = Math.max(most, ++underWay);
+      await new Promise((resolve) => void setImmediate(resolve));
+      underWay--;
+    });
+    const changes = ids.map((id) => {
+      const command = () => ({ kind: 'create', key: { ...key, id }, at }) as const;
+      return aggregates.change(apiKeyAggregate, id, command, { by: { actor: 'ann' } }, { answer: () => undefined });
+    });
+    await expect(Promise.allSettled(changes)).resolves.toHaveLength(3);
+    expect(most).toBe(expected);
   });
 });
