@@ -62,6 +62,8 @@ export type Published =
 export const unavailable = (cause?: unknown): Problem =>
   new Problem('unavailable', 'The event log does not answer. Nothing was acknowledged; try again.', { cause });
 
+const notRead = (): Problem => new Problem('unavailable', 'The tenants and their event types are still being read. Nothing was acknowledged; try again.');
+
 const MS_PER_SECOND = 1_000;
 
 const rateLimited = (waitMs: number): Problem =>
@@ -83,7 +85,8 @@ export class Publishing {
     const { tenant } = arrival;
     const waitMs = limits.waitMs(arrival, 1, performance.now());
     if (waitMs > 0) throw rateLimited(waitMs);
-    if (!isOpen() || outlet.pendingBytes + admission.waitingBytes > maxPendingBytes) throw unavailable();
+    if (!isOpen()) throw notRead();
+    if (outlet.pendingBytes + admission.waitingBytes > maxPendingBytes) throw unavailable();
     const isKnown = await admission.hasTenant(tenant).catch((error: unknown) => {
       throw unavailable(error);
     });

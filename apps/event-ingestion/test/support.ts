@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { type AggregateState, type Envelope, type JsonSchema, type Rejection, type TenantState, type TopicName, unframe } from '@posthorn/contracts';
-import { createDatabase } from '@posthorn/testkit';
+import { createDatabase, eventually } from '@posthorn/testkit';
 import { type FollowedRecord, Kafka, type KafkaOptions, type OutgoingRecord } from '@posthorn/kafka';
 
 export const API_KEY = 'phk_0123456789abcdef';
@@ -113,7 +113,15 @@ export const makeTopicOfOthers = async (owner: string, partitions: number): Prom
 
 export type Service = { readonly url: string; readonly grpcAddress: string; readonly process: ChildProcess; readonly stop: (signal: NodeJS.Signals) => Promise<void> };
 
-/** The service as it runs in earnest: its own process, built. */
+type Readiness = { readonly reasons?: readonly { readonly name: string }[] };
+
+/** Whether clients are served; a topic of others that is missing keeps them from nothing. */
+const serves = async (url: string): Promise<boolean> => {
+  const { reasons = [] } = (await (await fetch(`${url}/readyz`)).json()) as Readiness;
+  return reasons.every(({ name }) => name.startsWith('kafka door '));
+};
+
+/** The service as it runs in earnest, its own process, built; when it is ready to serve. */
 export const startService = async (topicPrefix: string, settings: Readonly<Record<string, string>> = {}): Promise<Service> => {
   const child = spawn(process.execPath, [new URL('../dist/main.js', import.meta.url).pathname], {
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -139,6 +147,7 @@ export const startService = async (topicPrefix: string, settings: Readonly<Recor
     });
   });
   const url = `http://127.0.0.1:${port}`;
+  await eventually(() => serves(url), { timeoutMs: 20_000, describe: 'event-ingestion to be ready' });
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, 'exit');
