@@ -1,6 +1,7 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { topics } from '@posthorn/contracts';
-import { partitionOf, type Consumption } from '@posthorn/kafka';
+import { partitionOf, topics } from '@posthorn/contracts';
+import { partitionFor } from '@posthorn/domain';
+import type { Consumption } from '@posthorn/kafka';
 import { lagMetric, type Kit } from '@posthorn/service-kit';
 import type { DispatcherConfig, RoleName } from './config.js';
 import { delayRole } from './delay/delay.role.js';
@@ -25,6 +26,8 @@ export const dispatcherModule = async (config: DispatcherConfig, kit: Kit): Prom
   const partitions = await kafka.partitions(topic('deliveries.requested'));
   const table = new SubscriptionTable((subscription) => partitionOf(subscription, partitions));
   const subscriptions = new Subscriptions((secret) => config.POSTHORN_ENCRYPTION_KEYS.decrypt(secret));
+  const partitionOfDelivery = (subscription: string, eventId: string): number =>
+    partitionFor(subscription, subscriptions.get(subscription)?.spread ?? 1, eventId, partitions);
   const feed: RegistryFeed = new RegistryFeed([table, subscriptions], () => following.readToEnd());
   const following = await kafka.follow({ topic: topic('registry.state'), onRecord: feed.apply });
   const isRead = following.caughtUp.then(() => log.info({ subscriptions: table.size }, 'the subscription table has been read'));
@@ -40,7 +43,7 @@ export const dispatcherModule = async (config: DispatcherConfig, kit: Kit): Prom
   const start = async (name: RoleName): Promise<void> => {
     const consumption = (): Consumption | undefined => consumptions.get(name);
     const parts = { config, kit, feed, table, subscriptions, topic, consumption, fatal };
-    const role = await buildRole[name]({ ...parts, partitionOf: (subscription) => partitionOf(subscription, partitions) });
+    const role = await buildRole[name]({ ...parts, partitionOf: partitionOfDelivery });
     running.push(role);
     await isRead;
     if (!isClosing) consumptions.set(name, await kafka.consume({ groupId: `${config.POSTHORN_TOPIC_PREFIX}.${name}`, ...role.consume }));

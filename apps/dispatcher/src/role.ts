@@ -14,8 +14,8 @@ export type RoleParts = {
   readonly table: SubscriptionTable;
   readonly subscriptions: Subscriptions;
   readonly topic: (name: TopicName) => string;
-  /** Where the deliveries of a subscription go. */
-  readonly partitionOf: (subscription: string) => number;
+  /** Where the delivery of an event to a subscription goes. */
+  readonly partitionOf: (subscription: string, eventId: string) => number;
   /** Of this role; undefined until it has been started. */
   readonly consumption: () => Consumption | undefined;
   /** Ends the process where going on would lose something; what is not done will be read again after the restart. */

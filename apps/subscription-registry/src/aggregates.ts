@@ -245,6 +245,13 @@ const project = async <State>(
   for (const [readModel, rows] of changed) await writeRows(client, readModel, rows);
 };
 
+/** A refusal in the words of the API, at the member that it names. */
+const problemOf = (refused: CommandRefused): Problem => {
+  const { code, message, path } = refused;
+  if (path === undefined) return new Problem(code, message, { cause: refused });
+  return new Problem(code, `${path}: ${message}`, { cause: refused, errors: [{ path, message }] });
+};
+
 const decided = <Command, State, Event>(
   { decide }: Decider<Command, State, Event>,
   command: Command,
@@ -253,7 +260,7 @@ const decided = <Command, State, Event>(
   try {
     return decide(command, state);
   } catch (error) {
-    if (error instanceof CommandRefused) throw new Problem(error.code, error.message, { cause: error });
+    if (error instanceof CommandRefused) throw problemOf(error);
     throw error;
   }
 };

@@ -95,6 +95,7 @@ const policy = {
   ordering: Ordering.ORDERING_UNSPECIFIED,
   success: undefined,
   disable_after: undefined,
+  spread: undefined,
 };
 
 /** A subscription that was just made. */
@@ -230,6 +231,7 @@ describe('subscriptions', () => {
         ordering: Ordering.ORDERING_BY_KEY,
         success: { statuses: ['204'] },
         disable_after: { seconds: 7_200, nanos: 0 },
+        spread: 1,
       },
       metadata: { team: 'x' },
     };

@@ -44,6 +44,7 @@ describe('a subscription over REST', () => {
         max_concurrency: 10,
         retry_schedule: ['5s', '5m', '30m', '2h', '5h', '10h', '14h', '20h', '24h'],
         ordering: 'none',
+        spread: 1,
         success: { statuses: ['2xx'] },
         disable_after: '120h',
       },
@@ -77,6 +78,19 @@ describe('a subscription over REST', () => {
     const again = await service.call('PATCH', path, { name: 'Other' });
     expect(again.body).toMatchObject({ version: 2 });
     expect(positionOf(again)).toBe(positionOf(patched));
+  });
+
+  it('is spread or ordered by key, whatever is asked for first, and one after the other', async () => {
+    const refused = { status: 422, body: { code: 'invalid', errors: [{ path: 'policy.spread', message: expect.any(String) }] } };
+    await expect(create({ policy: { ordering: 'by_key', spread: 2 } })).resolves.toMatchObject(refused);
+    await expect(create({ policy: { spread: 17 } })).resolves.toMatchObject(refused);
+    const path = `${subscriptions}/${idOf(await create({ policy: { spread: 4 } }))}`;
+    await expect(service.call('PATCH', path, { policy: { ordering: 'by_key' } })).resolves.toMatchObject(refused);
+    const ordered = await service.call('PATCH', path, { policy: { ordering: 'by_key', spread: 1 } });
+    expect(ordered).toMatchObject({ status: 200, body: { policy: { ordering: 'by_key', spread: 1 } } });
+    await expect(service.call('PATCH', path, { policy: { spread: 2 } })).resolves.toMatchObject(refused);
+    const { body } = await service.call('GET', `${path}/history`);
+    expect(body).toMatchObject({ data: [{ changes: { policy: { ordering: 'by_key', spread: 1 } } }, { changes: { policy: { spread: 4 } } }] });
   });
 
   it('honours If-Match, and says the current version', async () => {

@@ -2,6 +2,7 @@ export * from './ids.js';
 export * from './envelope.js';
 export { skipSpace, skipString, spanAt, type Span } from './json-text.js';
 export * from './records.js';
+export * from './partitioner.js';
 export * from './topics.js';
 export * from './topic-table.js';
 export * from './rest/durations.js';

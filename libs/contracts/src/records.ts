@@ -286,6 +286,8 @@ const subscriptionState = z.object({
     retry_schedule_ms: z.array(z.number().int()).optional(),
     rate_limit: z.object({ per_second: z.number(), burst: z.number().int() }).optional(),
     ordering: z.enum(['none', 'by_key']),
+    /** Partitions that its deliveries go over; absent means 1. */
+    spread: z.number().int().min(1).optional(),
     /** Absent: any 2xx. */
     success: z.object({ statuses: z.array(z.string()) }).optional(),
     /** 0: never. */

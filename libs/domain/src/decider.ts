@@ -29,6 +29,8 @@ export class CommandRefused extends Error {
   constructor(
     readonly code: RefusalCode,
     message: string,
+    /** With `invalid`: the member of the resulting state that is wrong, as in `policy.spread`. */
+    readonly path?: string,
   ) {
     super(message);
   }

@@ -17,10 +17,11 @@ type PolicyState = SubscriptionState['policy'];
 const shownAs = <Value>(name: string, value: Value | null | undefined, show: (value: Value) => unknown): Shown =>
   value === undefined ? {} : { [name]: value === null ? null : show(value) };
 
-const shownPolicy = ({ timeout_ms, retry_schedule_ms, disable_after_ms, ...rest }: Changes<PolicyState>): Shown => ({
+const shownPolicy = ({ timeout_ms, retry_schedule_ms, disable_after_ms, spread, ...rest }: Changes<PolicyState>): Shown => ({
   ...shownAs('timeout', timeout_ms, durationText),
   ...shownAs('retry_schedule', retry_schedule_ms, (waits) => waits.map(durationText)),
   ...shownAs('disable_after', disable_after_ms, durationText),
+  ...(spread !== undefined && { spread: spread ?? 1 }),
   ...rest,
 });
 

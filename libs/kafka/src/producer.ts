@@ -1,6 +1,6 @@
+import { partitionOf } from '@posthorn/contracts';
 import { isRefusal, KafkaError, messageOf } from './errors.js';
 import { batchLength, partsOf, sizeOf } from './packing.js';
-import { partitionOf } from './partitioner.js';
 import type { Logger } from './settings.js';
 import { MAX_MESSAGE_BYTES } from './topics.js';
 

@@ -5,13 +5,13 @@ import { leavesAt, nextStop } from './wheel.js';
 
 export type DelayParts = {
   readonly topic: (name: TopicName) => string;
-  /** Where the deliveries of a subscription go. */
-  readonly partitionOf: (subscription: string) => number;
+  /** Where the delivery of an event to a subscription goes. */
+  readonly partitionOf: (subscription: string, eventId: string) => number;
   readonly send: (record: OutgoingRecord) => Promise<void>;
   readonly fatal: (error: unknown) => void;
 };
 
-type Delayed = { readonly record: IncomingRecord; readonly subscription: string; readonly dueMs: number; readonly leavesMs: number };
+type Delayed = { readonly record: IncomingRecord; readonly subscription: string; readonly eventId: string; readonly dueMs: number; readonly leavesMs: number };
 
 /** The records of one tier's partition, in order; `timer` rings when the first one leaves. */
 type Row = { readonly waiting: Fifo<Delayed>; timer: NodeJS.Timeout | undefined };
@@ -36,10 +36,10 @@ export class Delay {
     requireKnownSchema(record.headers);
     const tier = this.#tiers.get(record.topic);
     if (tier === undefined || record.value === null) throw new TypeError(`not a delayed delivery: ${record.topic}`);
-    const { subscriptions, due_at } = unframe<RequestedHead>(record.value).head;
+    const { event, subscriptions, due_at } = unframe<RequestedHead>(record.value).head;
     const dueMs = due_at === undefined ? 0 : Date.parse(due_at);
     const row = this.#rowOf(record);
-    row.waiting.push({ record, subscription: subscriptions[0] ?? '', dueMs, leavesMs: leavesAt(tier, record.timestampMs, dueMs) });
+    row.waiting.push({ record, subscription: subscriptions[0] ?? '', eventId: event.id, dueMs, leavesMs: leavesAt(tier, record.timestampMs, dueMs) });
     if (row.timer === undefined) this.#turn(row);
   };
 
@@ -69,13 +69,13 @@ export class Delay {
     }
   }
 
-  #release({ record, subscription, dueMs }: Delayed, nowMs: number): void {
+  #release({ record, subscription, eventId, dueMs }: Delayed, nowMs: number): void {
     if (record.revoked) return;
     const stop = nextStop(nowMs, dueMs);
     const { topic, partitionOf, send, fatal } = this.#parts;
     const outgoing: OutgoingRecord =
       stop === 'requested'
-        ? { ...requestedPlace(topic('deliveries.requested'), partitionOf(subscription)), value: record.value, headers }
+        ? { ...requestedPlace(topic('deliveries.requested'), partitionOf(subscription, eventId)), value: record.value, headers }
         : { topic: topic(`deliveries.delayed.${stop}`), key: subscription, value: record.value, headers };
     send(outgoing).then(() => record.done(), fatal);
   }

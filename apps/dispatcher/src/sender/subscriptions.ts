@@ -7,6 +7,8 @@ export type SendingTerms = {
   readonly id: string;
   readonly enabled: boolean;
   readonly maxConcurrency: number;
+  /** Partitions that its deliveries go over. */
+  readonly spread: number;
   readonly retryScheduleMs: readonly number[];
   /** Of each attempt. */
   readonly attempt: AttemptTerms;
@@ -38,6 +40,7 @@ const termsOf = (state: SubscriptionState, decrypt: (secret: Encrypted) => strin
   id: state.id,
   enabled: state.enabled,
   maxConcurrency: state.policy.max_concurrency,
+  spread: state.policy.spread ?? 1,
   retryScheduleMs: state.policy.retry_schedule_ms ?? defaultRetryScheduleMs,
   attempt: attemptTermsOf(state, decrypt),
 });

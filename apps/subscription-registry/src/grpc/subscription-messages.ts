@@ -39,6 +39,7 @@ const policyOf = (policy: DeliveryPolicy) =>
     ordering: orderings.of(policy.ordering),
     success: policy.success && { statuses: policy.success.statuses },
     disable_after: durationOf(policy.disable_after),
+    spread: policy.spread,
   });
 
 const bodyOf = (subscription: Subscription) =>
@@ -85,6 +86,7 @@ const toPolicy = (policy: SubscriptionView['policy']): DeliveryPolicy => ({
   ordering: orderings.to(policy.ordering),
   success: policy.success,
   disable_after: toDuration(policy.disable_after),
+  spread: policy.spread,
 });
 
 export const toSubscription = (view: SubscriptionView): Subscription => ({

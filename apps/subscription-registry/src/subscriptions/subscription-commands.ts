@@ -23,13 +23,14 @@ const rateLimitOf = ({ per_second, burst }: NonNullable<PolicyBody['rate_limit']
 const mapped = <In extends object, Out>(value: In | null | undefined, map: (value: In) => Out): Out | null | undefined =>
   value ? map(value) : (value as null | undefined); // an object is never falsy
 
-const policyChanges = ({ timeout, retry_schedule, rate_limit, disable_after, ...rest }: PolicyBody): Changes<PolicyState> =>
+const policyChanges = ({ timeout, retry_schedule, rate_limit, disable_after, spread, ...rest }: PolicyBody): Changes<PolicyState> =>
   withoutUndefined({
     ...rest,
     timeout_ms: timeout === undefined ? undefined : durationMs(timeout),
     disable_after_ms: disable_after === undefined ? undefined : durationMs(disable_after),
     retry_schedule_ms: mapped(retry_schedule, (waits) => waits.map(durationMs)),
     rate_limit: mapped(rate_limit, rateLimitOf),
+    spread: spread === 1 ? null : spread,
   });
 
 const withoutUndefined = <T extends object>(record: T): T =>

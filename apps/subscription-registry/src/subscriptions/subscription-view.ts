@@ -34,6 +34,7 @@ export const viewOfSubscription = (state: SubscriptionState, version: number): S
       ...(policy.rate_limit && { rate_limit: policy.rate_limit }),
       max_concurrency: policy.max_concurrency,
       ordering: policy.ordering,
+      spread: policy.spread ?? 1,
       success: policy.success ?? ANY_SUCCESS,
       disable_after: durationText(policy.disable_after_ms),
     },

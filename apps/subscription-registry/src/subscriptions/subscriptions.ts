@@ -12,7 +12,7 @@ import {
   type SubscriptionView,
   type UpdateSubscriptionBody,
 } from '@posthorn/contracts';
-import type { Subscription, SubscriptionCommand } from '@posthorn/domain';
+import { policyFaults, type Subscription, type SubscriptionCommand } from '@posthorn/domain';
 import type { EgressPolicy } from '@posthorn/egress';
 import { Problem, type SecretBox } from '@posthorn/service-kit';
 import { changeOf, type Aggregates, type Change } from '../aggregates.js';
@@ -75,12 +75,14 @@ export class Subscriptions {
   creation(tenant: string, body: CreateSubscriptionBody): Creation {
     const { secrets, egress } = this.#parts;
     refuseInvalid(faultsOf(refuseUnstorable(body), egress));
+    const settings = settingsOf(body, secrets);
+    refuseInvalid(policyFaults(settings.policy));
     const { signature = 'v1', secret = newSigningSecret(signature) } = body;
     const command: SubscriptionCommand = {
       kind: 'create',
       id: newId('sub'),
       tenant,
-      settings: settingsOf(body, secrets),
+      settings,
       enabled: body.enabled ?? true,
       signing_secret: encryptedSecret(secrets, signature, secret),
       at: now(),

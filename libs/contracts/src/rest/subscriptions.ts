@@ -20,6 +20,7 @@ export const subscriptionLimits = {
   metadata: 32,
   metadataValue: 512,
   retries: 20,
+  spread: 16,
   /** Of a password, token or key. */
   secret: 4096,
   /** Of a PEM text. */
@@ -71,6 +72,13 @@ const policyFields = {
     .describe('Requests per second; null for none'),
   max_concurrency: z.number().int().min(1).max(100).optional().describe('Requests at a time; 10 unless given'),
   ordering: z.enum(['none', 'by_key']).optional(),
+  spread: z
+    .number()
+    .int()
+    .min(1)
+    .max(subscriptionLimits.spread)
+    .optional()
+    .describe('Partitions that its deliveries go over, for one that alone is more than a sender can do; not with ordering `by_key`; 1 unless given'),
   success: z
     .strictObject({ statuses: z.array(statusPattern).min(1).max(20) })
     .nullable()
@@ -279,6 +287,7 @@ export const subscriptionView = z
       rate_limit: z.object({ per_second: z.number(), burst: z.number().int() }).optional(),
       max_concurrency: z.number().int(),
       ordering: z.enum(['none', 'by_key']),
+      spread: z.number().int(),
       success: z.object({ statuses: z.array(z.string()) }),
       disable_after: z.string(),
     }),

@@ -51,6 +51,7 @@ const filter = fc.constantFrom('data.total > 100.0', 'subject == "x"');
 const waits = fc.constantFrom<number[]>([], [5_000], [5_000, 300_000]);
 const rateLimit = fc.constantFrom({ per_second: 10, burst: 20 }, { per_second: 0.5, burst: 1 });
 const success = fc.constantFrom<{ statuses: string[] }>({ statuses: ['2xx'] }, { statuses: ['200', '409'] });
+const spread = fc.constantFrom(2, 16);
 const policyMembers = {
   timeout_ms: fc.constantFrom(5_000, 15_000),
   max_concurrency: fc.constantFrom(1, 10),
@@ -59,7 +60,7 @@ const policyMembers = {
 };
 
 const policy = fc.record(
-  { ...policyMembers, retry_schedule_ms: waits, rate_limit: rateLimit, success },
+  { ...policyMembers, retry_schedule_ms: waits, rate_limit: rateLimit, success, spread },
   { requiredKeys: ['timeout_ms', 'max_concurrency', 'ordering', 'disable_after_ms'] },
 );
 
@@ -81,6 +82,7 @@ export const changes: fc.Arbitrary<SubscriptionChanges> = fc.record(
         retry_schedule_ms: fc.option(waits),
         rate_limit: fc.option(rateLimit),
         success: fc.option(success),
+        spread: fc.option(spread),
       },
       { requiredKeys: [] },
     ),

@@ -108,6 +108,23 @@ describe('updating', () => {
     });
   });
 
+  describe('of the policy is judged by what comes of it', () => {
+    const refusal = expect.objectContaining({ code: 'invalid', path: 'policy.spread' });
+    const ordered: SubscriptionEvent = { type: 'SubscriptionUpdated', data: { policy: { ordering: 'by_key' } }, at };
+    const spread: SubscriptionEvent = { type: 'SubscriptionUpdated', data: { policy: { spread: 4 } }, at };
+
+    it('what is ordered by key is not spread, and what is spread not ordered', () => {
+      expect(() => given(created, ordered).when({ kind: 'update', changes: { policy: { spread: 4 } }, at })).toThrow(refusal);
+      expect(() => given(created, spread).when({ kind: 'update', changes: { policy: { ordering: 'by_key' } }, at })).toThrow(refusal);
+      expect(() => given().when({ ...create, settings: { ...settings, policy: { ...settings.policy, ordering: 'by_key', spread: 2 } } })).toThrow(refusal);
+    });
+
+    it('one may take the place of the other', () => {
+      const changes = { policy: { ordering: 'by_key', spread: null } } as const;
+      expect(given(created, spread).when({ kind: 'update', changes, at })).toEqual([{ ...ordered, data: changes }]);
+    });
+  });
+
   it('replaces maps and lists as wholes', () => {
     const update: SubscriptionEvent = { type: 'SubscriptionUpdated', data: { metadata: { owner: 'ann' } }, at };
     expect(given(created).when({ kind: 'update', changes: { metadata: { owner: 'ann' } }, at })).toEqual([update]);

@@ -3,6 +3,7 @@ import type { AuthenticationState, DisabledReason, SigningSecret, SubscriptionSt
 import { differences, differencesOrNone, isEmpty, merged, type Changes } from '../changes.js';
 import { CommandRefused, type Decider, type Fact } from '../decider.js';
 import { existing, expectUnused, unknownEvent, type NotThere } from '../lifetime.js';
+import { policyFaults } from './policy.js';
 import { rotated, sameAuthentication, sameSecrets, type NewSecret } from './secrets.js';
 
 export type Subscription = NotThere | SubscriptionState;
@@ -103,9 +104,16 @@ export type SubscriptionEvent =
   | SubscriptionReencrypted
   | SubscriptionDeleted;
 
+/** @throws {CommandRefused} `invalid` */
+const refuseFaulty = (policy: SubscriptionSettings['policy']): void => {
+  const [fault] = policyFaults(policy);
+  if (fault) throw new CommandRefused('invalid', fault.message, fault.path);
+};
+
 const create = (command: CommandOf<'create'>, state: Subscription): readonly SubscriptionEvent[] => {
   const { id, tenant, settings, enabled, signing_secret, at } = command;
   expectUnused(state, `subscription ${id}`);
+  refuseFaulty(settings.policy);
   const data = { id, tenant, type: 'rest', ...settings, enabled, signing_secrets: [signing_secret] } as const;
   return [{ type: 'SubscriptionCreated', data, at }];
 };
@@ -128,6 +136,7 @@ const disable = (
 const update = (state: SubscriptionState, { changes, enabled, at }: CommandOf<'update'>): readonly SubscriptionEvent[] => {
   const { policy: wantedPolicy, ...wanted } = changes;
   const policy = differencesOrNone(state.policy, wantedPolicy);
+  if (policy) refuseFaulty(merged(state.policy, policy));
   const data = { ...differences<Omit<SubscriptionSettings, 'policy'>>(state, wanted), ...(policy && { policy }) };
   const updated: readonly SubscriptionEvent[] = isEmpty(data) ? [] : [{ type: 'SubscriptionUpdated', data, at }];
   if (enabled === undefined) return updated;
