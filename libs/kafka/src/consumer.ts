@@ -6,6 +6,7 @@ import { receive, type Incoming, type IncomingRecord, type Partition } from './i
 import { capturing, hook, type Cluster, type ConsumerGroup, type FetchedMessage, type GroupHooks, type PartitionCommit, type TopicPartitions } from './kafkajs-internals.js';
 import { PartitionWindow, type Progress } from './partition-window.js';
 import type { Logger } from './settings.js';
+import { realTime, type Time } from './time.js';
 import { Watchdog, type Stall } from './watchdog.js';
 
 export type ConsumeOptions = {
@@ -78,7 +79,7 @@ export class GroupConsumption implements Consumption, GroupHooks {
   #whenIdle: (() => void)[] = [];
   #committing: Promise<void> | undefined;
   #joining: Promise<void> | undefined;
-  #timers: readonly NodeJS.Timeout[] = [];
+  #timers: readonly (() => void)[] = [];
   #stalled: string | undefined;
   #hasStalled = false;
   readonly #watchdog: Watchdog;
@@ -91,6 +92,7 @@ export class GroupConsumption implements Consumption, GroupHooks {
     private readonly options: ConsumeOptions,
     private readonly log: Logger,
     private readonly exit: Exit,
+    private readonly time: Time = realTime,
   ) {
     this.#windowBytes = options.windowBytes ?? 16 * MIB;
     this.#totalBytes = options.totalBytes ?? 128 * MIB;
@@ -132,8 +134,8 @@ export class GroupConsumption implements Consumption, GroupHooks {
     await consumer.connect();
     await consumer.subscribe({ topics: [...topics], fromBeginning: true });
     this.#timers = [
-      setInterval(() => void this.#commit(), COMMIT_INTERVAL_MS),
-      setInterval(() => this.#watch(), Math.min(WATCH_INTERVAL_MS, this.#watchdog.stallMs / 2)),
+      this.time.every(COMMIT_INTERVAL_MS, () => void this.#commit()),
+      this.time.every(Math.min(WATCH_INTERVAL_MS, this.#watchdog.stallMs / 2), () => this.#watch()),
     ];
     await consumer.run({ autoCommit: false, eachBatchAutoResolve: false, eachBatch: async (payload) => this.#take(payload) });
   }
@@ -167,7 +169,7 @@ export class GroupConsumption implements Consumption, GroupHooks {
     this.#isClosing = true;
     this.#pauseAll();
     await this.#drained();
-    for (const timer of this.#timers) clearInterval(timer);
+    for (const cancel of this.#timers) cancel();
     await this.#commit();
     await this.#joined();
     await this.#consumer?.disconnect();
@@ -177,10 +179,10 @@ export class GroupConsumption implements Consumption, GroupHooks {
 
   /** Resolves when no join is under way, or after a while: who is cut off while it joins stays a member until its session ends. */
   async #joined(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, JOIN_PATIENCE_MS)));
+    let cancel: (() => void) | undefined;
+    const late = new Promise<void>((resolve) => (cancel = this.time.after(JOIN_PATIENCE_MS, resolve)));
     await Promise.race([this.#joining, late]);
-    clearTimeout(timer);
+    cancel?.();
   }
 
   // Records in, completions back
@@ -235,9 +237,9 @@ export class GroupConsumption implements Consumption, GroupHooks {
   async #drained(): Promise<void> {
     if (this.#inFlight === 0) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, this.#drainMs);
+      const cancel = this.time.after(this.#drainMs, resolve);
       this.#whenIdle.push(() => {
-        clearTimeout(timer);
+        cancel();
         resolve();
       });
     });
@@ -290,12 +292,12 @@ export class GroupConsumption implements Consumption, GroupHooks {
     const { coordinator, groupId, memberId, generationId } = group;
     // Without these the group has already gone on without us: nothing that we could still commit would count.
     if (!coordinator || !memberId || generationId === null || this.#partitions.size === 0) return;
-    const heartbeat = setInterval(() => {
+    const stopHeartbeat = this.time.every(HEARTBEAT_MS, () => {
       coordinator.heartbeat({ groupId, memberId, groupGenerationId: generationId }).catch(() => undefined);
-    }, HEARTBEAT_MS);
+    });
     if (this.#inFlight > 0) this.log.info({ groupId, inFlight: this.#inFlight }, 'waiting for the records in flight before the group changes');
     await this.#drained();
-    clearInterval(heartbeat);
+    stopHeartbeat();
     await this.#commit();
   }
 
@@ -429,7 +431,7 @@ export class GroupConsumption implements Consumption, GroupHooks {
       completed: window.completed,
       busy: window.inFlight > 0 || end > window.low,
     }));
-    const [worst] = this.#watchdog.look(pulses, performance.now());
+    const [worst] = this.#watchdog.look(pulses, this.time.nowMs());
     if (!worst) {
       this.#stalled = undefined;
       this.#hasStalled = false;

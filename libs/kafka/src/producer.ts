@@ -2,6 +2,7 @@ import { partitionOf } from '@posthorn/contracts';
 import { isRefusal, KafkaError, messageOf } from './errors.js';
 import { batchLength, partsOf, sizeOf } from './packing.js';
 import type { Logger } from './settings.js';
+import { realTime, type Time } from './time.js';
 import { MAX_MESSAGE_BYTES } from './topics.js';
 
 export type OutgoingRecord = {
@@ -78,8 +79,6 @@ const FIRST_BACKOFF_MS = 20;
 const MAX_BACKOFF_MS = 1_000;
 const DEADLINE_RESOLUTION_MS = 20;
 
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms));
-
 export class PackingProducer implements Producer {
   readonly #lingerMs: number;
   readonly #maxBatchBytes: number;
@@ -95,7 +94,7 @@ export class PackingProducer implements Producer {
   #finished = 0;
   #flushes: { readonly upTo: number; readonly resolve: () => void }[] = [];
   #withDeadline = 0;
-  #deadlineTimer: NodeJS.Timeout | undefined;
+  #stopWatching: (() => void) | undefined;
   #outageSinceMs: number | undefined;
   #turn = 0;
 
@@ -103,6 +102,7 @@ export class PackingProducer implements Producer {
     private readonly transport: Transport,
     private readonly log: Logger,
     { lingerMs = 0, maxBatchBytes = DEFAULT_BATCH_BYTES, guard }: ProducerOptions = {},
+    private readonly time: Time = realTime,
   ) {
     this.#lingerMs = lingerMs;
     this.#maxBatchBytes = maxBatchBytes;
@@ -120,7 +120,7 @@ export class PackingProducer implements Producer {
       return Promise.reject(new KafkaError('refused', `a record of ${bytes} bytes for ${record.topic}, more than ${MAX_MESSAGE_BYTES}`));
     }
     return new Promise((resolve, reject) => {
-      const expiresAtMs = deadlineMs === undefined ? Infinity : performance.now() + deadlineMs;
+      const expiresAtMs = deadlineMs === undefined ? Infinity : this.time.nowMs() + deadlineMs;
       this.#queue.push({ record, partition: -1, topic: record.topic, bytes, expiresAtMs, isTried: false, settled: false, resolve, reject });
       this.#accepted++;
       this.#pendingBytes += bytes;
@@ -142,18 +142,18 @@ export class PackingProducer implements Producer {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    let timer: NodeJS.Timeout | undefined;
-    const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, CLOSE_TIMEOUT_MS)));
+    let cancel: (() => void) | undefined;
+    const timeout = new Promise<void>((resolve) => (cancel = this.time.after(CLOSE_TIMEOUT_MS, resolve)));
     await Promise.race([this.flush(), timeout]);
-    clearTimeout(timer);
-    clearInterval(this.#deadlineTimer);
+    cancel?.();
+    this.#stopWatching?.();
     for (const pending of this.#unsettled()) this.#fail(pending, new KafkaError('closed', 'closed before Kafka had answered'));
     await this.transport.close();
   }
 
   async #pump(): Promise<void> {
     while (this.#head < this.#queue.length) {
-      if (this.#lingerMs > 0 && !this.#isClosed) await sleep(this.#lingerMs);
+      if (this.#lingerMs > 0 && !this.#isClosed) await this.#sleep(this.#lingerMs);
       const batch = this.#takeBatch();
       this.#current = batch;
       await this.#deliver(await this.#place(batch));
@@ -260,15 +260,15 @@ export class PackingProducer implements Producer {
 
   async #backOff(attempt: number, error: unknown): Promise<void> {
     if (this.#outageSinceMs === undefined) {
-      this.#outageSinceMs = performance.now();
+      this.#outageSinceMs = this.time.nowMs();
       this.log.warn({ error: messageOf(error) }, 'Kafka does not take records; trying until it does');
     }
-    await sleep(Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(attempt, 16)));
+    await this.#sleep(Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(attempt, 16)));
   }
 
   #outageEnds(): void {
     if (this.#outageSinceMs === undefined) return;
-    this.log.info({ seconds: Math.round(performance.now() - this.#outageSinceMs) / 1000 }, 'Kafka takes records again');
+    this.log.info({ seconds: Math.round(this.time.nowMs() - this.#outageSinceMs) / 1000 }, 'Kafka takes records again');
     this.#outageSinceMs = undefined;
   }
 
@@ -285,19 +285,23 @@ export class PackingProducer implements Producer {
     pending.settled = true;
     this.#pendingBytes -= pending.bytes;
     if (pending.expiresAtMs !== Infinity && --this.#withDeadline === 0) {
-      clearInterval(this.#deadlineTimer);
-      this.#deadlineTimer = undefined;
+      this.#stopWatching?.();
+      this.#stopWatching = undefined;
     }
     return true;
   }
 
   #watchDeadlines(): void {
     this.#withDeadline++;
-    this.#deadlineTimer ??= setInterval(() => {
-      const nowMs = performance.now();
+    this.#stopWatching ??= this.time.every(DEADLINE_RESOLUTION_MS, () => {
+      const nowMs = this.time.nowMs();
       for (const pending of this.#unsettled()) {
         if (pending.expiresAtMs <= nowMs && !(this.#guard && pending.isTried)) this.#fail(pending, new KafkaError('unavailable', 'Kafka did not acknowledge the record in time'));
       }
-    }, DEADLINE_RESOLUTION_MS);
+    });
+  }
+
+  #sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.time.after(ms, resolve));
   }
 }
