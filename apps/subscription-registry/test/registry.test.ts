@@ -82,15 +82,16 @@ describe('a subscription over REST', () => {
 
   it('is spread or ordered by key, whatever is asked for first, and one after the other', async () => {
     const refused = { status: 422, body: { code: 'invalid', errors: [{ path: 'policy.spread', message: expect.any(String) }] } };
-    await expect(create({ policy: { ordering: 'by_key', spread: 2 } })).resolves.toMatchObject(refused);
-    await expect(create({ policy: { spread: 17 } })).resolves.toMatchObject(refused);
+    for (const policy of [{ ordering: 'by_key', spread: 2 }, { spread: 17 }]) {
+      await expect(service.call('POST', subscriptions, { ...wanted, policy })).resolves.toMatchObject(refused);
+    }
     const path = `${subscriptions}/${idOf(await create({ policy: { spread: 4 } }))}`;
     await expect(service.call('PATCH', path, { policy: { ordering: 'by_key' } })).resolves.toMatchObject(refused);
     const ordered = await service.call('PATCH', path, { policy: { ordering: 'by_key', spread: 1 } });
     expect(ordered).toMatchObject({ status: 200, body: { policy: { ordering: 'by_key', spread: 1 } } });
     await expect(service.call('PATCH', path, { policy: { spread: 2 } })).resolves.toMatchObject(refused);
     const { body } = await service.call('GET', `${path}/history`);
-    expect(body).toMatchObject({ data: [{ changes: { policy: { ordering: 'by_key', spread: 1 } } }, { changes: { policy: { spread: 4 } } }] });
+    expect(body).toMatchObject({ data: [{ changes: { policy: { spread: 4 } } }, { changes: { policy: { ordering: 'by_key', spread: 1 } } }] });
   });
 
   it('honours If-Match, and says the current version', async () => {

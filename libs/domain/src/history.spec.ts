@@ -25,6 +25,7 @@ describe('the history', () => {
     expect(changesOfEvent({ type: 'SubscriptionUpdated', data: { policy: { retry_schedule_ms: null } } })).toEqual({
       policy: { retry_schedule: null },
     });
+    expect(changesOfEvent({ type: 'SubscriptionUpdated', data: { policy: { spread: null } } })).toEqual({ policy: { spread: 1 } });
     expect(changesOfEvent({ type: 'TenantUpdated', data: { settings: { retention_ms: 2_592_000_000 } } })).toEqual({
       settings: { retention: '720h' },
     });
