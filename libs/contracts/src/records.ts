@@ -49,6 +49,16 @@ const requested = z.object({
   ...data,
 });
 
+/**
+ * Why a subscription that asks for an event's type does not get it: its filter is false for it, or cannot be evaluated, or the filters
+ * before it have used up what one event may cost; or it is disabled.
+ */
+export const nearMatchReason = z.enum(['filter_false', 'filter_failed', 'filter_budget', 'disabled']);
+export type NearMatchReason = z.infer<typeof nearMatchReason>;
+
+/** Near matches that are named; the others are counted. */
+export const MOST_NEAR_MATCHES = 100;
+
 /** `deliveries.routed`: which subscriptions matched an event, stated once per event, also when none did. */
 const routed = z.object({
   event_id: z.string(),
@@ -58,6 +68,12 @@ const routed = z.object({
   accepted_at: timestamp,
   position: z.number().int().nonnegative(),
   subscriptions: z.array(z.string()),
+  /** When one record does not hold all that matched: which of how many this is, from 1. Each has what it says of the event. */
+  part: z.object({ number: z.number().int().positive(), of: z.number().int().positive() }).optional(),
+  /** In the first part. */
+  near: z.array(z.object({ subscription: z.string(), why: nearMatchReason })).min(1).max(MOST_NEAR_MATCHES).optional(),
+  /** How many there are beside those named. */
+  near_more: z.number().int().positive().optional(),
 });
 
 /** Everything an attempt can fail of; a closed list. */
