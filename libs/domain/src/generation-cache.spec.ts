@@ -34,4 +34,26 @@ describe('a generation cache', () => {
     for (let i = 0; i < 100; i++) cache.get(i / 1_000);
     expect(cache.size).toBeGreaterThanOrEqual(100);
   });
+
+  it('makes anew what was deleted, in whichever generation it was', () => {
+    let made = 0;
+    const cache = new GenerationCache<string, number>(2, () => (made += 1));
+    cache.get('old');
+    cache.get('young');
+    cache.get('youngest');
+    for (const key of ['old', 'youngest']) cache.delete(key);
+    expect(cache.get('youngest')).toBe(4);
+    expect(cache.get('old')).toBe(5);
+    expect(cache.get('young')).toBe(2);
+  });
+
+  it('counts no longer what was deleted', () => {
+    const cache = new GenerationCache<number, string>(1_000, String, { of: (key) => key, most: 100 });
+    cache.get(1);
+    for (let i = 0; i < 100; i++) {
+      cache.get(99);
+      cache.delete(99);
+    }
+    expect(cache.size).toBe(1);
+  });
 });

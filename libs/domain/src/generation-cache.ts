@@ -32,6 +32,12 @@ export class GenerationCache<K, V> {
     return value;
   }
 
+  /** The next `get` makes it anew. */
+  delete(key: K): void {
+    if (this.young.delete(key)) this.youngWeight -= this.weight.of(key);
+    this.old.delete(key);
+  }
+
   get size(): number {
     return this.young.size + this.old.size;
   }

@@ -30,3 +30,11 @@ export const matchesPattern = (pattern: EventTypePattern, type: string): boolean
       return type === pattern.type;
   }
 };
+
+/** The patterns that no other one covers: whatever type matches some of those given matches exactly one of these. */
+export const withoutCovered = (patterns: readonly string[]): readonly string[] => {
+  const all = new Set(patterns);
+  if (all.has('*')) return ['*'];
+  const isCovered = (pattern: string): boolean => prefixesOf(pattern).some((prefix) => pattern !== `${prefix}.*` && all.has(`${prefix}.*`));
+  return [...all].filter((pattern) => !isCovered(pattern));
+};
