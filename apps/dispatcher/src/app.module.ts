@@ -25,7 +25,7 @@ export const dispatcherModule = async (config: DispatcherConfig, kit: Kit): Prom
 
   const partitions = await kafka.partitions(topic('deliveries.requested'));
   const table = new SubscriptionTable((subscription) => partitionOf(subscription, partitions));
-  const subscriptions = new Subscriptions((secret) => config.POSTHORN_ENCRYPTION_KEYS.decrypt(secret));
+  const subscriptions = new Subscriptions((secret) => config.POSTHORN_ENCRYPTION_KEYS.decrypt(secret), partitions);
   const partitionOfDelivery = (subscription: string, eventId: string): number =>
     partitionFor(subscription, subscriptions.get(subscription)?.spread ?? 1, eventId, partitions);
   const feed: RegistryFeed = new RegistryFeed([table, subscriptions], () => following.readToEnd());

@@ -1,5 +1,6 @@
 import type { Outcome } from '@posthorn/contracts';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { BreakerState, PostponeCause } from './sender/sender-core.js';
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30];
 
@@ -67,8 +68,22 @@ export const senderMetrics = (
   gauge(registers, 'posthorn_sender_inflight', 'Requests to subscribers under way', read.inFlight);
   gauge(registers, 'posthorn_sender_window_bytes', 'Bytes of records read and not yet done', read.windowBytes);
   gauges(registers, 'posthorn_sender_lanes', 'Subscriptions with deliveries, by state', 'state', () => Object.entries(read.lanes()));
+  const postponed = new Counter({
+    name: 'posthorn_sender_postponed_total',
+    help: 'Deliveries that their lane could not take and the delay wheel brings back, by cause',
+    labelNames: ['cause'],
+    registers,
+  });
+  const breaker = new Counter({
+    name: 'posthorn_breaker_transitions_total',
+    help: 'Transitions of circuit breakers, by the state they came to',
+    labelNames: ['to'],
+    registers,
+  });
   return {
-    observe: ({ status, attempt, trigger, number }: Outcome, latencyMs: number) => {
+    postponed: (cause: PostponeCause) => postponed.inc({ cause }),
+    breaker: (to: BreakerState) => breaker.inc({ to }),
+    outcome: ({ status, attempt, trigger, number }: Outcome, latencyMs: number) => {
       attempts.inc({ outcome: status });
       if (attempt === undefined) return;
       attemptDuration.observe(attempt.duration_ms / 1_000);

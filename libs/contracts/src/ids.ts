@@ -43,5 +43,5 @@ export const eventIdOfKey = (actor: string, tenant: string, key: string, index: 
 export const rejectionIdOfRecord = (topic: string, partition: number, offset: string, timestampMs: number): string =>
   `rej_${digest(topic, String(partition), offset, String(timestampMs))}`;
 
-/** The id of an operational event, derived from the domain event it tells of. */
-export const operationId = (stream: string, version: number): string => `opn_${digest(stream, String(version))}`;
+/** The id of an operational event, derived from what it tells of: a domain event, or the end of a delivery's round. */
+export const operationId = (streamOrDelivery: string, versionOrRound: number): string => `opn_${digest(streamOrDelivery, String(versionOrRound))}`;

@@ -46,6 +46,8 @@ const requested = z.object({
   trigger,
   /** Not before; absent means now. */
   due_at: timestamp.optional(),
+  /** It comes back from its lane's overflow: what it takes of the lane's rate was set aside for it when it was postponed. */
+  reserved: z.literal(true).optional(),
   ...data,
 });
 
@@ -362,7 +364,7 @@ const domainEvent = z.object({
 const operation = z.object({
   /** Derived from what it tells of, so that telling it twice gives the same id. */
   id: z.string(),
-  type: z.enum(['subscription.disabled']),
+  type: z.enum(['subscription.disabled', 'delivery.failed']),
   tenant: z.string(),
   /** Id of what it is about. */
   subject: z.string(),

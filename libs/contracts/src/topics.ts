@@ -128,7 +128,7 @@ export const topics: readonly Topic[] = [
     partitions: 1,
     retentionMs: 14 * DAY,
     record: 'operation',
-    writers: ['subscription-registry'],
+    writers: ['subscription-registry', 'dispatcher sender'],
     readers: ['operators'],
   }),
   topic('deliveries.routed', {

@@ -1,4 +1,4 @@
-import { deliveryId, frame, SCHEMA_HEADER, SCHEMA_VERSION, type Attempt, type Outcome, type RequestedHead } from '@posthorn/contracts';
+import { deliveryId, frame, operationId, type Attempt, type Operation, type Outcome, type RequestedHead } from '@posthorn/contracts';
 import type { NextStep } from '@posthorn/domain';
 import type { Payload, PayloadFailed, Recipe } from '@posthorn/egress';
 import type { IncomingRecord } from '@posthorn/kafka';
@@ -16,6 +16,11 @@ export class Request {
     this.#record = record;
     this.#data = data;
     this.#open = head.subscriptions.length;
+  }
+
+  /** What the record takes in memory, as far as that depends on its event. */
+  get bytes(): number {
+    return this.#record.value?.length ?? 0;
   }
 
   get partition(): number {
@@ -44,19 +49,23 @@ export class Request {
   }
 
   /** The next attempt of one of its deliveries, as a record of the delay wheel. */
-  retryRecord(subscription: string, dueAtMs: number): { key: string; value: Buffer; headers: Record<string, string> } {
-    const head: RequestedHead = {
-      ...this.head,
-      subscriptions: [subscription],
-      number: this.head.number + 1,
-      trigger: 'retry',
-      due_at: new Date(dueAtMs).toISOString(),
-    };
-    return { key: subscription, value: frame(head, this.#data, this.head.event.datacontenttype), headers };
+  retryRecord(subscription: string, dueAtMs: number): DelayedRecord {
+    const { reserved: _, ...head } = this.head;
+    return this.#delayed({ ...head, number: head.number + 1, trigger: 'retry' }, subscription, dueAtMs);
+  }
+
+  /** The same attempt of one of its deliveries, at the place that its lane has set aside for it, as a record of the delay wheel. */
+  postponedRecord(subscription: string, dueAtMs: number): DelayedRecord {
+    return this.#delayed({ ...this.head, reserved: true }, subscription, dueAtMs);
+  }
+
+  #delayed(head: RequestedHead, subscription: string, dueAtMs: number): DelayedRecord {
+    const delayed: RequestedHead = { ...head, subscriptions: [subscription], due_at: new Date(dueAtMs).toISOString() };
+    return { key: subscription, value: frame(delayed, this.#data, head.event.datacontenttype) };
   }
 }
 
-const headers = { [SCHEMA_HEADER]: SCHEMA_VERSION };
+type DelayedRecord = { readonly key: string; readonly value: Buffer };
 
 /** What the audit is told, from what was asked for and what came of it. */
 export const outcomeOf = (
@@ -85,5 +94,19 @@ export const outcomeOf = (
     status: step.status,
     attempt,
     ...(step.status === 'retrying' && { next_attempt_at: new Date(step.dueAtMs).toISOString() }),
+  };
+};
+
+/** What operators are told of it: a delivery that has failed for good, once a round. */
+export const failureToTell = (outcome: Outcome): Operation | undefined => {
+  const { status, delivery_id, tenant, subscription_id, event_id, event_type, round, number, at, attempt, reason } = outcome;
+  if (status !== 'failed') return undefined;
+  return {
+    id: operationId(delivery_id, round),
+    type: 'delivery.failed',
+    tenant,
+    subject: delivery_id,
+    time: at,
+    data: { subscription_id, event_id, event_type, round, attempts: number, error: attempt?.error, reason },
   };
 };

@@ -15,7 +15,7 @@ const failure = (rest: object = {}): AttemptResult['verdict'] => ({
 });
 
 const sending = (...states: SubscriptionState[]) => {
-  const subscriptions = new Subscriptions(() => 'whsec_secret');
+  const subscriptions = new Subscriptions(() => 'whsec_secret', 12);
   for (const state of states) subscriptions.changed(state);
   const feed = new RegistryFeed([subscriptions], () => new Promise(() => undefined));
   const learn = (state: SubscriptionState, position: number): void =>
@@ -45,7 +45,11 @@ const sending = (...states: SubscriptionState[]) => {
     writeOutcome: (_partition, outcome) => outcomes.call(outcome),
     topic: (name) => name,
     maxInFlight: 100,
-    observe: () => undefined,
+    laneBytes: 1_000_000,
+    nowMs: () => 0,
+    random: () => 0.5,
+    setTimer: () => () => undefined,
+    observe: { outcome: () => undefined, postponed: () => undefined, breaker: () => undefined },
     fatal: (error) => {
       throw error;
     },
@@ -145,7 +149,22 @@ describe('the sender', () => {
     await attempts[0]?.end(failure());
     await attempts[1]?.end(failure({ gone: true }));
     expect(outcomes.made.map(({ status, number }) => [status, number])).toEqual([['failed', 2], ['failed', 1]]);
-    expect(retries.made).toEqual([]);
+    expect(retries.made.map(({ topic }) => topic)).toEqual(['operations', 'operations']);
+  });
+
+  it('tells the operators of a delivery that has failed for good, under the same id however often, before it is done', async () => {
+    const { sender, attempts, outcomes, retries } = sending(subscription('sub_a', ['*'], { policy: { ...defaultPolicy, retry_schedule_ms: [] } }));
+    const records = [requested(requestFor(['sub_a'])), requested(requestFor(['sub_a']))];
+    for (const record of records) sender.onRecord(record);
+    for (const { end } of attempts) await end(failure());
+    const [told, again] = retries.made.map(({ value }) => recordSchemas.operation.strict().parse(JSON.parse(String(value))));
+    expect(told).toMatchObject({ type: 'delivery.failed', tenant: 'default', subject: deliveryId('default', 'evt_1', 'sub_a') });
+    expect(told?.data).toMatchObject({ subscription_id: 'sub_a', event_id: 'evt_1', attempts: 1 });
+    expect(again?.id).toBe(told?.id);
+    await outcomes.settleAll();
+    expect(records[0]?.timesDone).toBe(0);
+    await retries.settleAll();
+    expect(records[0]?.timesDone).toBe(1);
   });
 
   it('cancels, with the reason, what is for a subscription that is deleted or disabled', async () => {

@@ -1,48 +1,76 @@
-import { deliveryId, requireKnownSchema, unframe, type Outcome, type RequestedHead, type TopicName } from '@posthorn/contracts';
-import { afterAttempt } from '@posthorn/domain';
+import {
+  deliveryId,
+  requireKnownSchema,
+  SCHEMA_HEADER,
+  SCHEMA_VERSION,
+  unframe,
+  type Outcome,
+  type RequestedHead,
+  type TopicName,
+} from '@posthorn/contracts';
+import { afterAttempt, type NextStep } from '@posthorn/domain';
 import type { AttemptRequest, AttemptResult } from '@posthorn/egress';
 import type { IncomingRecord, OutgoingRecord } from '@posthorn/kafka';
 import { tierFor } from '../delay/wheel.js';
 import type { RegistryFeed } from '../registry/registry-feed.js';
-import { outcomeOf, Request } from './delivery.js';
+import { failureToTell, outcomeOf, Request } from './delivery.js';
+import { endingOf } from './ending.js';
+import { noTerms } from './lane-terms.js';
 import { RecentAttempts } from './recent-attempts.js';
-import { SenderCore } from './sender-core.js';
+import { SenderCore, type BreakerState, type Ending, type PostponeCause } from './sender-core.js';
 import type { SendingTerms, Subscriptions } from './subscriptions.js';
 
 export type SenderParts = {
   readonly subscriptions: Subscriptions;
   readonly feed: RegistryFeed;
   readonly attempt: (request: AttemptRequest) => Promise<AttemptResult>;
+  /** Resolves when Kafka has acknowledged it. */
   readonly send: (record: OutgoingRecord) => Promise<void>;
   readonly writeOutcome: (partition: number, outcome: Outcome) => Promise<void>;
   readonly topic: (name: TopicName) => string;
   readonly maxInFlight: number;
-  /** Told of every outcome, with the milliseconds from acceptance to the end of the first attempt. */
-  readonly observe: (outcome: Outcome, latencyMs: number) => void;
+  /** Bytes that may wait in one lane: a small part of what a partition's window holds, so that no lane can fill it. */
+  readonly laneBytes: number;
+  /** Wall clock. */
+  readonly nowMs: () => number;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** Runs it once, so many milliseconds from now, unless it is cancelled. */
+  readonly setTimer: (ms: number, run: () => void) => () => void;
+  readonly observe: SenderObserver;
   /** Something that must not be gone on from: the records it concerns will be read again after a restart. */
   readonly fatal: (error: unknown) => void;
 };
 
-type Delivery = { readonly request: Request; readonly subscription: string };
+export type SenderObserver = {
+  /** With the milliseconds from acceptance to the end of the attempt. */
+  readonly outcome: (outcome: Outcome, latencyMs: number) => void;
+  readonly postponed: (cause: PostponeCause) => void;
+  readonly breaker: (to: BreakerState, subscription: string) => void;
+};
+
+type Delivery = { readonly request: Request; readonly subscription: string; readonly lane: string };
+
+const headers = { [SCHEMA_HEADER]: SCHEMA_VERSION };
+const NOT_ATTEMPTED: Ending = { kind: 'not_attempted', durationMs: 0 };
 
 /**
  * `deliveries.requested` in, signed requests out, and for each an outcome (and a retry, if it comes to that) in Kafka before its
- * record is done.
+ * record is done. What a lane cannot take goes to the delay wheel, and its record is done when it has arrived there.
  */
 export class Sender {
   readonly core: SenderCore<Delivery>;
   readonly #parts: SenderParts;
   readonly #recentRetries = new RecentAttempts();
+  #alarm: { readonly atMs: number; readonly cancel: () => void } | undefined;
 
   constructor(parts: SenderParts) {
     this.#parts = parts;
     this.core = new SenderCore({
-      maxInFlight: parts.maxInFlight,
-      start: (delivery) => {
-        this.#send(delivery)
-          .catch(parts.fatal)
-          .finally(() => this.core.finished(delivery.subscription));
-      },
+      ...parts,
+      start: (delivery, nowMs) => void this.#send(delivery, nowMs).catch(parts.fatal),
+      postpone: (delivery, dueAtMs, cause) => void this.#postpone(delivery, dueAtMs, cause).catch(parts.fatal),
+      onBreaker: (to, lane) => parts.observe.breaker(to, subscriptionOf(lane)),
     });
   }
 
@@ -54,66 +82,121 @@ export class Sender {
   };
 
   #accept(request: Request): void {
-    for (const subscription of request.head.subscriptions) {
-      const maxConcurrency = this.#parts.subscriptions.get(subscription)?.maxConcurrency ?? 1;
-      this.core.offer(subscription, maxConcurrency, { request, subscription });
+    const { reserved, subscriptions } = request.head;
+    const nowMs = this.#parts.nowMs();
+    for (const subscription of subscriptions) {
+      const terms = this.#parts.subscriptions.get(subscription);
+      const lane = laneOf(subscription, terms, request.partition);
+      const delivery = { request, subscription, lane };
+      this.core.offer({ delivery, lane, bytes: request.bytes, isReserved: reserved === true }, terms?.lane ?? noTerms, nowMs);
     }
+    this.#setAlarm(nowMs);
   }
 
-  async #send(delivery: Delivery): Promise<void> {
-    if (delivery.request.revoked) return;
-    if (this.#isRepeated(delivery)) {
-      delivery.request.oneDone();
-      return;
-    }
-    const terms = this.#parts.subscriptions.get(delivery.subscription);
-    if (terms === undefined) await this.#cancel(delivery, 'the subscription was deleted');
-    else if (!terms.enabled) await this.#cancel(delivery, 'the subscription is disabled');
-    else await this.#attempt(delivery, terms);
+  /** The core is told of the time when it wants to be. An alarm that has become too early is left: it costs one idle look. */
+  #setAlarm(nowMs: number): void {
+    const atMs = this.core.nextTickMs;
+    if (atMs === undefined || (this.#alarm !== undefined && this.#alarm.atMs <= atMs)) return;
+    this.#alarm?.cancel();
+    const cancel = this.#parts.setTimer(Math.max(0, atMs - nowMs), () => {
+      this.#alarm = undefined;
+      const ringsMs = this.#parts.nowMs();
+      this.core.tick(ringsMs);
+      this.#setAlarm(ringsMs);
+    });
+    this.#alarm = { atMs, cancel };
   }
 
-  async #attempt({ request, subscription }: Delivery, terms: SendingTerms): Promise<void> {
+  async #send(delivery: Delivery, startedMs: number): Promise<void> {
+    const { request, subscription, lane } = delivery;
+    const terms = this.#parts.subscriptions.get(subscription);
+    if (request.revoked || this.#isRepeated(delivery) || !terms?.enabled) {
+      this.#finished(lane, NOT_ATTEMPTED);
+      if (!request.revoked) await this.#withoutAttempt(delivery, terms);
+    } else {
+      await this.#attempt(delivery, terms, startedMs);
+    }
+    const nowMs = this.#parts.nowMs();
+    this.core.recorded(nowMs);
+    this.#setAlarm(nowMs);
+  }
+
+  async #withoutAttempt(delivery: Delivery, terms: SendingTerms | undefined): Promise<void> {
+    if (!this.#isRepeated(delivery)) {
+      const cancelled = terms === undefined ? 'the subscription was deleted' : 'the subscription is disabled';
+      const { request, subscription } = delivery;
+      await this.#conclude(request, outcomeOf(request.head, subscription, { cancelled }, this.#parts.nowMs()));
+    }
+    delivery.request.oneDone();
+  }
+
+  async #attempt({ request, subscription, lane }: Delivery, terms: SendingTerms, startedMs: number): Promise<void> {
     const { head } = request;
     const payload = request.payload(terms.attempt.recipe);
     const { attempt, verdict } = await this.#parts.attempt({ eventId: head.event.id, payload, subscription: terms.attempt });
+    const nowMs = this.#parts.nowMs();
+    this.#finished(lane, endingOf(verdict, nowMs - startedMs));
     // Cut off by our own end, or the partition has a new owner: the attempt is made again there, and one chain of retries is enough.
     if (!verdict.success && (request.revoked || verdict.error.code === 'aborted')) return;
-    const nowMs = Date.now();
-    const step = afterAttempt(verdict.success ? { kind: 'success' } : { kind: 'failure', ...verdict }, {
-      number: head.number,
-      scheduleMs: terms.retryScheduleMs,
-      nowMs,
-      random: Math.random(),
-    });
-    const outcome = outcomeOf(head, subscription, { step, attempt }, nowMs);
+    const step = this.#stepAfter(verdict, request, terms, nowMs, lane);
     await Promise.all([
-      this.#write(request, outcome, nowMs),
-      step.status === 'retrying' && this.#retryLater(request, subscription, step.dueAtMs, nowMs),
+      this.#conclude(request, outcomeOf(head, subscription, { step, attempt }, nowMs)),
+      step.status === 'retrying' && this.#delay(request.retryRecord(subscription, step.dueAtMs), step.dueAtMs, nowMs),
     ]);
     if (isRetry(head)) this.#recentRetries.add(keyOf(head, subscription));
     request.oneDone();
+  }
+
+  /** A retry is due by its schedule, and not while its receiver is to be left alone. */
+  #stepAfter(verdict: AttemptResult['verdict'], { head }: Request, { retryScheduleMs }: SendingTerms, nowMs: number, lane: string): NextStep {
+    const step = afterAttempt(verdict.success ? { kind: 'success' } : { kind: 'failure', ...verdict }, {
+      number: head.number,
+      scheduleMs: retryScheduleMs,
+      nowMs,
+      random: this.#parts.random(),
+    });
+    if (step.status !== 'retrying') return step;
+    return { ...step, dueAtMs: Math.max(step.dueAtMs, this.core.notBeforeMs(lane)) };
+  }
+
+  async #postpone({ request, subscription }: Delivery, dueAtMs: number, cause: PostponeCause): Promise<void> {
+    if (request.revoked) return;
+    this.#parts.observe.postponed(cause);
+    await this.#delay(request.postponedRecord(subscription, dueAtMs), dueAtMs, this.#parts.nowMs());
+    request.oneDone();
+  }
+
+  #finished(lane: string, ending: Ending): void {
+    const nowMs = this.#parts.nowMs();
+    this.core.finished(lane, ending, nowMs);
+    this.#setAlarm(nowMs);
   }
 
   #isRepeated({ request: { head }, subscription }: Delivery): boolean {
     return isRetry(head) && this.#recentRetries.has(keyOf(head, subscription));
   }
 
-  async #cancel({ request, subscription }: Delivery, reason: string): Promise<void> {
-    const nowMs = Date.now();
-    await this.#write(request, outcomeOf(request.head, subscription, { cancelled: reason }, nowMs), nowMs);
-    request.oneDone();
+  /** Writes it down, and tells of a delivery that has failed for good. */
+  async #conclude(request: Request, outcome: Outcome): Promise<void> {
+    const { observe, send, topic, writeOutcome } = this.#parts;
+    observe.outcome(outcome, Date.parse(outcome.at) - Date.parse(outcome.accepted_at));
+    const failure = failureToTell(outcome);
+    await Promise.all([
+      writeOutcome(request.partition, outcome),
+      failure && send({ topic: topic('operations'), key: failure.tenant, value: JSON.stringify(failure), headers }),
+    ]);
   }
 
-  #write(request: Request, outcome: Outcome, nowMs: number): Promise<void> {
-    this.#parts.observe(outcome, nowMs - Date.parse(outcome.accepted_at));
-    return this.#parts.writeOutcome(request.partition, outcome);
-  }
-
-  #retryLater(request: Request, subscription: string, dueAtMs: number, nowMs: number): Promise<void> {
-    const topic = this.#parts.topic(`deliveries.delayed.${tierFor(dueAtMs - nowMs)}`);
-    return this.#parts.send({ topic, ...request.retryRecord(subscription, dueAtMs) });
+  #delay(record: Pick<OutgoingRecord, 'key' | 'value'>, dueAtMs: number, nowMs: number): Promise<void> {
+    return this.#parts.send({ topic: this.#parts.topic(`deliveries.delayed.${tierFor(dueAtMs - nowMs)}`), ...record, headers });
   }
 }
+
+/** A subscription that is spread has a lane, and a share of its limits, for each of its partitions. */
+const laneOf = (subscription: string, terms: SendingTerms | undefined, partition: number): string =>
+  terms === undefined || terms.spread === 1 ? subscription : `${subscription}/${partition}`;
+
+const subscriptionOf = (lane: string): string => lane.split('/', 1)[0] ?? lane;
 
 const isRetry = ({ number }: RequestedHead): boolean => number > 1;
 

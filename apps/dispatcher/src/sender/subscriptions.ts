@@ -1,15 +1,18 @@
 import type { AggregateState, Encrypted, SubscriptionState } from '@posthorn/contracts';
 import { defaultRetryScheduleMs } from '@posthorn/domain';
 import { attemptTermsOf, type AttemptTerms } from '@posthorn/egress';
+import { laneTermsOf, type LaneTerms } from './lane-terms.js';
 
 /** What sending to a subscription needs. */
 export type SendingTerms = {
   readonly id: string;
+  readonly tenant: string;
   readonly enabled: boolean;
-  readonly maxConcurrency: number;
   /** Partitions that its deliveries go over. */
   readonly spread: number;
   readonly retryScheduleMs: readonly number[];
+  /** Of its lane, or of each of them. */
+  readonly lane: LaneTerms;
   /** Of each attempt. */
   readonly attempt: AttemptTerms;
 };
@@ -18,9 +21,12 @@ export type SendingTerms = {
 export class Subscriptions {
   readonly #terms = new Map<string, SendingTerms>();
   readonly #decrypt: (secret: Encrypted) => string;
+  readonly #partitions: number;
 
-  constructor(decrypt: (secret: Encrypted) => string) {
+  /** @param partitions of `deliveries.requested` */
+  constructor(decrypt: (secret: Encrypted) => string, partitions: number) {
     this.#decrypt = decrypt;
+    this.#partitions = partitions;
   }
 
   get(id: string): SendingTerms | undefined {
@@ -28,7 +34,7 @@ export class Subscriptions {
   }
 
   changed(state: AggregateState): void {
-    if (state.kind === 'subscription') this.#terms.set(state.id, termsOf(state, this.#decrypt));
+    if (state.kind === 'subscription') this.#terms.set(state.id, termsOf(state, this.#decrypt, this.#partitions));
   }
 
   removed(id: string): void {
@@ -36,11 +42,12 @@ export class Subscriptions {
   }
 }
 
-const termsOf = (state: SubscriptionState, decrypt: (secret: Encrypted) => string): SendingTerms => ({
+const termsOf = (state: SubscriptionState, decrypt: (secret: Encrypted) => string, partitions: number): SendingTerms => ({
   id: state.id,
+  tenant: state.tenant,
   enabled: state.enabled,
-  maxConcurrency: state.policy.max_concurrency,
   spread: state.policy.spread ?? 1,
   retryScheduleMs: state.policy.retry_schedule_ms ?? defaultRetryScheduleMs,
+  lane: laneTermsOf(state.policy, partitions),
   attempt: attemptTermsOf(state, decrypt),
 });
