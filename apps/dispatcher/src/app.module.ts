@@ -5,6 +5,7 @@ import type { Consumption } from '@posthorn/kafka';
 import { lagMetric, type Kit } from '@posthorn/service-kit';
 import type { DispatcherConfig, RoleName } from './config.js';
 import { delayRole } from './delay/delay.role.js';
+import { Wheel } from './delay/wheel.js';
 import { RegistryFeed } from './registry/registry-feed.js';
 import type { Role, RoleParts } from './role.js';
 import { routerRole } from './router/router.role.js';
@@ -32,6 +33,8 @@ export const dispatcherModule = async (config: DispatcherConfig, kit: Kit): Prom
   const following = await kafka.follow({ topic: topic('registry.state'), onRecord: feed.apply });
   const isRead = following.caughtUp.then(() => log.info({ subscriptions: table.size }, 'the subscription table has been read'));
 
+  const wheel = new Wheel(topic, await kafka.partitions(topic('deliveries.delayed.1s')));
+
   const fatal = (err: unknown): never => {
     log.fatal({ err }, 'cannot go on without losing a delivery');
     process.exit(1);
@@ -42,7 +45,7 @@ export const dispatcherModule = async (config: DispatcherConfig, kit: Kit): Prom
 
   const start = async (name: RoleName): Promise<void> => {
     const consumption = (): Consumption | undefined => consumptions.get(name);
-    const parts = { config, kit, feed, table, subscriptions, topic, consumption, fatal };
+    const parts = { config, kit, feed, table, subscriptions, wheel, topic, consumption, fatal };
     const role = await buildRole[name]({ ...parts, partitionOf: partitionOfDelivery });
     running.push(role);
     await isRead;

@@ -2,6 +2,7 @@ import type { TopicName } from '@posthorn/contracts';
 import type { Consumption, ConsumeOptions } from '@posthorn/kafka';
 import type { Kit } from '@posthorn/service-kit';
 import type { DispatcherConfig } from './config.js';
+import type { Wheel } from './delay/wheel.js';
 import type { RegistryFeed } from './registry/registry-feed.js';
 import type { SubscriptionTable } from './router/subscription-table.js';
 import type { Subscriptions } from './sender/subscriptions.js';
@@ -13,6 +14,8 @@ export type RoleParts = {
   readonly feed: RegistryFeed;
   readonly table: SubscriptionTable;
   readonly subscriptions: Subscriptions;
+  /** Where what is due later waits. */
+  readonly wheel: Wheel;
   readonly topic: (name: TopicName) => string;
   /** Where the delivery of an event to a subscription goes. */
   readonly partitionOf: (subscription: string, eventId: string) => number;

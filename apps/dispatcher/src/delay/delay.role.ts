@@ -9,9 +9,20 @@ const WINDOW_BYTES = 1024 * 1024;
 const STALL_MS = 7 * 3_600_000;
 const OVERDUE_MS = 30_000;
 
-export const delayRole = async ({ kit, topic, partitionOf, consumption, fatal }: RoleParts): Promise<Role> => {
+export const delayRole = async ({ kit, topic, wheel, partitionOf, consumption, fatal }: RoleParts): Promise<Role> => {
   const producer = await kit.kafka.producer();
-  const delay = new Delay({ topic, partitionOf, send: (record) => producer.send(record), fatal });
+  const delay = new Delay({
+    topic,
+    wheel,
+    partitionOf,
+    send: (record) => producer.send(record),
+    fatal,
+    nowMs: () => Date.now(),
+    setTimer: (ms, run) => {
+      const timer = setTimeout(run, ms);
+      return () => clearTimeout(timer);
+    },
+  });
 
   kit.health.addReadiness('delay wheel', () => {
     const overdueMs = delay.overdueMs(Date.now());

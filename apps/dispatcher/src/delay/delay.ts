@@ -1,22 +1,39 @@
 import { delayTiers, requireKnownSchema, unframe, SCHEMA_HEADER, SCHEMA_VERSION, type DelayTier, type RequestedHead, type TopicName } from '@posthorn/contracts';
 import type { IncomingRecord, OutgoingRecord } from '@posthorn/kafka';
-import { Fifo } from '../fifo.js';
-import { leavesAt, nextStop } from './wheel.js';
+import { Heap } from '../heap.js';
+import { leavesAt, type Wheel } from './wheel.js';
 
 export type DelayParts = {
   readonly topic: (name: TopicName) => string;
+  readonly wheel: Wheel;
   /** Where the delivery of an event to a subscription goes. */
   readonly partitionOf: (subscription: string, eventId: string) => number;
   readonly send: (record: OutgoingRecord) => Promise<void>;
   readonly fatal: (error: unknown) => void;
+  /** The time of day, which may be set forward and back. */
+  readonly nowMs: () => number;
+  /** Returns what calls it off. */
+  readonly setTimer: (ms: number, run: () => void) => () => void;
 };
 
-type Delayed = { readonly record: IncomingRecord; readonly subscription: string; readonly eventId: string; readonly dueMs: number; readonly leavesMs: number };
+type Held = {
+  readonly record: IncomingRecord;
+  readonly tier: DelayTier;
+  readonly subscription: string;
+  readonly eventId: string;
+  readonly enteredMs: number;
+  readonly dueMs: number;
+  leavesMs: number;
+};
 
-/** The records of one tier's partition, in order; `timer` rings when the first one leaves. */
-type Row = { readonly waiting: Fifo<Delayed>; timer: NodeJS.Timeout | undefined };
+/**
+ * When a record was put into its tier, by the clock of the one who put it there: Kafka's own timestamp may be the broker's, and one that is
+ * behind would have us move a record on as soon as it is written, again and again.
+ */
+const ENTERED_HEADER = 'entered';
 
-const headers = { [SCHEMA_HEADER]: SCHEMA_VERSION };
+/** So soon is noticed that the time of day was set forward: timers go by another clock. */
+const LOOK_MS = 250;
 
 /**
  * Turns the wheel: each record sits out its tier and goes, its bytes untouched, to a smaller tier or back to
@@ -25,7 +42,9 @@ const headers = { [SCHEMA_HEADER]: SCHEMA_VERSION };
 export class Delay {
   readonly #parts: DelayParts;
   readonly #tiers: ReadonlyMap<string, DelayTier>;
-  readonly #rows = new Map<string, Row>();
+  readonly #held = new Heap<Held>(({ leavesMs }) => leavesMs);
+  #seenMs = 0;
+  #timer: { readonly ringsMs: number; readonly cancel: () => void } | undefined;
 
   constructor(parts: DelayParts) {
     this.#parts = parts;
@@ -38,57 +57,66 @@ export class Delay {
     if (tier === undefined || record.value === null) throw new TypeError(`not a delayed delivery: ${record.topic}`);
     const { event, subscriptions, due_at } = unframe<RequestedHead>(record.value).head;
     const dueMs = due_at === undefined ? 0 : Date.parse(due_at);
-    const row = this.#rowOf(record);
-    row.waiting.push({ record, subscription: subscriptions[0] ?? '', eventId: event.id, dueMs, leavesMs: leavesAt(tier, record.timestampMs, dueMs) });
-    if (row.timer === undefined) this.#turn(row);
+    const enteredMs = Number(record.headers[ENTERED_HEADER]?.toString() ?? record.timestampMs);
+    const nowMs = this.#now();
+    const leavesMs = leavesAt(tier, { enteredMs, dueMs, nowMs });
+    this.#held.push({ record, tier, subscription: subscriptions[0] ?? '', eventId: event.id, enteredMs, dueMs, leavesMs });
+    this.#wake(nowMs);
   };
 
   readonly onRevoked = (topic: string, partition: number): void => {
-    const key = `${topic}/${partition}`;
-    clearTimeout(this.#rows.get(key)?.timer);
-    this.#rows.delete(key);
+    this.#held.rebuild((held) => held.filter(({ record }) => record.topic !== topic || record.partition !== partition));
   };
 
   /** How long the most overdue record has been waiting past its time: it should be next to nothing. */
   overdueMs(nowMs: number): number {
-    let overdue = 0;
-    for (const { waiting } of this.#rows.values()) overdue = Math.max(overdue, nowMs - (waiting.peek()?.leavesMs ?? nowMs));
-    return overdue;
+    return Math.max(0, nowMs - (this.#held.peek()?.leavesMs ?? nowMs));
   }
 
-  #turn(row: Row): void {
-    row.timer = undefined;
-    const nowMs = Date.now();
-    for (let first = row.waiting.peek(); first !== undefined; first = row.waiting.peek()) {
-      if (first.leavesMs > nowMs) {
-        row.timer = setTimeout(() => this.#turn(row), first.leavesMs - nowMs);
-        return;
-      }
-      row.waiting.shift();
+  #look(): void {
+    this.#timer = undefined;
+    const nowMs = this.#now();
+    for (let first = this.#held.peek(); first !== undefined && first.leavesMs <= nowMs; first = this.#held.peek()) {
+      this.#held.shift();
       this.#release(first, nowMs);
     }
+    this.#wake(nowMs);
   }
 
-  #release({ record, subscription, eventId, dueMs }: Delayed, nowMs: number): void {
+  /** When the time of day was set back, what was to leave soon would stay, and keep what is behind it in the log: it is all reckoned anew. */
+  #now(): number {
+    const nowMs = this.#parts.nowMs();
+    if (nowMs < this.#seenMs) {
+      this.#held.rebuild((held) => {
+        for (const one of held) one.leavesMs = leavesAt(one.tier, { ...one, nowMs });
+        return held;
+      });
+    }
+    this.#seenMs = nowMs;
+    return nowMs;
+  }
+
+  /** Sees to it that the timer rings when the first one leaves. */
+  #wake(nowMs: number): void {
+    const first = this.#held.peek();
+    if (first === undefined) return;
+    const waitMs = Math.min(Math.max(first.leavesMs - nowMs, 0), LOOK_MS);
+    if (this.#timer !== undefined && this.#timer.ringsMs <= nowMs + waitMs) return;
+    this.#timer?.cancel();
+    this.#timer = { ringsMs: nowMs + waitMs, cancel: this.#parts.setTimer(waitMs, () => this.#look()) };
+  }
+
+  #release({ record, subscription, eventId, dueMs }: Held, nowMs: number): void {
     if (record.revoked) return;
-    const stop = nextStop(nowMs, dueMs);
-    const { topic, partitionOf, send, fatal } = this.#parts;
+    const { topic, wheel, partitionOf, send, fatal } = this.#parts;
     const outgoing: OutgoingRecord =
-      stop === 'requested'
+      dueMs <= nowMs
         ? { ...requestedPlace(topic('deliveries.requested'), partitionOf(subscription, eventId)), value: record.value, headers }
-        : { topic: topic(`deliveries.delayed.${stop}`), key: subscription, value: record.value, headers };
+        : { ...wheel.placeFor(subscription, nowMs, dueMs), value: record.value, headers: { ...headers, [ENTERED_HEADER]: String(nowMs) } };
     send(outgoing).then(() => record.done(), fatal);
   }
-
-  #rowOf({ topic, partition }: IncomingRecord): Row {
-    const key = `${topic}/${partition}`;
-    let row = this.#rows.get(key);
-    if (row === undefined) {
-      row = { waiting: new Fifo(), timer: undefined };
-      this.#rows.set(key, row);
-    }
-    return row;
-  }
 }
+
+const headers = { [SCHEMA_HEADER]: SCHEMA_VERSION };
 
 const requestedPlace = (topic: string, partition: number) => ({ topic, partition, key: String(partition) });
