@@ -65,7 +65,8 @@ export class Request {
   }
 }
 
-type DelayedRecord = { readonly key: string; readonly value: Buffer };
+/** What waits in the delay wheel, by its subscription. */
+export type DelayedRecord = { readonly key: string; readonly value: Buffer };
 
 /** What the audit is told, from what was asked for and what came of it. */
 export const outcomeOf = (

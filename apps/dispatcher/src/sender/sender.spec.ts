@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { deliveryId, recordSchemas, unframe, type Outcome, type RequestedHead, type SubscriptionState } from '@posthorn/contracts';
 import type { AttemptRequest, AttemptResult } from '@posthorn/egress';
 import type { OutgoingRecord } from '@posthorn/kafka';
+import { Wheel } from '../delay/wheel.js';
 import { RegistryFeed } from '../registry/registry-feed.js';
 import { Calls, data, defaultPolicy, FakeRecord, requestFor, subscription, turn } from '../spec-support/records.js';
 import { Sender } from './sender.js';
@@ -44,6 +45,7 @@ const sending = (...states: SubscriptionState[]) => {
     send: retries.call,
     writeOutcome: (_partition, outcome) => outcomes.call(outcome),
     topic: (name) => name,
+    wheel: new Wheel((name) => name, 15),
     maxInFlight: 100,
     laneBytes: 1_000_000,
     nowMs: () => 0,

@@ -11,9 +11,9 @@ import {
 import { afterAttempt, type NextStep } from '@posthorn/domain';
 import type { AttemptRequest, AttemptResult } from '@posthorn/egress';
 import type { IncomingRecord, OutgoingRecord } from '@posthorn/kafka';
-import { tierFor } from '../delay/wheel.js';
+import type { Wheel } from '../delay/wheel.js';
 import type { RegistryFeed } from '../registry/registry-feed.js';
-import { failureToTell, outcomeOf, Request } from './delivery.js';
+import { failureToTell, outcomeOf, Request, type DelayedRecord } from './delivery.js';
 import { endingOf } from './ending.js';
 import { noTerms } from './lane-terms.js';
 import { RecentAttempts } from './recent-attempts.js';
@@ -28,6 +28,8 @@ export type SenderParts = {
   readonly send: (record: OutgoingRecord) => Promise<void>;
   readonly writeOutcome: (partition: number, outcome: Outcome) => Promise<void>;
   readonly topic: (name: TopicName) => string;
+  /** Where what is due later waits. */
+  readonly wheel: Wheel;
   readonly maxInFlight: number;
   /** Bytes that may wait in one lane: a small part of what a partition's window holds, so that no lane can fill it. */
   readonly laneBytes: number;
@@ -187,8 +189,8 @@ export class Sender {
     ]);
   }
 
-  #delay(record: Pick<OutgoingRecord, 'key' | 'value'>, dueAtMs: number, nowMs: number): Promise<void> {
-    return this.#parts.send({ topic: this.#parts.topic(`deliveries.delayed.${tierFor(dueAtMs - nowMs)}`), ...record, headers });
+  #delay({ key, value }: DelayedRecord, dueAtMs: number, nowMs: number): Promise<void> {
+    return this.#parts.send({ ...this.#parts.wheel.placeFor(key, nowMs, dueAtMs), value, headers });
   }
 }
 
