@@ -14,6 +14,8 @@ export type DelayParts = {
   readonly nowMs: () => number;
   /** Returns what calls it off. */
   readonly setTimer: (ms: number, run: () => void) => () => void;
+  /** How soon it is noticed that the time of day was set forward: timers go by another clock. Default 250. */
+  readonly lookMs?: number | undefined;
 };
 
 type Held = {
@@ -32,7 +34,6 @@ type Held = {
  */
 const ENTERED_HEADER = 'entered';
 
-/** So soon is noticed that the time of day was set forward: timers go by another clock. */
 const LOOK_MS = 250;
 
 /**
@@ -100,7 +101,7 @@ export class Delay {
   #wake(nowMs: number): void {
     const first = this.#held.peek();
     if (first === undefined) return;
-    const waitMs = Math.min(Math.max(first.leavesMs - nowMs, 0), LOOK_MS);
+    const waitMs = Math.min(Math.max(first.leavesMs - nowMs, 0), this.#parts.lookMs ?? LOOK_MS);
     if (this.#timer !== undefined && this.#timer.ringsMs <= nowMs + waitMs) return;
     this.#timer?.cancel();
     this.#timer = { ringsMs: nowMs + waitMs, cancel: this.#parts.setTimer(waitMs, () => this.#look()) };

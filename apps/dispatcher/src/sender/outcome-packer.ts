@@ -18,10 +18,13 @@ export class OutcomePacker {
   readonly #lanes = new Map<number, Lane>();
   readonly #send: (record: OutgoingRecord) => Promise<void>;
   readonly #topic: string;
+  readonly #soon: (run: () => void) => void;
 
-  constructor(topic: string, send: (record: OutgoingRecord) => Promise<void>) {
+  /** @param soon runs it after what is going on in this turn of the event loop */
+  constructor(topic: string, send: (record: OutgoingRecord) => Promise<void>, soon: (run: () => void) => void = setImmediate) {
     this.#topic = topic;
     this.#send = send;
+    this.#soon = soon;
   }
 
   /** Resolves when Kafka has acknowledged it. */
@@ -32,7 +35,7 @@ export class OutcomePacker {
       // Not at once: what ends in the same turn of the event loop goes into the same record.
       if (!lane.underWay) {
         lane.underWay = true;
-        setImmediate(() => this.#next(partition, lane));
+        this.#soon(() => this.#next(partition, lane));
       }
     });
   }
