@@ -17,6 +17,7 @@ export const auditMetrics = (registry: Registry): ((written: Written, seconds: n
   });
   return (written, seconds) => {
     rows.inc({ kind: 'event' }, written.events);
+    rows.inc({ kind: 'decision' }, written.decisions);
     rows.inc({ kind: 'delivery' }, written.deliveries);
     rows.inc({ kind: 'attempt' }, written.attempts);
     rows.inc({ kind: 'rejected_event' }, written.rejectedEvents);

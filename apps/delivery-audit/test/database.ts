@@ -30,12 +30,13 @@ export const createDatabase = async (): Promise<TestDatabase> => {
     query,
     dump: async () => ({
       events: await query('select * from audit.events order by tenant, id, day'),
+      decisions: await query('select * from audit.decisions order by tenant, event_id, day'),
       deliveries: await query('select * from audit.deliveries order by id, day'),
       attempts: await query('select * from audit.attempts order by delivery_id, round, number, day'),
       rejected_events: await query('select * from audit.rejected_events order by id, day'),
     }),
     empty: async () => {
-      await query('truncate audit.events, audit.deliveries, audit.attempts, audit.rejected_events');
+      await query('truncate audit.events, audit.decisions, audit.deliveries, audit.attempts, audit.rejected_events');
     },
     allowConnections: async (allow) => {
       await withClient(server.href, (client) => client.query(`alter database ${name} allow_connections ${allow}`));

@@ -37,7 +37,7 @@ describe('loading', () => {
 
   it('writes an event, its delivery and its attempt', async () => {
     const written = await load(accepted(envelope), routed(envelope, ['sub_1']), attempted(outcomeOf(envelope, 'sub_1')));
-    expect(written).toEqual({ events: 1, deliveries: 1, attempts: 1, rejectedEvents: 0 });
+    expect(written).toEqual({ events: 1, decisions: 1, deliveries: 1, attempts: 1, rejectedEvents: 0 });
     expect(await delivery()).toEqual({ status: 'delivered', attempts: 1, round: 0, number: 1 });
   });
 
@@ -45,7 +45,7 @@ describe('loading', () => {
     const records = [accepted(envelope), routed(envelope, ['sub_1']), attempted(outcomeOf(envelope, 'sub_1'))];
     await load(...records);
     const before = await database.dump();
-    expect(await load(...records)).toEqual({ events: 0, deliveries: 0, attempts: 0, rejectedEvents: 0 });
+    expect(await load(...records)).toEqual({ events: 0, decisions: 0, deliveries: 0, attempts: 0, rejectedEvents: 0 });
     expect(await database.dump()).toEqual(before);
   });
 
@@ -53,6 +53,32 @@ describe('loading', () => {
     await load(attempted(outcomeOf(envelope, 'sub_1')));
     await load(routed(envelope, ['sub_1']));
     expect(await delivery()).toMatchObject({ status: 'delivered', attempts: 1 });
+  });
+
+  it('keeps the near matches and the position of a decision, and of two about one event what was seen last, in either order', async () => {
+    const near = [{ subscription: 'sub_2', why: 'filter_false' as const }];
+    const first = routed(envelope, [], { position: 9, near: [{ subscription: 'sub_1', why: 'disabled' }], near_more: 4 });
+    const last = routed(envelope, ['sub_1'], { position: 10, near });
+    for (const order of [[first, last], [last, first]]) {
+      await database.empty();
+      for (const record of order) await load(record);
+      expect(await database.query('select tenant, event_id, position, near, near_more from audit.decisions')).toEqual([
+        { tenant: 'default', event_id: 'e1', position: '10', near, near_more: 0 },
+      ]);
+      expect(await delivery()).toMatchObject({ status: 'pending' });
+    }
+  });
+
+  it('puts a decision together that came in parts, in any order and some of them twice', async () => {
+    const near = [{ subscription: 'sub_9', why: 'disabled' as const }];
+    const parts = [1, 2, 3].map((number) => routed(envelope, [`sub_${number}a`, `sub_${number}b`], { part: { number, of: 3 }, ...(number === 1 && { near }) }));
+    const [one, two, three] = parts as [TestRecord, TestRecord, TestRecord]; // As many as were mapped.
+    await load(three, two);
+    await load(two, one, three);
+    expect(await database.query('select subscription_id from audit.deliveries order by 1')).toEqual(
+      ['sub_1a', 'sub_1b', 'sub_2a', 'sub_2b', 'sub_3a', 'sub_3b'].map((subscription_id) => ({ subscription_id })),
+    );
+    expect(await database.query('select near from audit.decisions')).toEqual([{ near }]);
   });
 
   it('counts a late attempt, though it no longer decides', async () => {
@@ -219,7 +245,8 @@ const world = (random: Random): TestRecord[] =>
     const subscriptions = ['sub_1', 'sub_2', 'sub_3'].slice(0, random(4));
     // Accepted twice now and then, as an id that its producer sends again.
     const second = { ...envelope, acceptedtime: acceptedtime.replace(/\d{3}Z$/, '999Z') };
-    const again = random(4) === 0 ? [accepted(second, '"again"'), routed(second, subscriptions)] : [];
+    const decided = () => ({ position: 1 + random(3), ...(random(2) === 0 && { near: [{ subscription: `near ${random(3)}`, why: 'disabled' as const }], near_more: random(2) }) });
+    const again = random(4) === 0 ? [accepted(second, '"again"'), routed(second, subscriptions, decided())] : [];
     const refused = Array.from({ length: random(3) }, (_rejection, n) =>
       rejected(rejectionOf(`rej_${i}`, { rejected_at: acceptedtime.replace(/\d{3}Z$/, `00${n}Z`), value: `judgement ${n}` })),
     );
@@ -227,7 +254,9 @@ const world = (random: Random): TestRecord[] =>
     const attemptedOnes = subscriptions.filter(() => random(4) > 0);
     const outcomes = attemptedOnes.flatMap((subscription) => historyOf(random, envelope, subscription));
     const packs = outcomes.map((outcome) => attempted(...(random(2) === 0 ? [outcome] : [pick(random, outcomes), outcome])));
-    return [accepted(envelope), ...again, ...refused, routed(envelope, subscriptions), ...packs];
+    const inParts = subscriptions.map((subscription, n) => routed(envelope, [subscription], { part: { number: n + 1, of: subscriptions.length } }));
+    const decision = random(3) === 0 && inParts.length > 0 ? inParts : [routed(envelope, subscriptions, decided())];
+    return [accepted(envelope), ...again, ...refused, ...decision, ...packs];
   }).flat();
 
 const shuffled = <T>(random: Random, items: readonly T[]): T[] => {
@@ -242,6 +271,7 @@ describe('the tables', () => {
     await load(...records);
     const canonical = await database.dump();
     expect(canonical['attempts']?.length).toBeGreaterThan(10);
+    expect(canonical['decisions']).toHaveLength(25);
     expect(canonical['rejected_events']?.length).toBeGreaterThan(10);
     for (let repetition = 0; repetition < 3; repetition++) {
       await database.empty();

@@ -18,7 +18,7 @@ export const accepted = (envelope: Envelope, data: string | Buffer = '{"amount":
   value: frame(envelope, Buffer.from(data), envelope.datacontenttype),
 });
 
-export const routed = ({ id, tenant, type, subject, acceptedtime }: Envelope, subscriptions: readonly string[]): TestRecord => ({
+export const routed = ({ id, tenant, type, subject, acceptedtime }: Envelope, subscriptions: readonly string[], more: Partial<Routed> = {}): TestRecord => ({
   topic: 'deliveries.routed',
   value: Buffer.from(
     JSON.stringify({
@@ -29,6 +29,7 @@ export const routed = ({ id, tenant, type, subject, acceptedtime }: Envelope, su
       accepted_at: acceptedtime,
       position: 1,
       subscriptions: [...subscriptions],
+      ...more,
     } satisfies Routed),
   ),
 });

@@ -1,4 +1,4 @@
-import type { AttemptRow, DeliveryRow, EventRow, RejectedEventRow } from './rows.js';
+import type { AttemptRow, DecisionRow, DeliveryRow, EventRow, RejectedEventRow } from './rows.js';
 
 /** The columns of each table in the order in which they are copied. */
 export const columns = {
@@ -6,6 +6,7 @@ export const columns = {
     'day', 'tenant', 'id', 'type', 'source', 'subject', 'time', 'accepted_at',
     'key', 'content_type', 'traceparent', 'headers', 'context', 'extensions', 'data',
   ] satisfies (keyof EventRow)[],
+  decisions: ['day', 'tenant', 'event_id', 'position', 'near', 'near_more'] satisfies (keyof DecisionRow)[],
   deliveries: [
     'day', 'id', 'tenant', 'event_id', 'event_type', 'subject', 'subscription_id', 'created_at', 'round', 'number',
     'status', 'updated_at', 'next_attempt_at', 'last_status_code', 'last_error', 'finished_at',

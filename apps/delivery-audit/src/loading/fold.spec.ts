@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { foldRows } from './fold.js';
-import { noRows, type AttemptRow, type DeliveryRow, type EventRow, type RejectedEventRow, type Rows } from './rows.js';
+import { noRows, type AttemptRow, type DecisionRow, type DeliveryRow, type EventRow, type RejectedEventRow, type Rows } from './rows.js';
 
 const delivery: DeliveryRow = {
   day: '2026-11-20',
@@ -84,6 +84,14 @@ describe('folding a batch', () => {
     const second = { ...event, accepted_at: '2026-11-20T10:00:01.000Z' };
     for (const order of inBothOrders([event, second])) {
       expect(foldRows(order.map((row) => ({ ...noRows, events: [row] }))).events).toEqual([event]);
+    }
+  });
+
+  it('has of the decisions about an event the one that was seen last', () => {
+    const first: DecisionRow = { day: '2026-11-20', tenant: 'default', event_id: 'e1', position: 9, near: '[]', near_more: 3 };
+    const last = { ...first, position: 10, near: null, near_more: 0 };
+    for (const order of inBothOrders([first, last])) {
+      expect(foldRows(order.map((row) => ({ ...noRows, decisions: [row] }))).decisions).toEqual([last]);
     }
   });
 

@@ -2,14 +2,14 @@ import { copyRows } from '@posthorn/event-store';
 import { Client } from 'pg';
 import { columns } from './columns.js';
 import { daysOf } from './fold.js';
-import { createStaging, mergeDeliveriesAndAttempts, mergeEvents, mergeRejectedEvents, strengthenAttempts } from './merge.js';
+import { createStaging, mergeDecisions, mergeDeliveriesAndAttempts, mergeEvents, mergeRejectedEvents, strengthenAttempts } from './merge.js';
 import { createPartitions } from './partitions.js';
 import { countOf, type Rows } from './rows.js';
 
 /** Rows inserted or changed; what was there already is not counted. */
 export type Written = { readonly [Table in keyof Rows]: number };
 
-const NOTHING: Written = { events: 0, deliveries: 0, attempts: 0, rejectedEvents: 0 };
+const NOTHING: Written = { events: 0, decisions: 0, deliveries: 0, attempts: 0, rejectedEvents: 0 };
 
 const CONNECT_TIMEOUT_MS = 10_000;
 /** A statement that takes longer hangs: the connection is given up, and the batch tried again on a new one. */
@@ -74,15 +74,21 @@ export class Loader {
   async #write(client: Client, rows: Rows): Promise<Written> {
     await client.query('begin');
     const events = rows.events.length > 0 ? await this.#writeEvents(client, rows) : 0;
+    const decisions = rows.decisions.length > 0 ? await this.#writeDecisions(client, rows) : 0;
     const { deliveries, attempts } = rows.deliveries.length > 0 ? await this.#writeDeliveries(client, rows) : NOTHING;
     const rejectedEvents = rows.rejectedEvents.length > 0 ? await this.#writeRejectedEvents(client, rows) : 0;
     await client.query('commit');
-    return { events, deliveries, attempts, rejectedEvents };
+    return { events, decisions, deliveries, attempts, rejectedEvents };
   }
 
   async #writeEvents(client: Client, { events }: Rows): Promise<number> {
     await copyRows(client, 'staged_events', columns.events, events);
     return (await client.query(mergeEvents)).rowCount ?? 0;
+  }
+
+  async #writeDecisions(client: Client, { decisions }: Rows): Promise<number> {
+    await copyRows(client, 'staged_decisions', columns.decisions, decisions);
+    return (await client.query(mergeDecisions)).rowCount ?? 0;
   }
 
   /** No attempt comes without its delivery. */

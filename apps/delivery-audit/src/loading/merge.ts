@@ -11,6 +11,7 @@ const list = (names: readonly string[], from = ''): string => names.map((name) =
 /** Once per session. */
 export const createStaging = `
   create temporary table staged_events (like audit.events) on commit delete rows;
+  create temporary table staged_decisions (like audit.decisions) on commit delete rows;
   create temporary table staged_deliveries (like audit.deliveries) on commit delete rows;
   alter table staged_deliveries drop column attempts;
   create temporary table staged_attempts (like audit.attempts) on commit delete rows;
@@ -24,6 +25,14 @@ export const mergeEvents = `
   select ${list(columns.events)} from staged_events order by tenant, id, day
   on conflict (tenant, id, day) do update set ${eventValues.map((name) => `${name} = excluded.${name}`).join(', ')}
   where excluded.accepted_at < known.accepted_at`;
+
+/** Of two decisions about an event the one that was seen last, as `seenLast` in fold.ts has it. */
+export const mergeDecisions = `
+  insert into audit.decisions as known (${list(columns.decisions)})
+  select ${list(columns.decisions)} from staged_decisions order by tenant, event_id, day
+  on conflict (tenant, event_id, day) do update set position = excluded.position, near = excluded.near, near_more = excluded.near_more
+  where (excluded.position, coalesce(excluded.near::text, '') collate "C", excluded.near_more)
+    > (known.position, coalesce(known.near::text, '') collate "C", known.near_more)`;
 
 const ofLatestOutcome = [
   'round', 'number', 'status', 'updated_at', 'next_attempt_at', 'last_status_code', 'last_error', 'finished_at',

@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 
-const TABLES = ['events', 'deliveries', 'attempts', 'rejected_events'] as const;
+const TABLES = ['events', 'decisions', 'deliveries', 'attempts', 'rejected_events'] as const;
 
 /** Serialises the making of partitions among replicas; each comes after the other's commit and finds them made. */
 const PARTITION_LOCK = 7_163_002;

@@ -68,6 +68,7 @@ describe('an accepted event', () => {
 
 describe('a routing decision', () => {
   const routed = { event_id: 'e1', tenant: 'default', event_type: 'invoice.paid', accepted_at: envelope.acceptedtime, position: 7 };
+  const decisionsOf = (more: object) => rowsOfRouted(Buffer.from(JSON.stringify({ ...routed, subscriptions: ['sub_1'], ...more }))).decisions;
 
   it('is a pending delivery for each subscription, under the id that the sender derives too', () => {
     const { deliveries } = rowsOfRouted(Buffer.from(JSON.stringify({ ...routed, subscriptions: ['sub_1', 'sub_2'] })));
@@ -75,6 +76,14 @@ describe('a routing decision', () => {
       { id: deliveryId('default', 'e1', 'sub_1'), status: 'pending', number: 0 },
       { id: deliveryId('default', 'e1', 'sub_2'), status: 'pending', number: 0 },
     ]);
+  });
+
+  it('is kept with its position and its near matches, once, whichever parts it comes in', () => {
+    const near = [{ subscription: 'sub_3', why: 'disabled' }];
+    const row = { day: '2026-11-20', tenant: 'default', event_id: 'e1', position: 7, near: null, near_more: 0 };
+    expect(decisionsOf({})).toEqual([row]);
+    expect(decisionsOf({ near, near_more: 2, part: { number: 1, of: 2 } })).toEqual([{ ...row, near: JSON.stringify(near), near_more: 2 }]);
+    expect(decisionsOf({ part: { number: 2, of: 2 } })).toEqual([]);
   });
 
   it('that nobody matched is no delivery', () => {

@@ -84,15 +84,26 @@ export type RejectedEventRow = {
   readonly truncated: 'true' | 'false';
 };
 
+/** What the router saw when it decided about an event. */
+export type DecisionRow = {
+  readonly day: string;
+  readonly tenant: string;
+  readonly event_id: string;
+  readonly position: number;
+  readonly near: string | null;
+  readonly near_more: number;
+};
+
 export type Rows = {
   readonly events: readonly EventRow[];
+  readonly decisions: readonly DecisionRow[];
   readonly deliveries: readonly DeliveryRow[];
   readonly attempts: readonly AttemptRow[];
   readonly rejectedEvents: readonly RejectedEventRow[];
 };
 
-export const countOf = ({ events, deliveries, attempts, rejectedEvents }: Rows): number =>
-  events.length + deliveries.length + attempts.length + rejectedEvents.length;
+export const countOf = ({ events, decisions, deliveries, attempts, rejectedEvents }: Rows): number =>
+  events.length + decisions.length + deliveries.length + attempts.length + rejectedEvents.length;
 
 const UTC_MILLISECONDS = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
@@ -106,7 +117,7 @@ export const dayOf = (utcTime: string): string => utcTime.slice(0, 'yyyy-mm-dd'.
 
 const jsonOrNull = (value: unknown): string | null => (value === undefined ? null : JSON.stringify(value));
 
-export const noRows: Rows = { events: [], deliveries: [], attempts: [], rejectedEvents: [] };
+export const noRows: Rows = { events: [], decisions: [], deliveries: [], attempts: [], rejectedEvents: [] };
 
 /**
  * `events.accepted` → the event's row.
@@ -139,12 +150,17 @@ export const rowsOfAccepted = (value: Buffer): Rows => {
   };
 };
 
-/** `deliveries.routed` → one pending delivery per subscription that matched. */
+/** What the first part of a decision, which may be the only one, says of the whole. */
+const decisionOf = ({ tenant, event_id, position, near, near_more = 0, part }: Routed, acceptedAt: string): readonly DecisionRow[] =>
+  part === undefined || part.number === 1 ? [{ day: dayOf(acceptedAt), tenant, event_id, position, near: jsonOrNull(near), near_more }] : [];
+
+/** `deliveries.routed` → one pending delivery per subscription that matched, whichever part it is in; and the decision. */
 export const rowsOfRouted = (value: Buffer): Rows => {
   const routed = JSON.parse(value.toString()) as Routed;
   const acceptedAt = utc(routed.accepted_at);
   return {
     ...noRows,
+    decisions: decisionOf(routed, acceptedAt),
     deliveries: routed.subscriptions.map((subscription) => ({
       day: dayOf(acceptedAt),
       id: deliveryId(routed.tenant, routed.event_id, subscription),
