@@ -8,8 +8,11 @@ import { recipeOf, type Recipe } from './recipe.js';
 /** What sending to a subscription takes. Secrets are decrypted when they are first asked for, and kept. */
 export type AttemptTerms = AttemptRequest['subscription'] & { readonly recipe: Recipe };
 
+/** What of a subscription says how to send to it. */
+type SendingState = Pick<SubscriptionState, 'url' | 'headers' | 'policy' | 'payload' | 'authentication' | 'signing_secrets'>;
+
 /** @param decrypt what it throws becomes an `EgressError` of the getter that asked */
-export const attemptTermsOf = (state: SubscriptionState, decrypt: (secret: Encrypted) => string, nowMs: () => number = Date.now): AttemptTerms => {
+export const attemptTermsOf = (state: SendingState, decrypt: (secret: Encrypted) => string, nowMs: () => number = Date.now): AttemptTerms => {
   const { url, headers, policy, payload, authentication } = state;
   const open = opening(decrypt);
   const signing = signingSecrets(state, open, nowMs);
@@ -47,7 +50,7 @@ const opening =
   };
 
 /** Newest first. During a rotation the old ones sign too, until their time is over. */
-const signingSecrets = ({ signing_secrets }: SubscriptionState, open: (secret: Encrypted) => string, nowMs: () => number): (() => readonly string[]) => {
+const signingSecrets = ({ signing_secrets }: SendingState, open: (secret: Encrypted) => string, nowMs: () => number): (() => readonly string[]) => {
   let newest: readonly string[] | undefined;
   if (signing_secrets.every(({ expires_at }) => expires_at === undefined)) return () => (newest ??= signing_secrets.map(open));
   let all: readonly { readonly secret: string; readonly untilMs: number }[] | undefined;

@@ -1,6 +1,9 @@
 import type { AggregateState, Encrypted, SubscriptionState } from '@posthorn/contracts';
-import { defaultRetryScheduleMs } from '@posthorn/domain';
+import { defaultRetryScheduleMs, GenerationCache } from '@posthorn/domain';
 import { attemptTermsOf, type AttemptTerms } from '@posthorn/egress';
+import { IntColumn } from '../registry/packed/int-column.js';
+import { SharedTexts } from '../registry/packed/shared-texts.js';
+import { TextStore } from '../registry/packed/text-store.js';
 import { laneTermsOf, type LaneTerms } from './lane-terms.js';
 
 /** What sending to a subscription needs. */
@@ -17,32 +20,95 @@ export type SendingTerms = {
   readonly attempt: AttemptTerms;
 };
 
-/** The sender's own view of `registry.state`. Secrets stay encrypted until a delivery needs them. */
+/** Terms kept of subscriptions in use lately, in each of two generations; terms hold keys that take longer to make than to use. */
+const KEPT = 10_000;
+/** Of those that get access tokens: one that was forgotten has to be asked for again. */
+const KEPT_WITH_TOKENS = 25_000;
+
+/**
+ * The sender's own view of `registry.state`. A subscription is kept as packed text, some 200 bytes, outside of the JavaScript heap; what is the
+ * same for many, once. Terms are made of it when they are first needed, and kept while they are in use. Secrets stay encrypted until a
+ * delivery needs them.
+ */
 export class Subscriptions {
-  readonly #terms = new Map<string, SendingTerms>();
-  readonly #decrypt: (secret: Encrypted) => string;
-  readonly #partitions: number;
+  readonly #ids = new SharedTexts();
+  /** The rows' columns; a row is the number of an id. */
+  readonly #ownAt = new IntColumn();
+  readonly #commonNumber = new IntColumn();
+  readonly #hasToken = new IntColumn();
+  readonly #own = new TextStore();
+  readonly #common = new SharedTexts();
+  readonly #terms: GenerationCache<number, SendingTerms>;
+  readonly #termsWithToken: GenerationCache<number, SendingTerms>;
 
   /** @param partitions of `deliveries.requested` */
   constructor(decrypt: (secret: Encrypted) => string, partitions: number) {
-    this.#decrypt = decrypt;
-    this.#partitions = partitions;
+    const make = (row: number): SendingTerms => termsOf(this.#stateOf(row), decrypt, partitions);
+    this.#terms = new GenerationCache(KEPT, make);
+    this.#termsWithToken = new GenerationCache(KEPT_WITH_TOKENS, make);
   }
 
   get(id: string): SendingTerms | undefined {
-    return this.#terms.get(id);
+    const row = this.#ids.find(id);
+    return row === undefined ? undefined : this.#cacheOf(row).get(row);
   }
 
   changed(state: AggregateState): void {
-    if (state.kind === 'subscription') this.#terms.set(state.id, termsOf(state, this.#decrypt, this.#partitions));
+    if (state.kind !== 'subscription') return;
+    const known = this.#ids.find(state.id);
+    if (known !== undefined) this.#clear(known);
+    const row = known ?? this.#ids.hold(state.id);
+    const { own, common } = packed(state);
+    this.#ownAt.set(row, this.#own.add(own));
+    this.#commonNumber.set(row, this.#common.hold(common));
+    this.#hasToken.set(row, Number(state.authentication.type === 'oauth2_client_credentials'));
   }
 
   removed(id: string): void {
-    this.#terms.delete(id);
+    const row = this.#ids.find(id);
+    if (row === undefined) return;
+    this.#clear(row);
+    this.#ids.release(row);
+  }
+
+  #clear(row: number): void {
+    this.#cacheOf(row).delete(row);
+    this.#own.remove(this.#ownAt.get(row));
+    this.#common.release(this.#commonNumber.get(row));
+  }
+
+  #cacheOf(row: number): GenerationCache<number, SendingTerms> {
+    return this.#hasToken.get(row) === 1 ? this.#termsWithToken : this.#terms;
+  }
+
+  #stateOf(row: number): SendingState {
+    return unpacked(this.#ids.text(row), { own: this.#own.get(this.#ownAt.get(row)), common: this.#common.text(this.#commonNumber.get(row)) });
   }
 }
 
-const termsOf = (state: SubscriptionState, decrypt: (secret: Encrypted) => string, partitions: number): SendingTerms => ({
+type SendingState = Pick<
+  SubscriptionState,
+  'id' | 'tenant' | 'url' | 'authentication' | 'signing_secrets' | 'enabled' | 'headers' | 'payload' | 'policy'
+>;
+
+/** What a subscription has to itself, and what many have alike, each as the JSON of a tuple. */
+type Packed = { readonly own: string; readonly common: string };
+type Own = readonly [SendingState['tenant'], SendingState['url'], SendingState['authentication'], SendingState['signing_secrets']];
+type Common = readonly [SendingState['enabled'], SendingState['headers'], SendingState['payload'], SendingState['policy']];
+
+const packed = ({ tenant, url, authentication, signing_secrets, enabled, headers, payload, policy }: SubscriptionState): Packed => ({
+  own: JSON.stringify([tenant, url, authentication, signing_secrets] satisfies Own),
+  common: JSON.stringify([enabled, headers, payload, policy] satisfies Common),
+});
+
+const unpacked = (id: string, { own, common }: Packed): SendingState => {
+  // Written by `packed`.
+  const [tenant, url, authentication, signing_secrets] = JSON.parse(own) as Own;
+  const [enabled, headers, payload, policy] = JSON.parse(common) as Common;
+  return { id, tenant, url, authentication, signing_secrets, enabled, headers, payload, policy };
+};
+
+const termsOf = (state: SendingState, decrypt: (secret: Encrypted) => string, partitions: number): SendingTerms => ({
   id: state.id,
   tenant: state.tenant,
   enabled: state.enabled,
