@@ -5,3 +5,4 @@ export * from './relay.js';
 export * from './relay-checkpoint.js';
 export * from './database.js';
 export * from './copy.js';
+export * from './session.js';

@@ -1,4 +1,4 @@
-import { Client } from 'pg';
+import { Session, stateOf } from '@posthorn/event-store';
 import type { Hash } from './hash.js';
 import { SCHEMA } from './migrations.js';
 
@@ -57,14 +57,19 @@ export type PgClaimsOptions = {
   readonly nowMs?: () => number;
 };
 
-const CONNECT_TIMEOUT_MS = 2_000;
-const STATEMENT_TIMEOUT_MS = 5_000;
 const OWNER_LOST = 'PH001';
 
 type ClaimRow = { readonly id: string | null; readonly lost: readonly number[] | null; readonly is_open: readonly boolean[] | null };
 type OrphanRow = { readonly id: string; readonly hashes: readonly string[]; readonly bounds: readonly string[] };
 
-const ignore = (): void => undefined;
+const sessionOf = (url: string, synchronousCommit: 'on' | 'off'): Session =>
+  new Session({
+    url,
+    name: 'posthorn event-ingestion claims',
+    // A plan that is made while a table is empty must do for a full one.
+    setup: `set synchronous_commit = ${synchronousCommit}; set enable_seqscan = off; set plan_cache_mode = force_generic_plan`,
+    raised: [OWNER_LOST],
+  });
 
 const array = (values: readonly (string | number)[]): string => `{${values.join(',')}}`;
 
@@ -77,8 +82,8 @@ export class PgClaims implements Claims {
   readonly #sure: Session;
 
   constructor(private readonly options: PgClaimsOptions) {
-    this.#fast = new Session(options.url, options.isSynchronous === true ? 'on' : 'off');
-    this.#sure = new Session(options.url, 'on');
+    this.#fast = sessionOf(options.url, options.isSynchronous === true ? 'on' : 'off');
+    this.#sure = sessionOf(options.url, 'on');
   }
 
   get connections(): number {
@@ -92,11 +97,21 @@ export class PgClaims implements Claims {
   async claim(owner: string, closed: readonly string[], claim: Claim | undefined): Promise<Claimed | undefined> {
     const { ticket = 0, hashes = [], bounds = [], staysOpen = false } = claim ?? {};
     const interval = `${this.options.windowMs} milliseconds`;
-    const [row] = await this.#fast.query<ClaimRow>(
-      'claim',
-      `select id, lost, is_open from ${SCHEMA}.claim($1, $2, $3, $4, $5, $6, $7, ${this.#now(8)})`,
-      [owner, ticket, array(hashes), array(bounds), array(closed), staysOpen, interval, this.#nowMs()],
-    );
+    const [row] = await this.#fast
+      .query<ClaimRow>('claim', `select id, lost, is_open from ${SCHEMA}.claim($1, $2, $3, $4, $5, $6, $7, ${this.#now(8)})`, [
+        owner,
+        ticket,
+        array(hashes),
+        array(bounds),
+        array(closed),
+        staysOpen,
+        interval,
+        this.#nowMs(),
+      ])
+      .catch((error: unknown) => {
+        if (error instanceof Error && stateOf(error) === OWNER_LOST) throw new OwnerLost(error.message, { cause: error });
+        throw error;
+      });
     if (row === undefined || row.id === null) return undefined;
     return { id: row.id, lost: new Map((row.lost ?? []).map((place, n) => [place - 1, row.is_open?.[n] === false ? 'closed' : 'open'])) };
   }
@@ -145,74 +160,5 @@ export class PgClaims implements Claims {
 
   #nowMs(): number | null {
     return this.options.nowMs?.() ?? null;
-  }
-}
-
-/** One connection, one statement at a time; after any failure of the connection, the next statement has a new one. */
-class Session {
-  connections = 0;
-  #client: Promise<Client> | undefined;
-  #last: Promise<void> = Promise.resolve();
-  /** What `#client` has become. */
-  #current: Client | undefined;
-
-  constructor(
-    private readonly url: string,
-    private readonly synchronousCommit: 'on' | 'off',
-  ) {}
-
-  query<R extends object>(name: string, text: string, values: readonly unknown[]): Promise<readonly R[]> {
-    const answer = this.#last.then(() => this.#query<R>(name, text, values));
-    this.#last = answer.then(ignore, ignore);
-    return answer;
-  }
-
-  async #query<R extends object>(name: string, text: string, values: readonly unknown[]): Promise<readonly R[]> {
-    const client = await (this.#client ??= this.#connect());
-    try {
-      const { rows } = await client.query<R>({ name, text, values: [...values] });
-      return rows;
-    } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === OWNER_LOST) throw new OwnerLost(error.message, { cause: error });
-      this.#forget(client);
-      await client.end().catch(() => undefined);
-      throw error;
-    }
-  }
-
-  async close(): Promise<void> {
-    const client = this.#client;
-    this.#client = undefined;
-    await client?.then((open) => open.end()).catch(() => undefined);
-  }
-
-  #forget(client: Client | undefined): void {
-    if (client !== this.#current) return;
-    this.#client = undefined;
-    this.#current = undefined;
-  }
-
-  async #connect(): Promise<Client> {
-    const client = new Client({
-      connectionString: this.url,
-      application_name: 'posthorn event-ingestion claims',
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      query_timeout: STATEMENT_TIMEOUT_MS,
-      statement_timeout: STATEMENT_TIMEOUT_MS,
-      keepAlive: true,
-    });
-    // A connection that breaks while idle says so here only; unheard, it would end the process.
-    client.on('error', () => this.#forget(client));
-    try {
-      await client.connect();
-      // A plan that is made while a table is empty must do for a full one.
-      await client.query(`set synchronous_commit = ${this.synchronousCommit}; set enable_seqscan = off; set plan_cache_mode = force_generic_plan`);
-    } catch (error) {
-      this.#client = undefined;
-      throw error;
-    }
-    this.connections++;
-    this.#current = client;
-    return client;
   }
 }
