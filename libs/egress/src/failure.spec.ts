@@ -18,7 +18,6 @@ describe('a failure', () => {
     ['EPROTO', 'tls_failed'],
     ['HPE_INVALID_CONSTANT', 'connection_reset'],
     ['UND_ERR_HEADERS_OVERFLOW', 'response_too_large'],
-    ['EMFILE', 'aborted'],
     ['SOMETHING_NEW', 'connection_reset'],
     ['toString', 'connection_reset'],
   ])('%s is %s, in words of our own', (code, expected) => {

@@ -34,8 +34,6 @@ const sentences = {
   UND_ERR_DESTROYED: ['aborted', 'The attempt was aborted: Posthorn is shutting down.'],
   UND_ERR_CLOSED: ['aborted', 'The attempt was aborted: Posthorn is shutting down.'],
   UND_ERR_ABORTED: ['aborted', 'The attempt was aborted.'],
-  EMFILE: ['aborted', 'The attempt was not made: Posthorn has too many open files.'],
-  ENFILE: ['aborted', 'The attempt was not made: the machine has too many open files.'],
 } as const satisfies Record<string, readonly [AttemptErrorCode, string]>;
 
 const isKnown = (code: string): code is keyof typeof sentences => Object.hasOwn(sentences, code);
@@ -73,3 +71,12 @@ export const failureOf = (error: unknown): HttpFailure => {
 /** A system error's code; of several addresses' errors Node gives the first one's. Empty when there is none. */
 export const codeOf = (error: unknown): string =>
   typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : '';
+
+/** The system has not taken all of what was to be written, so that nobody can have received all of it. */
+export const isUnsent = (error: unknown): boolean =>
+  error instanceof Error && 'syscall' in error && error.syscall === 'write' && UNSENT_CODES.has(codeOf(error));
+const UNSENT_CODES: ReadonlySet<string> = new Set(['EPIPE', 'ECONNRESET']);
+
+/** Neither the host nor the network is to blame: this process, or the machine, has as many files open as it may. */
+export const isOutOfFiles = (error: unknown): boolean => OUT_OF_FILES_CODES.has(codeOf(error));
+const OUT_OF_FILES_CODES: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE']);

@@ -1,5 +1,5 @@
-export { checkUrl, isPermittedAddress, parseCidrs, MAX_URL_LENGTH } from './address-guard.js';
-export type { EgressPolicy, UrlRefusal, UrlRefusalCode, UrlVerdict } from './address-guard.js';
+export { isPermittedAddress, parseCidrs } from './address-guard.js';
+export type { EgressPolicy } from './address-guard.js';
 export { makeAttempt } from './attempt.js';
 export type { AttemptRequest, AttemptResult } from './attempt.js';
 export { EgressError } from './errors.js';
@@ -19,3 +19,5 @@ export { attemptTermsOf } from './terms.js';
 export type { AttemptTerms } from './terms.js';
 export { freshTraceparent } from './traceparent.js';
 export { userAgent } from './user-agent.js';
+export { checkUrl, MAX_URL_LENGTH } from './url-guard.js';
+export type { UrlRefusal, UrlRefusalCode, UrlVerdict } from './url-guard.js';

@@ -1,10 +1,19 @@
-import { lookup, type LookupAddress } from 'node:dns';
+import type { LookupAddress } from 'node:dns';
 
-/** All addresses of a name, in the order they are to be tried. Rejects when it has none. */
+/** All addresses of a name, in the order they are to be tried. Rejects, with a `code` of `node:dns`, when it has none. */
 export type Resolve = (hostname: string) => Promise<readonly LookupAddress[]>;
 
-/** The operating system's answer: `/etc/hosts`, search domains and all, as every other program on the machine sees it. */
-export const resolveBySystem: Resolve = (hostname) =>
-  new Promise((resolve, reject) => {
-    lookup(hostname, { all: true, order: 'verbatim' }, (error, addresses) => (error ? reject(error) : resolve(addresses)));
-  });
+/** What is known of a name, and for how long the name servers want it to be believed, in seconds. */
+export type NameRecord = { readonly addresses: readonly LookupAddress[]; readonly ttlSeconds: number };
+
+/** No addresses: the `code` is one of `node:dns`. */
+export class NameFailed extends Error {
+  override readonly name = 'NameFailed';
+
+  constructor(
+    readonly code: string,
+    options?: ErrorOptions,
+  ) {
+    super(code, options);
+  }
+}
