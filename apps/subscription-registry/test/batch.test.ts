@@ -25,7 +25,8 @@ describe('a batch', () => {
     expect(answer).toMatchObject({ status: 200 });
     const results = answer.body['results'] as readonly Result[];
     expect(results).toHaveLength(1_000);
-    expect(results[1]).toEqual({ error: { code: 'invalid', message: 'url: https is required', errors: [{ path: 'url', message: 'https is required' }] } });
+    const httpsRequired = 'https_required: The URL must begin with https://.';
+    expect(results[1]).toEqual({ error: { code: 'invalid', message: `url: ${httpsRequired}`, errors: [{ path: 'url', message: httpsRequired }] } });
     expect(results[500]).toMatchObject({ error: { errors: [{ path: 'filter', message: expect.stringMatching(/^line 1, column \d+: /) }] } });
     expect(results[999]).toMatchObject({ error: { errors: [{ path: 'colour', message: 'is not known here' }] } });
     for (const [n, { id, name, secret }] of results.entries()) {

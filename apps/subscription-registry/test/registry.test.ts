@@ -148,7 +148,7 @@ describe('a subscription over REST', () => {
 
   it('names the rule that a URL broke', async () => {
     const http = await service.call('POST', subscriptions, { ...wanted, url: 'http://example.com' });
-    expect(http.body['errors']).toEqual([{ path: 'url', message: 'https is required' }]);
+    expect(http.body['errors']).toEqual([{ path: 'url', message: 'https_required: The URL must begin with https://.' }]);
     const path = `${subscriptions}/${idOf(await create())}`;
     const blocked = await service.call('PATCH', path, { url: 'https://10.0.0.1/' });
     expect(blocked.body['errors']).toEqual([{ path: 'url', message: expect.stringContaining('address_blocked') }]);

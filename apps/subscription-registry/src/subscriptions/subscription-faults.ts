@@ -1,5 +1,5 @@
 import type { AuthenticationBody, PayloadBody } from '@posthorn/contracts';
-import { compileFilter, compileTransform, type Refused } from '@posthorn/domain';
+import { admitFilter, admitTransform, type Refused } from '@posthorn/domain';
 import { checkUrl, type EgressPolicy } from '@posthorn/egress';
 import type { FieldError } from '@posthorn/service-kit';
 
@@ -11,11 +11,10 @@ export type Judged = {
   readonly authentication?: AuthenticationBody | undefined;
 };
 
-/** Judged as it will be when it is sent to. */
+/** Judged as it will be when it is sent to, and told in the same words. */
 const urlFault = (path: string, url: string, egress: EgressPolicy): readonly FieldError[] => {
   const verdict = checkUrl(url, egress);
-  if (verdict.ok) return [];
-  return [{ path, message: verdict.code === 'https_required' ? 'https is required' : `${verdict.code}: ${verdict.message}` }];
+  return verdict.ok ? [] : [{ path, message: `${verdict.code}: ${verdict.message}` }];
 };
 
 const expressionFault = (path: string, verdict: { readonly kind: 'compiled' } | Refused): readonly FieldError[] => {
@@ -27,7 +26,7 @@ const expressionFault = (path: string, verdict: { readonly kind: 'compiled' } | 
 /** Everything that is wrong with it; what is absent cannot be. */
 export const faultsOf = ({ url, filter, payload, authentication }: Judged, egress: EgressPolicy): readonly FieldError[] => [
   ...(url === undefined ? [] : urlFault('url', url, egress)),
-  ...(typeof filter === 'string' ? expressionFault('filter', compileFilter(filter)) : []),
-  ...(payload?.transform === undefined ? [] : expressionFault('payload.transform', compileTransform(payload.transform))),
+  ...(typeof filter === 'string' ? expressionFault('filter', admitFilter(filter)) : []),
+  ...(payload?.transform === undefined ? [] : expressionFault('payload.transform', admitTransform(payload.transform))),
   ...(authentication?.type === 'oauth2_client_credentials' ? urlFault('authentication.token_url', authentication.token_url, egress) : []),
 ];
