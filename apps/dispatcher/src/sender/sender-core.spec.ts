@@ -1,102 +1,321 @@
 import { describe, expect, it } from '@jest/globals';
-import { SenderCore } from './sender-core.js';
+import { CoreWorld, fast } from '../spec-support/core-world.js';
+import type { LaneTerms } from './lane-terms.js';
 
-type D = { readonly subscription: string; readonly n: number };
+const PATIENCE_MS = 2_000;
+const limited = (perSecond: number, burst: number): LaneTerms => ({ ...fast, rate: { perSecond, burst } });
+const one: LaneTerms = { ...fast, maxConcurrency: 1 };
 
-const parts = { laneBytes: 1_000_000, random: () => 0.5, postpone: () => undefined, onBreaker: () => undefined };
-
-const offerOf = (subscription: string, n: number) => ({ delivery: { subscription, n }, lane: subscription, bytes: 1, isReserved: false });
-
-const finish = (core: SenderCore<D>, lane: string): void => {
-  core.finished(lane, { kind: 'success', durationMs: 0 }, 0);
-  core.recorded(0);
-};
-
-const sending = (maxInFlight: number) => {
-  const started: D[] = [];
-  const core = new SenderCore<D>({ ...parts, maxInFlight, start: (delivery) => started.push(delivery) });
-  const offer = (subscription: string, count: number, maxConcurrency = 10): void => {
-    for (let n = 0; n < count; n += 1) core.offer(offerOf(subscription, n), { maxConcurrency, timeoutMs: 1_000 }, 0);
-  };
-  const countOf = (subscription: string): number => started.filter((delivery) => delivery.subscription === subscription).length;
-  return { core, started, offer, countOf };
+const failTen = (world: CoreWorld, lane: string): void => {
+  for (let n = 0; n < 10; n += 1) world.offer(lane);
+  for (let n = 0; n < 10; n += 1) world.finish(lane, 'failure');
 };
 
 describe('the core of the sender', () => {
-  it('starts at once what may start', () => {
-    const { started, offer } = sending(100);
-    offer('a', 3);
-    expect(started.map(({ n }) => n)).toEqual([0, 1, 2]);
+  it('starts at once what may start, in its order', () => {
+    const world = new CoreWorld();
+    world.offer('a', { count: 3 });
+    expect(world.started.map(({ parcel, atMs }) => [parcel.n, atMs])).toEqual([0, 1, 2].map((n) => [n, world.nowMs]));
   });
 
-  it('never has more under way for a subscription than it allows', () => {
-    const { core, offer, countOf } = sending(100);
-    offer('a', 5, 2);
-    expect(countOf('a')).toBe(2);
-    expect(core.countLanes()).toEqual({ sending: 0, waiting: 1 });
-    finish(core, 'a');
-    expect(countOf('a')).toBe(3);
+  it('never has more under way for a lane than it allows, and goes on as soon as one ends', () => {
+    const world = new CoreWorld();
+    world.offer('a', { count: 5, terms: { ...fast, maxConcurrency: 2 } });
+    expect(world.countOf('a')).toBe(2);
+    expect(world.core.countLanes()).toMatchObject({ sending: 0, waiting: 1 });
+    world.end('a');
+    expect(world.countOf('a')).toBe(3);
   });
 
-  it('a subscription with a thousand waiting does not delay another', () => {
-    const { offer, countOf } = sending(100);
-    offer('slow', 1_000, 10);
-    offer('quick', 1);
-    expect(countOf('quick')).toBe(1);
+  it('keeps the slot of an attempt until what came of it is recorded', () => {
+    const world = new CoreWorld({ maxInFlight: 1 });
+    world.offer('a', { count: 2 });
+    world.end('a');
+    expect([world.countOf('a'), world.core.inFlight]).toEqual([1, 1]);
+    world.record();
+    expect([world.countOf('a'), world.core.inFlight]).toEqual([2, 1]);
   });
 
-  it('takes turns when there is not room for all', () => {
-    const { core, started, offer } = sending(1);
-    offer('a', 3);
-    offer('b', 3);
-    for (let i = 0; i < 5; i += 1) finish(core, started.at(-1)?.subscription ?? '');
-    expect(started.map(({ subscription }) => subscription).join('')).toBe('aababb');
+  it('lets nobody wait for a lane with a thousand waiting', () => {
+    const world = new CoreWorld();
+    world.offer('slow', { count: 1_000 });
+    world.offer('quick');
+    expect(world.countOf('quick')).toBe(1);
   });
 
-  it('keeps nothing of a subscription with nothing to do', () => {
-    const { core, offer } = sending(10);
-    offer('a', 2);
-    finish(core, 'a');
-    finish(core, 'a');
-    expect(core.countLanes()).toEqual({ sending: 0, waiting: 0 });
-    expect(core.inFlight).toBe(0);
-    expect(() => finish(core, 'a')).toThrow('nothing is under way');
+  it('forgets a lane that has had nothing to do for a minute, and says so when it is told of it', () => {
+    const world = new CoreWorld();
+    world.offer('a');
+    world.finish('a');
+    expect(world.core.countLanes()).toEqual({ sending: 0, waiting: 0, paused: 0, open: 0, half_open: 0 });
+    world.pass(61_000);
+    expect(world.core.nextTickMs).toBeUndefined();
+    expect(() => world.core.finished('a', { kind: 'success', durationMs: 0 }, world.nowMs)).toThrow('nothing is under way');
+  });
+});
+
+describe('turns', () => {
+  it('are taken when there is not a slot for all', () => {
+    const world = new CoreWorld({ maxInFlight: 1 });
+    world.offer('a', { count: 3 });
+    world.offer('b', { count: 3 });
+    while (world.underWay.length > 0) world.finish(world.underWay[0]?.parcel.lane ?? '');
+    expect(world.started.map(({ parcel }) => parcel.lane).join('')).toBe('aababb');
   });
 
-  it('starts everything exactly once, in order per subscription, within its limits, whatever the order of ends', () => {
-    for (let seed = 1; seed <= 50; seed += 1) {
-      let state = seed;
-      const random = (below: number): number => (state = (state * 48_271) % 2_147_483_647) % below;
-      const limits = new Map<string, number>([['a', 1], ['b', 3], ['c', 50]]);
-      const underWay: D[] = [];
-      const started: D[] = [];
-      const core = new SenderCore<D>({
-        ...parts,
-        maxInFlight: 8,
-        start: (delivery) => {
-          underWay.push(delivery);
-          started.push(delivery);
-          expect(underWay.length).toBeLessThanOrEqual(8);
-          const same = underWay.filter(({ subscription }) => subscription === delivery.subscription).length;
-          expect(same).toBeLessThanOrEqual(limits.get(delivery.subscription) ?? 0);
-        },
-      });
-      const offered = new Map<string, number>();
-      for (let step = 0; step < 400 || underWay.length > 0; step += 1) {
-        if (step < 400 && random(2) === 0) {
-          const subscription = ['a', 'b', 'c'][random(3)] ?? 'a';
-          const n = offered.get(subscription) ?? 0;
-          offered.set(subscription, n + 1);
-          core.offer(offerOf(subscription, n), { maxConcurrency: limits.get(subscription) ?? 1, timeoutMs: 1_000 }, 0);
-        } else if (underWay.length > 0) {
-          const [ended] = underWay.splice(random(underWay.length), 1);
-          finish(core, ended?.subscription ?? '');
-        }
-      }
-      for (const [subscription, count] of offered) {
-        const order = started.filter((delivery) => delivery.subscription === subscription).map(({ n }) => n);
-        expect(order).toEqual(Array.from({ length: count }, (_, n) => n));
-      }
+  it('are by bytes: who sends much has fewer', () => {
+    const world = new CoreWorld({ maxInFlight: 1 });
+    world.offer('busy');
+    world.offer('large', { count: 20, bytes: 31 * 1_024 });
+    world.offer('small', { count: 100, bytes: 1_024 });
+    for (let n = 0; n < 90; n += 1) world.finish(world.underWay[0]?.parcel.lane ?? '');
+    expect(world.countOf('small') / world.countOf('large')).toBeCloseTo(8, -0.5);
+  });
+
+  it('come within a round, however large what it sends and however much the others have waiting', () => {
+    const world = new CoreWorld({ maxInFlight: 1 });
+    for (let n = 0; n < 50; n += 1) world.offer(`lane ${n}`, { count: 20 });
+    world.offer('late', { bytes: 500_000 });
+    for (let n = 0; n < 51; n += 1) world.finish(world.underWay[0]?.parcel.lane ?? '');
+    expect(world.countOf('late')).toBe(1);
+  });
+});
+
+describe('a rate limit', () => {
+  it('lets a burst go, then one after the other at its rate', () => {
+    const world = new CoreWorld();
+    world.offer('a', { count: 8, terms: limited(20, 5) });
+    const startMs = world.nowMs;
+    world.serve('a', { ms: 1_000, responseMs: 5 });
+    expect(world.started.map(({ atMs }) => atMs - startMs)).toEqual([0, 0, 0, 0, 0, 50, 100, 150]);
+  });
+
+  it('lets a delivery wait for a place that is near, and gives each of the others a time of its own, at the rate', () => {
+    const world = new CoreWorld();
+    world.offer('a', { count: 100, terms: limited(20, 5) });
+    expect(world.postponed.map(({ dueMs, atMs }) => dueMs - atMs)).toEqual(Array.from({ length: 65 }, (_, n) => 1_500 + 50 * (n + 1)));
+    expect(new Set(world.postponed.map(({ cause }) => cause))).toEqual(new Set(['rate_limit']));
+  });
+
+  it('is open to those who come back for their places, and lets others go behind them', () => {
+    const world = new CoreWorld();
+    const terms = limited(20, 5);
+    world.offer('a', { count: 100, terms });
+    world.serve('a', { ms: 1_500, responseMs: 5 });
+    expect(world.countOf('a')).toBe(35);
+    world.offer('a', { terms });
+    expect(world.postponed.at(-1)?.dueMs).toBe(world.nowMs + 66 * 50);
+    for (let n = 0; n < 20; n += 1) world.offer('a', { isReserved: true, terms });
+    world.serve('a', { ms: 1_000, responseMs: 5 });
+    expect(world.countOf('a')).toBe(55);
+  });
+
+  it('that is raised holds at once, whatever places there are under the old one', () => {
+    const world = new CoreWorld();
+    world.offer('a', { count: 1_000, terms: limited(1, 1) });
+    expect(world.postponed.at(-1)?.dueMs).toBe(world.nowMs + 999_000);
+    world.offer('a', { terms: limited(1_000, 10) });
+    expect(world.postponed).toHaveLength(998);
+    world.serve('a', { ms: 1_010, responseMs: 5 });
+    expect(world.countOf('a')).toBe(3);
+  });
+
+  it('is not held up by a clock that goes back an hour, and lets no more than a burst go when one leaps ahead', () => {
+    const world = new CoreWorld();
+    const terms = limited(20, 5);
+    world.offer('a', { count: 20, terms });
+    world.nowMs -= 3_600_000;
+    world.core.tick(world.nowMs);
+    expect(world.countOf('a')).toBe(5);
+    world.pass(50);
+    expect(world.countOf('a')).toBe(6);
+    world.nowMs += 7_200_000;
+    world.core.tick(world.nowMs);
+    expect(world.started.length).toBeLessThanOrEqual(11);
+  });
+});
+
+describe('a lane whose receiver hangs', () => {
+  it('hands over what has waited for longer than its patience, spaced at the pace that it has now', () => {
+    const world = new CoreWorld();
+    world.offer('a', { count: 30 });
+    world.pass(PATIENCE_MS - 1);
+    expect(world.postponed).toEqual([]);
+    world.pass(1);
+    expect(world.postponed.map(({ cause }) => cause)).toEqual(Array.from({ length: 20 }, () => 'slow'));
+    const dues = world.postponed.map(({ dueMs }) => dueMs - world.nowMs);
+    expect(dues[0]).toBeGreaterThanOrEqual(1_000);
+    expect(dues.slice(1).map((dueMs, n) => dueMs - (dues[n] ?? 0))).toEqual(Array.from({ length: 19 }, () => 200));
+  });
+
+  it('hands over what it has no room for, by bytes', () => {
+    const world = new CoreWorld({ laneBytes: 10_000 });
+    world.offer('a', { count: 10 });
+    world.offer('a', { count: 12, bytes: 1_000 });
+    expect(world.postponed).toHaveLength(2);
+    expect(world.postponed[0]).toMatchObject({ cause: 'slow' });
+    world.offer('b', { count: 10 });
+    world.offer('b', { bytes: 1_000_000 });
+    expect(world.postponed).toHaveLength(2);
+  });
+
+  it('has three quarters of the slots at most, with all who are as slow', () => {
+    const world = new CoreWorld({ maxInFlight: 100 });
+    for (let n = 0; n < 7; n += 1) world.offer(`slow ${n}`, { count: 10 });
+    world.pass(1_600);
+    for (let n = 0; n < 7; n += 1) world.offer(`slow ${n}`, { terms: { ...fast, maxConcurrency: 20 }, count: 10 });
+    expect(world.core.inFlight).toBe(75);
+    world.offer('quick', { count: 10 });
+    expect(world.countOf('quick')).toBe(10);
+    world.finish('slow 0');
+    expect(world.core.inFlight).toBe(85);
+  });
+
+  it('is slow while what it has under way is, though a few of its attempts are quick', () => {
+    const world = new CoreWorld();
+    world.offer('a', { count: 200 });
+    for (let n = 0; n < 8; n += 1) {
+      world.pass(400);
+      world.finish('a', 'success', { at: world.underWay.length - 1 });
     }
+    expect(world.postponed.length).toBeGreaterThan(150);
+  });
+
+  it('lets what comes take a slot that is free, when it has become quick, and does not send it behind the places of others', () => {
+    const world = new CoreWorld();
+    world.offer('a', { count: 30 });
+    world.pass(PATIENCE_MS);
+    for (let n = 0; n < 10; n += 1) world.finish('a');
+    const before = world.countOf('a');
+    world.offer('a');
+    expect(world.countOf('a')).toBe(before + 1);
+  });
+});
+
+describe('a breaker', () => {
+  it('opens when a receiver only fails, and everything is postponed: the first to its reopening, as a probe, the rest until that is known', () => {
+    const world = new CoreWorld();
+    world.offer('a', { count: 13 });
+    for (let n = 0; n < 10; n += 1) world.finish('a', 'failure');
+    expect(world.transitions).toEqual(['a open']);
+    world.offer('a', { isReserved: true });
+    expect(world.postponed.map(({ dueMs, cause }) => [dueMs - world.nowMs, cause])).toEqual([
+      [5_000, 'breaker'],
+      [20_000, 'breaker'],
+      [20_001, 'breaker'],
+      [20_002, 'breaker'],
+    ].slice(0, world.postponed.length));
+    expect(world.core.notBeforeMs('a')).toBe(world.nowMs + 5_000);
+    expect(world.core.countLanes()).toMatchObject({ open: 1 });
+  });
+
+  it('lets one probe go, then two, then all', () => {
+    const world = new CoreWorld();
+    failTen(world, 'a');
+    world.pass(5_000);
+    world.offer('a', { count: 5 });
+    expect(world.transitions).toEqual(['a open', 'a half_open']);
+    expect(world.underWay).toHaveLength(1);
+    world.finish('a');
+    expect(world.underWay).toHaveLength(2);
+    world.finish('a');
+    expect(world.underWay).toHaveLength(1);
+    world.finish('a');
+    expect(world.transitions.at(-1)).toBe('a closed');
+    expect(world.underWay).toHaveLength(2);
+  });
+
+  it('opens again when the probe fails, and sends away those that wait for it, or when it takes longer than they have patience', () => {
+    const world = new CoreWorld();
+    failTen(world, 'a');
+    world.pass(5_000);
+    world.offer('a', { count: 5 });
+    world.finish('a', 'failure');
+    expect(world.transitions.at(-1)).toBe('a open');
+    expect(world.postponed).toHaveLength(4);
+    world.pass(10_000);
+    world.offer('a', { count: 5 });
+    world.pass(PATIENCE_MS);
+    expect(world.postponed).toHaveLength(8);
+    expect(world.postponed.at(-1)?.cause).toBe('breaker');
+  });
+
+  it.each(['throttled', 'not_attempted'] as const)('does not open at attempts that are %s', (kind) => {
+    const world = new CoreWorld();
+    for (let n = 0; n < 50; n += 1) {
+      world.offer('a');
+      world.finish('a', kind);
+    }
+    expect(world.transitions).toEqual([]);
+  });
+
+  it('of one lane is nothing to another', () => {
+    const world = new CoreWorld();
+    failTen(world, 'a');
+    world.offer('b');
+    expect(world.countOf('b')).toBe(1);
+  });
+});
+
+describe('a receiver that asks for time', () => {
+  it('is left alone for as long, and then gets one after the other', () => {
+    const world = new CoreWorld();
+    world.offer('a', { count: 13, terms: { ...fast, maxConcurrency: 10 } });
+    world.pass(100);
+    world.finish('a', 'throttled', { retryAfterMs: 30_000 });
+    world.offer('a', { isReserved: true });
+    const dues = world.postponed.map(({ dueMs }) => dueMs - world.nowMs);
+    expect(dues).toHaveLength(4);
+    expect(dues[0]).toBe(30_000);
+    expect(dues.toSorted((a, b) => a - b)).toEqual(dues);
+    expect(new Set(dues).size).toBe(4);
+    expect(world.core.countLanes()).toMatchObject({ paused: 1 });
+    expect(world.core.notBeforeMs('a')).toBe(world.nowMs + 30_000);
+    world.pass(30_000);
+    world.offer('a', { isReserved: true });
+    expect(world.countOf('a')).toBe(11);
+  });
+
+  it('is left alone for an hour at most', () => {
+    const world = new CoreWorld();
+    world.offer('a');
+    world.finish('a', 'throttled', { retryAfterMs: 86_400_000 });
+    expect(world.core.notBeforeMs('a')).toBe(world.nowMs + 3_600_000);
+  });
+});
+
+describe('whoever comes back for a place', () => {
+  it('does not take another: the rate has it already', () => {
+    const world = new CoreWorld();
+    const terms = limited(1, 1);
+    world.offer('a', { count: 3, terms });
+    expect(world.postponed.map(({ dueMs }) => dueMs - world.nowMs)).toEqual([2_000]);
+    world.serve('a', { ms: 2_000, responseMs: 1 });
+    world.offer('a', { isReserved: true, terms });
+    expect(world.countOf('a')).toBe(3);
+    world.finish('a');
+    world.offer('a', { terms });
+    world.serve('a', { ms: 1_000, responseMs: 1 });
+    expect(world.countOf('a')).toBe(4);
+  });
+
+  it('has to go once more when there is no room, or the receiver hangs by now', () => {
+    const world = new CoreWorld();
+    world.offer('a', { terms: one });
+    world.offer('a', { isReserved: true, terms: one });
+    world.pass(PATIENCE_MS);
+    expect(world.postponed).toMatchObject([{ cause: 'slow' }]);
+  });
+});
+
+describe('a lane', () => {
+  it('is at its limit of all that may be remembered, the eldest forgotten first', () => {
+    const world = new CoreWorld();
+    for (let n = 0; n <= 50_000; n += 1) {
+      world.offer(`lane ${n}`);
+      world.finish(`lane ${n}`);
+      world.underWay.length = 0;
+    }
+    expect(world.core.notBeforeMs('lane 0')).toBe(Number.NEGATIVE_INFINITY);
   });
 });

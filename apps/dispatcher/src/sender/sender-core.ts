@@ -1,70 +1,83 @@
-import { Fifo } from '../fifo.js';
+import { Agenda } from './agenda.js';
+import type { BreakerState } from './breaker.js';
+import { Lane, type Ending, type PostponeCause } from './lane.js';
 import type { LaneTerms } from './lane-terms.js';
+import { Ring } from './ring.js';
+
+export type { BreakerState } from './breaker.js';
+export type { Ending, PostponeCause } from './lane.js';
 
 export type Offer<D> = {
   readonly delivery: D;
   /** Whose limits hold: a subscription, or the part of it that one partition has. */
   readonly lane: string;
   readonly bytes: number;
-  /** It was postponed before, and its place in the lane's rate is its own. */
+  /** It was postponed before, and comes at the place that was set aside for it. */
   readonly isReserved: boolean;
 };
-
-/** How an attempt went, as far as its lane depends on it. */
-export type Ending = {
-  /**
-   * `throttled`: the receiver lives and asks for time. `not_attempted`: says nothing of the receiver, because no request was made, or it did
-   * not depend on the receiver what came of it.
-   */
-  readonly kind: 'success' | 'failure' | 'throttled' | 'not_attempted';
-  /** Since its start, by the clock that the core is called with. */
-  readonly durationMs: number;
-  /** With `throttled`. */
-  readonly retryAfterMs?: number;
-};
-
-export type PostponeCause = 'rate_limit' | 'breaker' | 'slow';
-export type BreakerState = 'closed' | 'open' | 'half_open';
 
 export type SenderCoreParts<D> = {
   /** Attempts under way, or not yet recorded, in all. */
   readonly maxInFlight: number;
-  /** Bytes that may wait in one lane. */
+  /** Bytes that may wait in one lane; a single delivery may be larger. */
   readonly laneBytes: number;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** It must be told of by `finished` and `recorded`, at once or later. */
   readonly start: (delivery: D, nowMs: number) => void;
+  /** To come back, reserved, not before it is due. */
   readonly postpone: (delivery: D, dueAtMs: number, cause: PostponeCause) => void;
   readonly onBreaker: (to: BreakerState, lane: string) => void;
 };
 
-/** A subscription's own queue. It exists only while something waits or is under way in it. */
-type Lane<D> = {
-  readonly waiting: Fifo<Offer<D>>;
-  waitingBytes: number;
-  underWay: number;
-  maxConcurrency: number;
-  /** It is in the queue of lanes that may start their next. */
-  queued: boolean;
-};
+export type LaneState = 'sending' | 'waiting' | 'paused' | 'open' | 'half_open';
 
-const MOST_WAITING = 1_000;
-const SOONEST_RETURN_MS = 1_000;
+/** Lanes that are slow may together hold so much of all slots. */
+const SLOW_SHARE = 3 / 4;
+/** What a lane may send in a round, and what each delivery takes of it beside its bytes: an ordinary one is one a round. */
+const CREDIT_BYTES = 4_096;
+const DELIVERY_BYTES = 1_024;
+/** Lanes with something under way are looked at so often, whether they hang. */
+const LOOK_MS = 500;
+/** How long a lane is known after it last had something to do, or mattered. */
+const REMEMBER_MS = 60_000;
+/** Lanes that are known though they have nothing to do; about 1 KB each. */
+const MOST_REMEMBERED = 50_000;
 
 /**
- * Decides which delivery is attempted next: at most `maxInFlight` at a time in all, at most `maxConcurrency` at a time for one
- * subscription, the subscriptions taking turns, one delivery each. No clock, no I/O.
+ * Decides which delivery is attempted next, and which cannot wait for its turn here. At most `maxInFlight` at a time in all; in a lane at
+ * most what its terms and its breaker allow; lanes take turns, by bytes; who is slow leaves a quarter of the slots to others; nothing
+ * waits longer than its patience but for a slot. No clock, no timer, no I/O: whoever calls says what time it is, and calls `tick` when
+ * `nextTickMs` has come. Each call costs O(log n) of the lanes at most, O(1) as a rule.
  *
- * Invariant: a lane is queued exactly when it has something waiting and room for one more.
+ * Where a lane is:
+ *
+ *   ready  it has something waiting, which may start as soon as there is a slot: only then are slots scarce
+ *   held   the same, but it is slow, and the slow ones have all slots that they may have
+ *   idle   nothing waits or is under way; it is remembered for a while
+ *   none   something is under way; what waits, waits for that or for its rate, at most for as long as it has patience
+ *
+ * And a lane that is to be looked at by itself, because of its patience, its rate, what may hang in it, or to be forgotten, is in the agenda.
  */
 export class SenderCore<D> {
   readonly #lanes = new Map<string, Lane<D>>();
-  readonly #ready = new Fifo<Lane<D>>();
+  readonly #ready = new Ring<Lane<D>>();
+  readonly #held = new Ring<Lane<D>>();
+  readonly #idle = new Ring<Lane<D>>();
+  readonly #agenda = new Agenda<Lane<D>>();
   readonly #parts: SenderCoreParts<D>;
+  readonly #mostSlow: number;
   #inFlight = 0;
+  /** Under way in lanes that are slow. */
+  #slow = 0;
+  #isStarting = false;
+  /** Our time never goes back: `#aheadMs` is by how much the clock has. */
+  #nowMs = Number.NEGATIVE_INFINITY;
+  #aheadMs = 0;
 
   constructor(parts: SenderCoreParts<D>) {
     this.#parts = parts;
+    this.#mostSlow = Math.max(1, Math.floor(parts.maxInFlight * SLOW_SHARE));
   }
 
   get inFlight(): number {
@@ -73,41 +86,61 @@ export class SenderCore<D> {
 
   /** When `tick` is to be called, at the latest. */
   get nextTickMs(): number | undefined {
-    return undefined;
+    const nextMs = this.#agenda.nextMs;
+    return nextMs === undefined ? undefined : nextMs - this.#aheadMs;
   }
 
-  /** Lanes by what they do: `waiting` ones have more than they may send at once, `sending` ones do not. */
-  countLanes(): { readonly sending: number; readonly waiting: number } {
-    let waiting = 0;
-    for (const lane of this.#lanes.values()) if (lane.waiting.length > 0) waiting += 1;
-    return { sending: this.#lanes.size - waiting, waiting };
-  }
-
-  offer(offer: Offer<D>, { maxConcurrency }: LaneTerms, nowMs: number): void {
-    let lane = this.#lanes.get(offer.lane);
-    if (lane === undefined) {
-      lane = { waiting: new Fifo(), waitingBytes: 0, underWay: 0, maxConcurrency, queued: false };
-      this.#lanes.set(offer.lane, lane);
+  /** Lanes by what they do. Those that do nothing are not counted. */
+  countLanes(): Readonly<Record<LaneState, number>> {
+    const counts = { sending: 0, waiting: 0, paused: 0, open: 0, half_open: 0 };
+    for (const lane of this.#lanes.values()) {
+      const state = this.#stateOf(lane);
+      if (state !== undefined) counts[state] += 1;
     }
-    lane.maxConcurrency = maxConcurrency;
-    const isFull = lane.waiting.length >= MOST_WAITING || lane.waitingBytes + offer.bytes > this.#parts.laneBytes;
-    if (isFull && lane.waiting.length > 0) {
-      this.#parts.postpone(offer.delivery, nowMs + SOONEST_RETURN_MS, 'slow');
+    return counts;
+  }
+
+  #stateOf(lane: Lane<D>): LaneState | undefined {
+    if (lane.breaker.state !== 'closed') return lane.breaker.state;
+    if (lane.closedUntilMs > this.#nowMs) return 'paused';
+    if (lane.waiting > 0) return 'waiting';
+    return lane.underWay > 0 ? 'sending' : undefined;
+  }
+
+  offer(offer: Offer<D>, terms: LaneTerms, clockMs: number): void {
+    const nowMs = this.#read(clockMs);
+    const lane = this.#laneOf(offer.lane, terms);
+    if (lane.breaker.reopens(nowMs)) this.#parts.onBreaker('half_open', lane.key);
+    const cause = this.#refusal(lane, offer, nowMs);
+    if (cause !== undefined) {
+      this.#postpone(lane, offer.delivery, cause, nowMs);
+      this.#settle(lane, nowMs);
       return;
     }
-    lane.waiting.push(offer);
-    lane.waitingBytes += offer.bytes;
-    this.#enqueue(lane);
+    if (!offer.isReserved) lane.takePlace(nowMs);
+    if (lane.waiting === 0 && this.#hasSlotFor(lane) && lane.mayStartAtMs(nowMs) <= nowMs) {
+      this.#begin(lane, offer.delivery, nowMs);
+      return;
+    }
+    lane.push({ delivery: offer.delivery, bytes: offer.bytes, sinceMs: nowMs });
+    this.#settle(lane, nowMs);
     this.#startReady(nowMs);
   }
 
   /** Each started delivery is told of once, when its attempt has ended or none is made: its lane has room for the next. */
-  finished(key: string, _ending: Ending, nowMs: number): void {
+  finished(key: string, ending: Ending, clockMs: number): void {
+    const nowMs = this.#read(clockMs);
     const lane = this.#lanes.get(key);
     if (lane === undefined || lane.underWay === 0) throw new Error(`nothing is under way for ${key}`);
-    lane.underWay -= 1;
-    if (lane.underWay === 0 && lane.waiting.length === 0) this.#lanes.delete(key);
-    else this.#enqueue(lane);
+    if (lane.isSlow) this.#slow -= 1;
+    lane.ended(ending, nowMs);
+    this.#weigh(lane, nowMs);
+    this.#tellBreaker(lane, ending, nowMs);
+    if (ending.kind === 'throttled') {
+      lane.pause(ending.retryAfterMs ?? 0, nowMs);
+      if (lane.closedUntilMs > nowMs) this.#postponeAll(lane, 'rate_limit', nowMs);
+    }
+    this.#settle(lane, nowMs);
     this.#startReady(nowMs);
   }
 
@@ -115,37 +148,182 @@ export class SenderCore<D> {
    * Each started delivery is told of once more, after `finished`: what came of it is in Kafka, and its slot is free. So no more than
    * `maxInFlight` requests can ever be repeated after a crash.
    */
-  recorded(nowMs: number): void {
+  recorded(clockMs: number): void {
     this.#inFlight -= 1;
+    this.#startReady(this.#read(clockMs));
+  }
+
+  tick(clockMs: number): void {
+    const nowMs = this.#read(clockMs);
+    for (let lane = this.#agenda.takeDue(nowMs); lane !== undefined; lane = this.#agenda.takeDue(nowMs)) this.#look(lane, nowMs);
     this.#startReady(nowMs);
   }
 
-  tick(nowMs: number): void {
-    this.#startReady(nowMs);
+  /** Until when the lane's receiver is to be left alone; in the past when it need not be. */
+  notBeforeMs(key: string): number {
+    const lane = this.#lanes.get(key);
+    return lane === undefined ? Number.NEGATIVE_INFINITY : Math.ceil(lane.closedUntilMs - this.#aheadMs);
   }
 
-  /** Until when the lane's receiver is left alone; 0 when it is not. */
-  notBeforeMs(_lane: string): number {
-    return 0;
+  /** A clock that goes back would hold up what has a place in time: for us it stands still instead, and goes on from there. */
+  #read(clockMs: number): number {
+    const nowMs = clockMs + this.#aheadMs;
+    if (nowMs >= this.#nowMs) this.#nowMs = nowMs;
+    else this.#aheadMs += this.#nowMs - nowMs;
+    return this.#nowMs;
   }
 
-  #enqueue(lane: Lane<D>): void {
-    if (lane.queued || lane.waiting.length === 0 || lane.underWay >= lane.maxConcurrency) return;
-    lane.queued = true;
-    this.#ready.push(lane);
-  }
-
-  #startReady(nowMs: number): void {
-    while (this.#inFlight < this.#parts.maxInFlight) {
-      const lane = this.#ready.shift();
-      const offer = lane?.waiting.shift();
-      if (lane === undefined || offer === undefined) return;
-      lane.waitingBytes -= offer.bytes;
-      lane.queued = false;
-      lane.underWay += 1;
-      this.#inFlight += 1;
-      this.#enqueue(lane);
-      this.#parts.start(offer.delivery, nowMs);
+  #laneOf(key: string, terms: LaneTerms): Lane<D> {
+    let lane = this.#lanes.get(key);
+    if (lane === undefined) {
+      lane = new Lane(key, terms);
+      this.#lanes.set(key, lane);
+    } else {
+      lane.setTerms(terms);
     }
+    return lane;
+  }
+
+  #refusal(lane: Lane<D>, { bytes, isReserved }: Offer<D>, nowMs: number): PostponeCause | undefined {
+    if (lane.closedUntilMs > nowMs) return lane.breaker.state === 'open' ? 'breaker' : 'rate_limit';
+    const { laneBytes } = this.#parts;
+    return isReserved ? lane.refusesReserved(bytes, laneBytes) : lane.refuses(bytes, laneBytes, nowMs);
+  }
+
+  /** Whether there is one that nobody waits for. */
+  #hasSlotFor(lane: Lane<D>): boolean {
+    return this.#inFlight < this.#parts.maxInFlight && this.#ready.size === 0 && (!lane.isSlow || this.#slow < this.#mostSlow);
+  }
+
+  #begin(lane: Lane<D>, delivery: D, nowMs: number): void {
+    if (lane.underWay === 0) {
+      this.#idle.remove(lane);
+      this.#lookBy(lane, nowMs + LOOK_MS);
+    }
+    lane.began(nowMs);
+    this.#inFlight += 1;
+    if (lane.isSlow) this.#slow += 1;
+    this.#parts.start(delivery, nowMs - this.#aheadMs);
+  }
+
+  #postpone(lane: Lane<D>, delivery: D, cause: PostponeCause, nowMs: number): void {
+    this.#parts.postpone(delivery, lane.setAside(nowMs) - this.#aheadMs, cause);
+  }
+
+  #postponeAll(lane: Lane<D>, cause: PostponeCause, nowMs: number): void {
+    for (let first = lane.shift(); first !== undefined; first = lane.shift()) this.#postpone(lane, first.delivery, cause, nowMs);
+  }
+
+  #tellBreaker(lane: Lane<D>, { kind, durationMs }: Ending, nowMs: number): void {
+    const { breaker } = lane;
+    const startedMs = nowMs - durationMs;
+    if (kind === 'success') {
+      if (breaker.succeeded(startedMs, nowMs)) this.#parts.onBreaker('closed', lane.key);
+    } else if (kind === 'failure' && breaker.failed(startedMs, nowMs, this.#parts.random())) {
+      lane.awaitProbe();
+      this.#parts.onBreaker('open', lane.key);
+      this.#postponeAll(lane, 'breaker', nowMs);
+    }
+  }
+
+  /** Whether it is slow, and with it what it has under way. */
+  #weigh(lane: Lane<D>, nowMs: number): void {
+    const isSlow = lane.looksSlow(nowMs);
+    if (isSlow === lane.isSlow) return;
+    lane.isSlow = isSlow;
+    this.#slow += isSlow ? lane.underWay : -lane.underWay;
+  }
+
+  /** Puts it where it belongs after whatever has changed. */
+  #settle(lane: Lane<D>, nowMs: number): void {
+    if (lane.waiting === 0) {
+      lane.credit = 0;
+      if (lane.underWay === 0) this.#rest(lane, nowMs);
+      else lane.ring?.remove(lane);
+      return;
+    }
+    const atMs = lane.mayStartAtMs(nowMs);
+    if (atMs > nowMs) {
+      lane.ring?.remove(lane);
+      this.#agenda.add(lane, Math.min(atMs, lane.impatientAtMs));
+    } else if (lane.ring !== this.#ready && !(lane.ring === this.#held && lane.isSlow)) {
+      this.#ready.push(lane);
+    }
+  }
+
+  #rest(lane: Lane<D>, nowMs: number): void {
+    if (lane.ring === this.#idle) return;
+    lane.idleSinceMs = nowMs;
+    this.#idle.push(lane);
+    this.#lookBy(lane, nowMs + REMEMBER_MS);
+    const eldest = this.#idle.first;
+    if (eldest !== undefined && this.#idle.size > MOST_REMEMBERED) this.#forget(eldest);
+  }
+
+  #forget(lane: Lane<D>): void {
+    this.#idle.remove(lane);
+    this.#agenda.remove(lane);
+    this.#lanes.delete(lane.key);
+  }
+
+  /** Looks that are not urgent are made together. */
+  #lookBy(lane: Lane<D>, atMs: number): void {
+    this.#agenda.add(lane, Math.ceil(atMs / LOOK_MS) * LOOK_MS);
+  }
+
+  #look(lane: Lane<D>, nowMs: number): void {
+    if (lane.isIdle) {
+      const untilMs = Math.max(lane.idleSinceMs + REMEMBER_MS, lane.mattersUntilMs);
+      if (untilMs <= nowMs) this.#forget(lane);
+      else this.#lookBy(lane, untilMs);
+      return;
+    }
+    this.#weigh(lane, nowMs);
+    this.#settle(lane, nowMs);
+    // Whoever waits for nothing but a slot has a sender that is too small for all, and would not find it larger later.
+    if (lane.ring !== this.#ready && lane.impatientAtMs <= nowMs) {
+      this.#dismissImpatient(lane, nowMs);
+      this.#settle(lane, nowMs);
+    }
+    if (!lane.isIdle) this.#lookBy(lane, nowMs + LOOK_MS);
+    if (lane.ring === this.#held) this.#agenda.add(lane, lane.impatientAtMs);
+  }
+
+  #dismissImpatient(lane: Lane<D>, nowMs: number): void {
+    while (lane.impatientAtMs <= nowMs) {
+      const first = lane.shift();
+      if (first === undefined) return;
+      this.#postpone(lane, first.delivery, lane.causeOfWaiting, nowMs);
+    }
+  }
+
+  /** Deficit round robin over the lanes that are ready. One may start while it owes nothing; what it takes it owes, and pays off by rounds. */
+  #startReady(nowMs: number): void {
+    if (this.#isStarting) return;
+    this.#isStarting = true;
+    while (this.#inFlight < this.#parts.maxInFlight) {
+      const lane = this.#nextReady();
+      if (lane === undefined) break;
+      lane.credit = Math.min(lane.credit + CREDIT_BYTES, CREDIT_BYTES);
+      const first = lane.credit > 0 ? lane.shift() : undefined;
+      if (first === undefined) {
+        this.#ready.push(lane);
+        continue;
+      }
+      lane.credit -= DELIVERY_BYTES + first.bytes;
+      this.#begin(lane, first.delivery, nowMs);
+      this.#settle(lane, nowMs);
+    }
+    this.#isStarting = false;
+  }
+
+  #nextReady(): Lane<D> | undefined {
+    if (this.#held.size > 0 && this.#slow < this.#mostSlow) return this.#held.shift();
+    for (let lane = this.#ready.shift(); lane !== undefined; lane = this.#ready.shift()) {
+      if (!lane.isSlow || this.#slow < this.#mostSlow) return lane;
+      this.#held.push(lane);
+      this.#agenda.add(lane, lane.impatientAtMs);
+    }
+    return undefined;
   }
 }

@@ -54,7 +54,6 @@ export type SenderObserver = {
 type Delivery = { readonly request: Request; readonly subscription: string; readonly lane: string };
 
 const headers = { [SCHEMA_HEADER]: SCHEMA_VERSION };
-const NOT_ATTEMPTED: Ending = { kind: 'not_attempted', durationMs: 0 };
 
 /**
  * `deliveries.requested` in, signed requests out, and for each an outcome (and a retry, if it comes to that) in Kafka before its
@@ -113,7 +112,7 @@ export class Sender {
     const { request, subscription, lane } = delivery;
     const terms = this.#parts.subscriptions.get(subscription);
     if (request.revoked || this.#isRepeated(delivery) || !terms?.enabled) {
-      this.#finished(lane, NOT_ATTEMPTED);
+      this.#finished(lane, { kind: 'not_attempted', durationMs: this.#parts.nowMs() - startedMs });
       if (!request.revoked) await this.#withoutAttempt(delivery, terms);
     } else {
       await this.#attempt(delivery, terms, startedMs);

@@ -1,0 +1,260 @@
+import { Fifo } from '../fifo.js';
+import { NOWHERE, type Appointed } from './agenda.js';
+import { Breaker } from './breaker.js';
+import type { LaneTerms } from './lane-terms.js';
+import { RateLimit } from './rate.js';
+import type { Linked, Ring } from './ring.js';
+
+/** How an attempt went, as far as its lane depends on it. */
+export type Ending = {
+  /**
+   * `throttled`: the receiver lives and asks for time. `not_attempted`: says nothing of the receiver, because no request was made, or what
+   * came of it did not depend on the receiver.
+   */
+  readonly kind: 'success' | 'failure' | 'throttled' | 'not_attempted';
+  /** Since its start, by the clock that the core is called with. */
+  readonly durationMs: number;
+  /** With `throttled`. */
+  readonly retryAfterMs?: number;
+};
+
+/** Why a delivery cannot stay in its lane. */
+export type PostponeCause = 'rate_limit' | 'breaker' | 'slow';
+
+export type Waiting<D> = { readonly delivery: D; readonly bytes: number; readonly sinceMs: number };
+
+/** As long as a delivery may wait in a lane, and with it the offset of its record. */
+export const PATIENCE_MS = 2_000;
+/** A place is waited for that is so near: the rest of the patience is for what delays it. */
+const NEAR_MS = 1_500;
+/** A lane whose attempts take longer than that on average is slow. */
+const SLOW_MS = 1_000;
+/** What is postponed takes its way through Kafka; it is not sent there for less. */
+const SOONEST_RETURN_MS = 1_000;
+/** Taken for the response time of a receiver of whom nothing is known. */
+const UNKNOWN_RESPONSE_MS = 10;
+/** Weight of the newest response time in the mean. */
+const NEWEST = 0.1;
+const LONGEST_PAUSE_MS = 3_600_000;
+/** Beside the bytes: each that waits takes a few hundred of its own. */
+const MOST_WAITING = 4_000;
+
+/**
+ * A subscription's own queue, its limits, and what is known of its receiver. It tells when the next one may start, and what is to come of
+ * one that cannot stay; the core does it.
+ *
+ * A delivery that comes has a place: the moment at which it could start, by the rate and by what is before it at the receiver's pace. A place
+ * that is near is waited for here. Another one is set aside, once, and the delivery comes back for it through the delay
+ * wheel, `reserved`. Those set aside are spaced by the rate and the pace, so that they find their lane free when they come.
+ */
+export class Lane<D> implements Linked<Lane<D>>, Appointed {
+  ring: Ring<Lane<D>> | undefined = undefined;
+  before: Lane<D> | undefined = undefined;
+  after: Lane<D> | undefined = undefined;
+  wakeAtMs = 0;
+  agendaPlace = NOWHERE;
+  /** What it may still send in this round, in bytes. */
+  credit = 0;
+  isSlow = false;
+  idleSinceMs = 0;
+
+  readonly breaker = new Breaker();
+  readonly #waiting = new Fifo<Waiting<D>>();
+  #waitingBytes = 0;
+  #underWay = 0;
+  /** The sum of the times at which what is under way was started: all that the mean of its age needs. */
+  #startedMs = 0;
+  #terms: LaneTerms;
+  /** What has been started. */
+  #starts: RateLimit | undefined;
+  /** What has been started or will be: each delivery that came has its place here. */
+  #places: RateLimit | undefined;
+  #responseMs: number | undefined;
+  #pausedUntilMs = Number.NEGATIVE_INFINITY;
+  /** The place after all that were set aside. */
+  #nextPlaceMs = Number.NEGATIVE_INFINITY;
+  #hasProbe = false;
+
+  constructor(
+    readonly key: string,
+    terms: LaneTerms,
+  ) {
+    this.#terms = terms;
+    this.#obeyRate();
+  }
+
+  get underWay(): number {
+    return this.#underWay;
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  get isIdle(): boolean {
+    return this.#underWay === 0 && this.#waiting.length === 0;
+  }
+
+  /** Until then nothing is to be sent there. */
+  get closedUntilMs(): number {
+    return this.breaker.state === 'open' ? Math.max(this.breaker.reopensAtMs, this.#pausedUntilMs) : this.#pausedUntilMs;
+  }
+
+  /** From then on it is as good as a new one, but for the response time. */
+  get mattersUntilMs(): number {
+    const owedMs = this.#places === undefined ? 0 : this.#places.owesUntilMs;
+    return Math.max(this.#pausedUntilMs, this.#nextPlaceMs, this.breaker.mattersUntilMs, owedMs);
+  }
+
+  /** When the first of those that wait has done so for as long as it may. */
+  get impatientAtMs(): number {
+    const first = this.#waiting.peek();
+    return first === undefined ? Number.POSITIVE_INFINITY : first.sinceMs + PATIENCE_MS;
+  }
+
+  /** Limits that changed hold for what comes: places under the old ones are not waited for. */
+  setTerms(terms: LaneTerms): void {
+    if (terms === this.#terms) return;
+    const { rate, maxConcurrency } = this.#terms;
+    this.#terms = terms;
+    if (rate?.perSecond === terms.rate?.perSecond && rate?.burst === terms.rate?.burst && maxConcurrency === terms.maxConcurrency) return;
+    this.#nextPlaceMs = Number.NEGATIVE_INFINITY;
+    this.#places?.clear();
+    this.#obeyRate();
+  }
+
+  #obeyRate(): void {
+    const { rate } = this.#terms;
+    if (rate === undefined) {
+      this.#starts = undefined;
+      this.#places = undefined;
+      return;
+    }
+    this.#starts ??= new RateLimit();
+    this.#places ??= new RateLimit();
+    this.#starts.setTerms(rate);
+    this.#places.setTerms(rate);
+  }
+
+  /** When its next may start; infinite when one under way must end first. */
+  mayStartAtMs(nowMs: number): number {
+    if (!this.#hasFreeSlot) return Number.POSITIVE_INFINITY;
+    return this.#starts === undefined ? nowMs : this.#starts.nextMs(nowMs);
+  }
+
+  get #hasFreeSlot(): boolean {
+    return this.#underWay < this.#terms.maxConcurrency && this.#underWay < this.breaker.allowed;
+  }
+
+  /** The place of a delivery that comes now, by the rate. */
+  #placeByRateMs(nowMs: number): number {
+    if (this.#places === undefined || this.#starts === undefined) return nowMs;
+    return Math.max(this.#places.nextMs(nowMs), this.#starts.nextMs(nowMs) + this.#waiting.length * this.#starts.intervalMs);
+  }
+
+  /**
+   * Its place by the pace. A slot that is free is taken, though others have places set aside, where that makes one of them wait for
+   * no longer than it has patience for: a receiver that has become faster than its places say is not left idle.
+   */
+  #placeByPaceMs(nowMs: number): number {
+    const paceMs = this.#paceMs(nowMs);
+    const isFree = this.#waiting.length === 0 && this.#hasFreeSlot;
+    if (isFree && (this.#nextPlaceMs <= nowMs || paceMs <= PATIENCE_MS / 2)) return nowMs;
+    return Math.max(nowMs + this.#waiting.length * paceMs, this.#nextPlaceMs);
+  }
+
+  /** Why a delivery that comes now cannot have its place here; undefined if it can. */
+  refuses(bytes: number, mostBytes: number, nowMs: number): PostponeCause | undefined {
+    if (this.#placeByRateMs(nowMs) - nowMs > NEAR_MS) return 'rate_limit';
+    if (this.#placeByPaceMs(nowMs) - nowMs > NEAR_MS) return this.causeOfWaiting;
+    return this.refusesReserved(bytes, mostBytes);
+  }
+
+  /** The same of one that has its place already. */
+  refusesReserved(bytes: number, mostBytes: number): PostponeCause | undefined {
+    const hasRoom = this.#waiting.length === 0 || (this.#waiting.length < MOST_WAITING && this.#waitingBytes + bytes <= mostBytes);
+    return hasRoom ? undefined : this.causeOfWaiting;
+  }
+
+  /** What holds up those that wait. */
+  get causeOfWaiting(): PostponeCause {
+    if (this.breaker.state !== 'closed') return 'breaker';
+    return this.#starts !== undefined && this.#hasFreeSlot ? 'rate_limit' : 'slow';
+  }
+
+  /** A delivery that came without a place has got one here. */
+  takePlace(nowMs: number): void {
+    this.#places?.take(this.#places.nextMs(nowMs));
+  }
+
+  /**
+   * Sets a place aside for one that cannot stay, and tells when that is. While the breaker is open the first one comes back as it
+   * reopens, and is the probe; the others when it is known what has come of that.
+   */
+  setAside(nowMs: number): number {
+    const { state } = this.breaker;
+    const soonestMs = Math.max(nowMs + SOONEST_RETURN_MS, this.closedUntilMs);
+    if (state === 'open' && !this.#hasProbe) {
+      this.#hasProbe = true;
+      return Math.ceil(soonestMs);
+    }
+    const paceMs = this.#paceMs(nowMs);
+    const probedMs = state === 'closed' ? soonestMs : soonestMs + this.#terms.timeoutMs;
+    const byPaceMs = Math.max(probedMs, this.#nextPlaceMs, nowMs + this.#waiting.length * paceMs);
+    const placeMs = this.#places === undefined ? byPaceMs : this.#places.nextMs(byPaceMs);
+    this.#places?.take(placeMs);
+    this.#nextPlaceMs = placeMs + paceMs;
+    return Math.ceil(placeMs);
+  }
+
+  push(waiting: Waiting<D>): void {
+    this.#waiting.push(waiting);
+    this.#waitingBytes += waiting.bytes;
+  }
+
+  shift(): Waiting<D> | undefined {
+    const waiting = this.#waiting.shift();
+    if (waiting !== undefined) this.#waitingBytes -= waiting.bytes;
+    return waiting;
+  }
+
+  began(nowMs: number): void {
+    this.#underWay += 1;
+    this.#startedMs += nowMs;
+    this.#starts?.take(nowMs);
+  }
+
+  ended({ kind, durationMs }: Ending, nowMs: number): void {
+    this.#underWay -= 1;
+    this.#startedMs = this.#underWay === 0 ? 0 : this.#startedMs - (nowMs - durationMs);
+    if (kind === 'not_attempted') return;
+    const known = this.#responseMs;
+    // Whoever fails at once is not therefore quick.
+    const sample = kind === 'success' ? durationMs : Math.max(durationMs, known ?? UNKNOWN_RESPONSE_MS);
+    this.#responseMs = known === undefined ? sample : known + NEWEST * (sample - known);
+  }
+
+  pause(retryAfterMs: number, nowMs: number): void {
+    this.#pausedUntilMs = Math.max(this.#pausedUntilMs, nowMs + Math.min(retryAfterMs, LONGEST_PAUSE_MS));
+  }
+
+  /** It has just opened: the first one that is postponed will be the probe. */
+  awaitProbe(): void {
+    this.#hasProbe = false;
+  }
+
+  looksSlow(nowMs: number): boolean {
+    return this.#attemptMs(nowMs) > SLOW_MS;
+  }
+
+  /** What an attempt takes: as they did, or as those under way do if that is longer, so that a receiver that hangs is noticed. */
+  #attemptMs(nowMs: number): number {
+    const responseMs = this.#responseMs ?? UNKNOWN_RESPONSE_MS;
+    return this.#underWay === 0 ? responseMs : Math.max(responseMs, nowMs - this.#startedMs / this.#underWay);
+  }
+
+  /** How far apart the lane can start them. */
+  #paceMs(nowMs: number): number {
+    return this.#attemptMs(nowMs) / this.#terms.maxConcurrency;
+  }
+}
