@@ -3,15 +3,19 @@ import type { NextStep } from '@posthorn/domain';
 import type { Payload, PayloadFailed, Recipe } from '@posthorn/egress';
 import type { IncomingRecord } from '@posthorn/kafka';
 
+/** Where a request has been read: a record of `deliveries.requested`, or what was kept of one. */
+export type RequestSource = Pick<IncomingRecord, 'partition' | 'offset' | 'value' | 'revoked' | 'done'>;
+
 /** A record of `deliveries.requested`: one event for one or many subscriptions, done when each of them is. */
 export class Request {
   readonly head: RequestedHead;
-  readonly #record: IncomingRecord;
+  readonly #record: RequestSource;
   readonly #data: Buffer;
   #open: number;
+  #whenDone: (() => void)[] = [];
   readonly #payloads = new Map<string, Payload | PayloadFailed>();
 
-  constructor(record: IncomingRecord, head: RequestedHead, data: Buffer) {
+  constructor(record: RequestSource, head: RequestedHead, data: Buffer) {
     this.head = head;
     this.#record = record;
     this.#data = data;
@@ -25,6 +29,15 @@ export class Request {
 
   get partition(): number {
     return this.#record.partition;
+  }
+
+  get offset(): number {
+    return Number(this.#record.offset);
+  }
+
+  /** As it was read: head and data in their frame. */
+  get value(): Buffer {
+    return this.#record.value ?? Buffer.alloc(0);
   }
 
   /** The partition went to another sender, which will make these deliveries. */
@@ -45,7 +58,15 @@ export class Request {
   /** One of its deliveries has had its whole effect. */
   oneDone(): void {
     this.#open -= 1;
-    if (this.#open === 0) this.#record.done();
+    if (this.#open > 0) return;
+    this.#record.done();
+    for (const run of this.#whenDone.splice(0)) run();
+  }
+
+  /** Runs it when the record is done for all of its subscriptions; at once if it is. */
+  whenDone(run: () => void): void {
+    if (this.#open === 0) run();
+    else this.#whenDone.push(run);
   }
 
   /** The next attempt of one of its deliveries, as a record of the delay wheel. */

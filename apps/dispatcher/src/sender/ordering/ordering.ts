@@ -1,0 +1,70 @@
+import type { Later } from './keyed-queues.js';
+import type { OrderedDelivery } from './ordered-delivery.js';
+import { PartitionOrder, type OrderingParts } from './partition-order.js';
+
+/** Keeps the order of keyed deliveries, each partition for itself. What is told of a partition that is not ours is of no effect. */
+export class Ordering {
+  readonly #parts: OrderingParts;
+  readonly #partitions = new Map<number, PartitionOrder>();
+
+  constructor(parts: OrderingParts) {
+    this.#parts = parts;
+  }
+
+  /** Why ordered keys may have to wait, in words. */
+  get trouble(): string | undefined {
+    for (const { trouble } of this.#partitions.values()) if (trouble !== undefined) return trouble;
+    return undefined;
+  }
+
+  /** Keys that wait in the backlog, and deliveries in it. */
+  get waiting(): { readonly keys: number; readonly deliveries: number } {
+    let keys = 0;
+    let deliveries = 0;
+    for (const { blockedKeys, rows } of this.#partitions.values()) {
+      keys += blockedKeys;
+      deliveries += rows;
+    }
+    return { keys, deliveries };
+  }
+
+  /**
+   * Before the partition's first record, and whenever the group has been joined again.
+   * @param committed nothing below this offset is read again
+   */
+  assigned(partition: number, committed: number): void {
+    const order = this.#partitions.get(partition);
+    if (order?.isLost) this.#parts.fatal(new Error(`partition ${partition} has been another sender's meanwhile, and is to be read anew`));
+    else if (order === undefined) this.#partitions.set(partition, new PartitionOrder(partition, committed, this.#parts));
+  }
+
+  revoked(partition: number): void {
+    this.#partitions.get(partition)?.close();
+    this.#partitions.delete(partition);
+  }
+
+  /** In the order of the partition. */
+  arrive(delivery: OrderedDelivery): void {
+    this.#partitions.get(delivery.request.partition)?.arrive(delivery);
+  }
+
+  /** It has ended for good, and its outcome is in Kafka. */
+  ended(delivery: OrderedDelivery): void {
+    this.#partitions.get(delivery.request.partition)?.ended(delivery);
+  }
+
+  /** It is to be attempted later; what came of it until now is in Kafka. */
+  later(delivery: OrderedDelivery, later: Later): void {
+    this.#partitions.get(delivery.request.partition)?.later(delivery, later);
+  }
+
+  /** The registry has something new of a subscription, or that it is gone. */
+  changed(subscription: string): void {
+    for (const order of this.#partitions.values()) order.changed(subscription);
+  }
+
+  close(): Promise<void> {
+    for (const partition of this.#partitions.keys()) this.revoked(partition);
+    return this.#parts.backlog.close();
+  }
+}

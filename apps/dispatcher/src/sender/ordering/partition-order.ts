@@ -1,0 +1,382 @@
+import type { RegistryFeed } from '../../registry/registry-feed.js';
+import { BEFORE_ALL, HoldingLost, placeKey, type Advance, type Backlog, type DueCursor, type Holding, type StoredRow } from './backlog.js';
+import { KeyedQueues, type Later, type Statement } from './keyed-queues.js';
+import { deliveryOf, placeOf, recordOf, rowOf, type OrderedDelivery, type Standing } from './ordered-delivery.js';
+
+export type OrderingParts = {
+  readonly backlog: Backlog;
+  readonly feed: Pick<RegistryFeed, 'whenReached'>;
+  /** Rows of one subscription at most. */
+  readonly limit: number;
+  /** Wall clock. */
+  readonly nowMs: () => number;
+  /** Runs it once, so many milliseconds from now, unless it is cancelled. */
+  readonly setTimer: (ms: number, run: () => void) => () => void;
+  /** The offset that the group has committed for a partition: nothing below it is read again. */
+  readonly committed: (partition: number) => number | undefined;
+  /** The subscription is gone, disabled, or not served in order any more. */
+  readonly isWithdrawn: (subscription: string) => boolean;
+  /** Has it attempted, when its lane lets it; answered by `ended` or `later`. */
+  readonly offer: (delivery: OrderedDelivery, nowMs: number) => void;
+  /** Ends the delivery of a withdrawn subscription, or gives it back to be served without order. Resolves when that is in Kafka. */
+  readonly release: (delivery: OrderedDelivery) => Promise<void>;
+  /** Ends it as failed, because the backlog is full. Resolves when that is in Kafka. @param number of the attempt that is not made */
+  readonly refuse: (delivery: OrderedDelivery, number: number) => Promise<void>;
+  readonly fatal: (error: unknown) => void;
+};
+
+/** Heads that are read at once, and how many of the backlog may be under way. */
+const PAGE = 64;
+const MOST_UNDER_WAY = 4 * PAGE;
+/** Rows in one statement, unless a single key has more. */
+const MOST_ROWS = 512;
+const RETRY_MS = 500;
+const FORGET_AFTER_MS = 5_000;
+/** Whoever has lost a partition in the backlog is told by Kafka, soon; if not, the other one was wrong. */
+const LOST_MS = 30_000;
+
+const earlier = (a: number | undefined, b: number | undefined): number | undefined => (a === undefined ? b : b === undefined ? a : Math.min(a, b));
+
+/**
+ * The order of one partition's keyed deliveries, between its lanes and the backlog: carries out what `KeyedQueues` decides, many statements
+ * at a time, repeats what may not have been written, and starts the heads that are due.
+ */
+export class PartitionOrder {
+  readonly partition: number;
+  readonly #parts: OrderingParts;
+  #queues: KeyedQueues<OrderedDelivery> | undefined;
+  #holding: Holding | undefined;
+  /** Until the partition has been taken. */
+  #early: OrderedDelivery[] = [];
+  /** Places in the backlog whose records may be read again. */
+  #known = new Set<string>();
+  readonly #statements: Statement<OrderedDelivery>[] = [];
+  #isWriting = false;
+  #isReading = false;
+  #cursor: DueCursor = BEFORE_ALL;
+  /** Of the first head after the cursor; undefined: there is none, or it is being found out. */
+  #nextDueMs: number | undefined;
+  #underWay = 0;
+  #forgetAtMs: number | undefined;
+  #alarm: { readonly atMs: number; readonly cancel: () => void } | undefined;
+  #isGone = false;
+  #isLost = false;
+  #trouble: string | undefined;
+
+  /** @param committed nothing below this offset is read again */
+  constructor(partition: number, committed: number, parts: OrderingParts) {
+    this.partition = partition;
+    this.#parts = parts;
+    void this.#take(committed).catch(parts.fatal);
+  }
+
+  /** Why keys may have to wait, in words. */
+  get trouble(): string | undefined {
+    return this.#trouble;
+  }
+
+  /** Another sender has taken the partition, though Kafka has not said so yet. */
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  get blockedKeys(): number {
+    return this.#queues?.blocked ?? 0;
+  }
+
+  get rows(): number {
+    return this.#queues?.rows ?? 0;
+  }
+
+  arrive(delivery: OrderedDelivery): void {
+    if (this.#queues === undefined) {
+      this.#early.push(delivery);
+      return;
+    }
+    // Read again after a restart: the backlog has it, or has ended it.
+    if (this.#known.size > 0 && this.#known.delete(placeKey(placeOf(delivery)))) {
+      delivery.request.oneDone();
+      return;
+    }
+    const nowMs = this.#parts.nowMs();
+    this.#queues.arrive(delivery, nowMs);
+    this.#setAlarm(nowMs);
+  }
+
+  ended(delivery: OrderedDelivery): void {
+    const nowMs = this.#parts.nowMs();
+    this.#queues?.ended(delivery, nowMs);
+    this.#setAlarm(nowMs);
+  }
+
+  later(delivery: OrderedDelivery, later: Later): void {
+    const nowMs = this.#parts.nowMs();
+    this.#queues?.later(delivery, { ...later, dueAtMs: Math.max(1, Math.ceil(later.dueAtMs)) }, nowMs);
+    this.#setAlarm(nowMs);
+  }
+
+  /** The subscription is another than before: what was to wait may not have to. */
+  changed(subscription: string): void {
+    if (this.#queues?.hasRows(subscription) && this.#parts.isWithdrawn(subscription)) void this.#hasten(subscription).catch(this.#parts.fatal);
+  }
+
+  /** The partition went to another sender. */
+  close(): void {
+    this.#isGone = true;
+    this.#queues?.close();
+    this.#early = [];
+    this.#alarm?.cancel();
+    this.#alarm = undefined;
+  }
+
+  async #take(committed: number): Promise<void> {
+    const holdings = await this.#sure(() => this.#parts.backlog.take(this.partition, committed));
+    if (holdings === undefined) return;
+    // Who parked these may have known subscriptions that we have not read of yet.
+    this.#parts.feed.whenReached(holdings.position, () => {
+      if (this.#isGone) return;
+      this.#holding = holdings;
+      this.#known = new Set(holdings.known);
+      this.#queues = new KeyedQueues(this.#hands(), this.#parts.limit, holdings.keys);
+      this.#nextDueMs = holdings.keys.length > 0 ? 0 : undefined;
+      if (holdings.known.size > 0) this.#forgetSoon();
+      for (const subscription of this.#queues.withRows()) this.changed(subscription);
+      for (const delivery of this.#early.splice(0)) this.arrive(delivery);
+      this.#setAlarm(this.#parts.nowMs());
+    });
+  }
+
+  #hands() {
+    const { isWithdrawn, refuse, fatal } = this.#parts;
+    return {
+      start: (heads: readonly OrderedDelivery[], nowMs: number) => this.#start(heads, nowMs),
+      complete: ({ request }: OrderedDelivery, whenDone: () => void) => {
+        request.oneDone();
+        request.whenDone(whenDone);
+      },
+      refuse: (delivery: OrderedDelivery, later: Later | undefined) => {
+        refuse(delivery, later?.number ?? delivery.request.head.number).then(() => delivery.request.oneDone(), fatal);
+      },
+      write: (statement: Statement<OrderedDelivery>) => {
+        this.#statements.push(statement);
+        if (this.#isWriting) return;
+        this.#isWriting = true;
+        void this.#write().catch(fatal);
+      },
+      isWithdrawn,
+    };
+  }
+
+  #start(heads: readonly OrderedDelivery[], nowMs: number): void {
+    const [head] = heads;
+    if (head === undefined) return;
+    const { isWithdrawn, offer, release, fatal } = this.#parts;
+    if (head.place === undefined) {
+      offer(head, nowMs);
+      return;
+    }
+    this.#underWay += heads.length;
+    if (!isWithdrawn(head.subscription)) offer(head, nowMs);
+    else void Promise.all(heads.map(release)).then(() => this.ended(head), fatal);
+  }
+
+  // Writing
+
+  async #write(): Promise<void> {
+    // What is decided in the same turn goes into the same statement.
+    await Promise.resolve();
+    for (let batch = this.#nextBatch(); batch.length > 0; batch = this.#nextBatch()) {
+      const parks = batch.filter((statement) => statement.kind === 'park');
+      const postpones = batch.filter((statement) => statement.kind === 'postpone');
+      const advances = batch.filter((statement) => statement.kind === 'advance');
+      if (parks.length > 0) await this.#park(parks);
+      if (postpones.length > 0) await this.#postpone(postpones);
+      if (advances.length > 0) await this.#advance(advances);
+    }
+    this.#isWriting = false;
+  }
+
+  #nextBatch(): readonly Statement<OrderedDelivery>[] {
+    if (this.#isGone || this.#isLost) return [];
+    let rows = 0;
+    let count = 0;
+    while (rows < MOST_ROWS && count < this.#statements.length) {
+      const statement = this.#statements[count];
+      rows += statement?.kind === 'park' ? statement.followers.length + 1 : 1;
+      count += 1;
+    }
+    return this.#statements.splice(0, count);
+  }
+
+  async #park(statements: readonly (Statement<OrderedDelivery> & { kind: 'park' })[]): Promise<void> {
+    const standing = statements.flatMap(({ ended, head, followers }) => [
+      ...ended.map((delivery): readonly [OrderedDelivery, Standing] => [delivery, 'ended']),
+      ...(head === undefined ? [] : [[head.delivery, head.later ?? 'under way'] as const]),
+      ...followers.map((delivery): readonly [OrderedDelivery, Standing] => [delivery, 'follows']),
+    ]);
+    const records = new Map(standing.map(([delivery]) => [delivery.request, recordOf(delivery)]));
+    const rows = standing.map(([delivery, standing]) => rowOf(delivery, standing));
+    const missing = await this.#sure((backlog, holding) => backlog.park(holding, [...records.values()], rows));
+    if (missing === undefined) return;
+    const missed = new Set(missing.map(placeKey));
+    const nowMs = this.#parts.nowMs();
+    if (rows.some(({ isEnded }) => isEnded)) this.#forgetSoon();
+    for (const statement of statements) {
+      const duplicates = missed.size === 0 ? 0 : statement.followers.filter((delivery) => missed.has(placeKey(placeOf(delivery)))).length;
+      if (statement.head?.later !== undefined) this.#awaits(statement.head.later.dueAtMs);
+      this.#queues?.written(statement, nowMs, { duplicates });
+    }
+    this.#setAlarm(nowMs);
+  }
+
+  async #postpone(statements: readonly (Statement<OrderedDelivery> & { kind: 'postpone' })[]): Promise<void> {
+    const changes = statements.map(({ head, later }) => ({ ...placeOf(head), ...later }));
+    const written = await this.#sure((backlog, holding) => backlog.postpone(holding, changes).then(() => true));
+    if (written === undefined) return;
+    const nowMs = this.#parts.nowMs();
+    for (const statement of statements) {
+      this.#awaits(statement.later.dueAtMs);
+      this.#isBack([statement.head]);
+      this.#queues?.written(statement, nowMs);
+    }
+    this.#setAlarm(nowMs);
+  }
+
+  async #advance(statements: readonly (Statement<OrderedDelivery> & { kind: 'advance' })[]): Promise<void> {
+    const advances = statements.map(
+      ({ chain: { line, key }, ended }): Advance => ({
+        subscription: line.subscription,
+        key,
+        ended: ended.map(placeOf),
+        wants: this.#parts.isWithdrawn(line.subscription) ? 'many' : 'head',
+      }),
+    );
+    const next = await this.#sure((backlog, holding) => backlog.advance(holding, advances));
+    if (next === undefined) return;
+    const nowMs = this.#parts.nowMs();
+    this.#forgetSoon();
+    for (const [i, statement] of statements.entries()) {
+      this.#isBack(statement.ended);
+      this.#queues?.written(statement, nowMs, { next: (next[i] ?? []).map(this.#restored) });
+    }
+    this.#setAlarm(nowMs);
+  }
+
+  /** A head waits in the backlog. */
+  #awaits(dueAtMs: number): void {
+    this.#nextDueMs = earlier(this.#nextDueMs, dueAtMs);
+    // It was written when the reading had gone further: it has to go back.
+    if (dueAtMs <= this.#cursor.dueAtMs) this.#cursor = { dueAtMs, offset: -1, index: -1 };
+  }
+
+  #isBack(heads: readonly OrderedDelivery[]): void {
+    for (const { place } of heads) if (place !== undefined) this.#underWay -= 1;
+  }
+
+  // Reading
+
+  readonly #restored = (row: StoredRow): OrderedDelivery => deliveryOf(row, this.partition, () => this.#isGone || this.#isLost);
+
+  async #read(): Promise<void> {
+    const readsMs = this.#parts.nowMs();
+    this.#nextDueMs = undefined;
+    const after = this.#cursor;
+    const rows = await this.#sure((backlog, holding) => backlog.due(holding, readsMs, after, PAGE));
+    if (rows === undefined) return;
+    const last = rows.at(-1);
+    if (last !== undefined && rows.length === PAGE) {
+      this.#cursor = last;
+      this.#nextDueMs = last.dueAtMs;
+    } else {
+      this.#cursor = { dueAtMs: Math.max(readsMs, after.dueAtMs), offset: Number.MAX_SAFE_INTEGER, index: 0 };
+      const from = this.#cursor;
+      const next = await this.#sure((backlog, holding) => backlog.nextDueMs(holding, from));
+      this.#nextDueMs = earlier(this.#nextDueMs, next);
+    }
+    const nowMs = this.#parts.nowMs();
+    for (const row of rows) this.#queues?.due(this.#restored(row), nowMs);
+    this.#isReading = false;
+    this.#setAlarm(nowMs);
+  }
+
+  async #hasten(subscription: string): Promise<void> {
+    const nowMs = this.#parts.nowMs();
+    const hastened = await this.#sure((backlog, holding) => backlog.hasten(holding, subscription, nowMs).then(() => true));
+    if (hastened === undefined) return;
+    this.#awaits(nowMs);
+    this.#setAlarm(this.#parts.nowMs());
+  }
+
+  // What has ended is forgotten when its record will not be read again.
+
+  #forgetSoon(): void {
+    this.#forgetAtMs ??= this.#parts.nowMs() + FORGET_AFTER_MS;
+  }
+
+  async #forget(): Promise<void> {
+    const left = await this.#sure((backlog, holding) => backlog.forget(holding, this.#parts.committed(this.partition) ?? 0));
+    if (left === undefined || left === 0) return;
+    this.#forgetSoon();
+    this.#setAlarm(this.#parts.nowMs());
+  }
+
+  // Time
+
+  #setAlarm(nowMs: number): void {
+    if (this.#isGone || this.#isLost || this.#queues === undefined) return;
+    const canRead = !this.#isReading && this.#underWay < MOST_UNDER_WAY;
+    const atMs = earlier(earlier(this.#queues.nextTickMs, canRead ? this.#nextDueMs : undefined), this.#forgetAtMs);
+    if (atMs === undefined || (this.#alarm !== undefined && this.#alarm.atMs <= atMs)) return;
+    this.#alarm?.cancel();
+    const cancel = this.#parts.setTimer(Math.max(0, atMs - nowMs), () => {
+      this.#alarm = undefined;
+      this.#ring(this.#parts.nowMs());
+    });
+    this.#alarm = { atMs, cancel };
+  }
+
+  #ring(nowMs: number): void {
+    const { fatal } = this.#parts;
+    this.#queues?.tick(nowMs);
+    if (this.#nextDueMs !== undefined && this.#nextDueMs <= nowMs && !this.#isReading && this.#underWay < MOST_UNDER_WAY) {
+      this.#isReading = true;
+      void this.#read().catch(fatal);
+    }
+    if (this.#forgetAtMs !== undefined && this.#forgetAtMs <= nowMs) {
+      this.#forgetAtMs = undefined;
+      void this.#forget().catch(fatal);
+    }
+    this.#setAlarm(nowMs);
+  }
+
+  // The database
+
+  /** Repeats it until it has been done; undefined when the partition is no longer ours. */
+  async #sure<T>(run: (backlog: Backlog, holding: Holding) => Promise<T>): Promise<T | undefined> {
+    const { backlog, setTimer } = this.#parts;
+    while (!this.#isGone) {
+      try {
+        const answer = await run(backlog, this.#holding ?? { partition: this.partition, epoch: 0 });
+        this.#trouble = undefined;
+        return this.#isGone ? undefined : answer;
+      } catch (error) {
+        if (error instanceof HoldingLost) {
+          this.#lose(error);
+          return undefined;
+        }
+        this.#trouble = `the order of partition ${this.partition} cannot be kept up: ${error instanceof Error ? error.message : String(error)}`;
+        await new Promise<void>((resolve) => void setTimer(RETRY_MS, resolve));
+      }
+    }
+    return undefined;
+  }
+
+  #lose(error: HoldingLost): void {
+    if (this.#isGone || this.#isLost) return;
+    this.#isLost = true;
+    this.#trouble = `another sender has taken the order of partition ${this.partition}`;
+    this.#queues?.close();
+    this.#alarm?.cancel();
+    this.#parts.setTimer(LOST_MS, () => this.#isGone || this.#parts.fatal(error));
+  }
+}

@@ -1,0 +1,179 @@
+import { Session, stateOf } from '@posthorn/event-store';
+import {
+  HoldingLost,
+  placeKey,
+  type Advance,
+  type Backlog,
+  type DueCursor,
+  type Holding,
+  type Holdings,
+  type Place,
+  type Postponement,
+  type Row,
+  type StoredRecord,
+  type StoredRow,
+} from './backlog.js';
+import { HOLDING_LOST, SCHEMA } from './migrations.js';
+
+/** Rows of a key that are read at once when none of them is to be attempted. */
+const MANY = 50;
+
+type DbPlace = { readonly record: string; readonly index: number };
+type DbRow = DbPlace & {
+  readonly record_offset: string;
+  readonly number: number;
+  readonly reserved: boolean;
+  readonly due_ms: string;
+  readonly value: Buffer;
+};
+type DbNext = DbRow & { readonly chain: string };
+type DbHead = DbRow & { readonly subscription: string; readonly key: string };
+type DbKey = { readonly subscription: string; readonly key: string; readonly rows: string };
+
+const HEADS = `${SCHEMA}.backlog b join ${SCHEMA}.records r on r.id = b.record`;
+const AFTER = '(b.due_ms, b.record_offset, b.index) > ($3::bigint, $4::bigint, $5::integer)';
+const DUE = 'b.partition = $1 and not b.ended and b.due_ms is not null';
+
+/**
+ * The backlog in PostgreSQL, over one connection: one statement at a time, in order, each fenced by its holder's epoch.
+ */
+export class PgBacklog implements Backlog {
+  readonly #session: Session;
+
+  constructor(url: string) {
+    this.#session = new Session({
+      url,
+      name: 'posthorn dispatcher ordering',
+      // A plan that is made while a table is empty must do for a full one.
+      setup: 'set enable_seqscan = off; set plan_cache_mode = force_generic_plan',
+      raised: [HOLDING_LOST],
+    });
+  }
+
+  async take(partition: number, committed: number): Promise<Holdings> {
+    const [taken] = await this.#query<{ epoch: string }>('take', `select ${SCHEMA}.take($1) as epoch`, [partition]);
+    const holding = { partition, epoch: Number(taken?.epoch) };
+    await this.forget(holding, committed);
+    const keys = await this.#query<DbKey>(
+      'keys',
+      `select subscription, key, count(*) as rows from ${SCHEMA}.backlog where partition = $1 and not ended group by subscription, key`,
+      [partition],
+    );
+    const known = await this.#query<DbPlace>(
+      'known',
+      `select b.record, b.index from ${SCHEMA}.records r join ${SCHEMA}.backlog b on b.record = r.id where r.partition = $1 and r.record_offset >= $2`,
+      [partition, committed],
+    );
+    const [last] = await this.#query<{ position: string }>(
+      'position',
+      `select coalesce(max(position), 0) as position from ${SCHEMA}.records where partition = $1`,
+      [partition],
+    );
+    return {
+      ...holding,
+      keys: keys.map(({ rows, ...key }) => ({ ...key, rows: Number(rows) })),
+      known: new Set(known.map(placeKey)),
+      position: Number(last?.position ?? 0),
+    };
+  }
+
+  async park({ partition, epoch }: Holding, records: readonly StoredRecord[], rows: readonly Row[]): Promise<readonly Place[]> {
+    const missing = await this.#query<DbPlace>(
+      'park',
+      `select record, index from ${SCHEMA}.park($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
+      [
+        partition,
+        epoch,
+        ...columns(records, ['id', 'offset', 'position', 'value']),
+        ...columns(rows, ['record', 'index', 'offset', 'subscription', 'key', 'delivery', 'round', 'number', 'isReserved', 'dueAtMs', 'isEnded']),
+      ],
+    );
+    if (missing.length === 0) return [];
+    const keys = new Set(missing.map(placeKey));
+    return rows.filter((row) => keys.has(placeKey(row)));
+  }
+
+  async postpone({ partition, epoch }: Holding, changes: readonly Postponement[]): Promise<void> {
+    await this.#query(
+      'postpone',
+      `update ${SCHEMA}.backlog b set due_ms = c.due_ms, number = c.number, reserved = c.reserved
+         from unnest($3::uuid[], $4::integer[], $5::bigint[], $6::integer[], $7::boolean[]) c(record, index, due_ms, number, reserved)
+         where (select ${SCHEMA}.hold($1, $2)) and b.record = c.record and b.index = c.index and not b.ended`,
+      [partition, epoch, ...columns(changes, ['record', 'index', 'dueAtMs', 'number', 'isReserved'])],
+    );
+  }
+
+  async advance({ partition, epoch }: Holding, advances: readonly Advance[]): Promise<readonly (readonly StoredRow[])[]> {
+    const ended = advances.flatMap((advance) => advance.ended);
+    const limits = advances.map(({ wants }) => (wants === 'head' ? 1 : MANY));
+    const rows = await this.#query<DbNext>('advance', `select * from ${SCHEMA}.advance($1, $2, $3, $4, $5, $6, $7)`, [
+      partition,
+      epoch,
+      ...columns(ended, ['record', 'index']),
+      ...columns(advances, ['subscription', 'key']),
+      limits,
+    ]);
+    const next = advances.map((): StoredRow[] => []);
+    for (const row of rows) {
+      const place = Number(row.chain) - 1;
+      const advance = advances[place];
+      if (advance !== undefined) next[place]?.push(storedRow(row, advance));
+    }
+    return next;
+  }
+
+  async due({ partition, epoch }: Holding, nowMs: number, after: DueCursor, limit: number): Promise<readonly StoredRow[]> {
+    const rows = await this.#query<DbHead>(
+      'due',
+      `select b.*, r.value from ${HEADS} where (select ${SCHEMA}.hold($1, $2)) and ${DUE} and ${AFTER} and b.due_ms <= $6
+         order by b.due_ms, b.record_offset, b.index limit $7`,
+      [partition, epoch, after.dueAtMs, after.offset, after.index, nowMs, limit],
+    );
+    return rows.map((row) => storedRow(row, row));
+  }
+
+  async nextDueMs({ partition, epoch }: Holding, after: DueCursor): Promise<number | undefined> {
+    const [first] = await this.#query<{ due_ms: string }>(
+      'next due',
+      `select b.due_ms from ${SCHEMA}.backlog b where (select ${SCHEMA}.hold($1, $2)) and ${DUE} and ${AFTER}
+         order by b.due_ms, b.record_offset, b.index limit 1`,
+      [partition, epoch, after.dueAtMs, after.offset, after.index],
+    );
+    return first && Number(first.due_ms);
+  }
+
+  async hasten({ partition, epoch }: Holding, subscription: string, nowMs: number): Promise<void> {
+    await this.#query(
+      'hasten',
+      `update ${SCHEMA}.backlog b set due_ms = $4 where (select ${SCHEMA}.hold($1, $2)) and ${DUE} and b.subscription = $3 and b.due_ms > $4`,
+      [partition, epoch, subscription, nowMs],
+    );
+  }
+
+  async forget({ partition, epoch }: Holding, committed: number): Promise<number> {
+    const [left] = await this.#query<{ left: string }>('forget', `select ${SCHEMA}.forget($1, $2, $3) as left`, [partition, epoch, committed]);
+    return Number(left?.left ?? 0);
+  }
+
+  close(): Promise<void> {
+    return this.#session.close();
+  }
+
+  async #query<R extends object>(name: string, text: string, values: readonly unknown[]): Promise<readonly R[]> {
+    try {
+      return await this.#session.query<R>(name, text, values);
+    } catch (error) {
+      if (stateOf(error) === HOLDING_LOST) throw new HoldingLost('another sender has taken the partition', { cause: error });
+      throw error;
+    }
+  }
+}
+
+/** The columns of rows, as parameters for `unnest`. */
+const columns = <R extends object, Name extends keyof R>(rows: readonly R[], names: readonly Name[]): readonly unknown[] =>
+  names.map((name) => rows.map((row) => row[name] ?? null));
+
+const storedRow = (
+  { record, index, record_offset, number, reserved, due_ms, value }: DbRow,
+  { subscription, key }: { readonly subscription: string; readonly key: string },
+): StoredRow => ({ subscription, key, record, index, offset: Number(record_offset), number, isReserved: reserved, dueAtMs: Number(due_ms), value });
