@@ -19,6 +19,7 @@ const given = () => {
       return state.assigned;
     },
     stalled: undefined,
+    committed: () => undefined,
     close: async () => void state.closed++,
   };
   const source = new KafkaSource({

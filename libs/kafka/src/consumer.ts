@@ -15,6 +15,11 @@ export type ConsumeOptions = {
   readonly topics: readonly string[];
   /** Must neither throw nor wait: a record is finished by its `done()`. */
   readonly onRecord: (record: IncomingRecord) => void;
+  /**
+   * The partition is ours to read: called before its first record, and again whenever the group has been joined anew and it has stayed.
+   * @param committed no record below this offset will be handed over
+   */
+  readonly onAssigned?: ((topic: string, partition: number, committed: number) => void) | undefined;
   /** The partition has gone to another member; its records in flight are `revoked`. */
   readonly onRevoked?: ((topic: string, partition: number) => void) | undefined;
   /** Bytes in flight at which a partition is paused until half of them are done; default 16 MiB. */
@@ -39,6 +44,8 @@ export interface Consumption {
   readonly lag: ReadonlyMap<string, number>;
   readonly inFlight: number;
   readonly inFlightBytes: number;
+  /** The offset that the group has committed: whoever reads the partition begins there. Undefined when it is not assigned here. */
+  committed(topic: string, partition: number): number | undefined;
   /** Member of the group, and reading what it was assigned. */
   readonly assigned: boolean;
   /** A reason not to be ready, in words. */
@@ -154,6 +161,10 @@ export class GroupConsumption implements Consumption, GroupHooks {
 
   get inFlightBytes(): number {
     return this.#inFlightBytes;
+  }
+
+  committed(topic: string, partition: number): number | undefined {
+    return this.#partitions.get(keyOf(topic, partition))?.committed.offset;
   }
 
   get assigned(): boolean {
@@ -343,6 +354,7 @@ export class GroupConsumption implements Consumption, GroupHooks {
         committed: progress,
         records: new Map(),
       });
+      this.options.onAssigned?.(topic, partition, progress.offset);
       return;
     }
     known.committed = progress;
@@ -353,6 +365,7 @@ export class GroupConsumption implements Consumption, GroupHooks {
       if (record) this.#forget(record);
     }
     group.resolveOffset({ topic, partition, offset: String(known.window.position - 1) });
+    this.options.onAssigned?.(topic, partition, progress.offset);
   }
 
   /** The client remembers pauses from before the join, but not across its own restart: says both anew. */

@@ -254,9 +254,18 @@ describe('a rebalance', () => {
       handed.push(valueOf(record));
       waiting.push(record);
     };
-    await consume({ onRecord, onRevoked: (_, partition) => void revoked.push(partition) });
+    const assigned = new Map<number, number>();
+    const consumption = await consume({
+      onRecord: (record) => {
+        if (!assigned.has(record.partition)) throw new Error('a record of a partition that is not ours yet');
+        onRecord(record);
+      },
+      onAssigned: (_, partition, offset) => void assigned.set(partition, offset),
+      onRevoked: (_, partition) => void revoked.push(partition),
+    });
     await produce(numbers(50));
     await until(() => handed.length === 50);
+    expect(new Set(assigned.values())).toEqual(new Set([0]));
     const other = connect();
     try {
       const joining = consume({ onRecord }, other);
@@ -265,6 +274,12 @@ describe('a rebalance', () => {
       for (const record of waiting) record.done();
       await joining;
       await until(() => revoked.length === 1);
+      for (const [partition] of assigned) {
+        // What the group has been told, of the partitions that have stayed.
+        const offset = consumption.committed(topic, partition);
+        expect(offset).toBe(revoked.includes(partition) ? undefined : assigned.get(partition));
+        expect(offset).not.toBe(0);
+      }
       await produce(numbers(50, 50));
       await until(() => handed.length === 100);
       expect(new Set(handed).size).toBe(100);
