@@ -346,10 +346,13 @@ describe('subscriptions', () => {
   it('have filters that can be tried', async () => {
     const event = { type: 'invoice.paid', data: { amount: 12 } };
     const check = async (expression: { $case: 'filter' | 'transform'; value: string }) =>
-      (await subscriptions.checkFilter({ tenant: 'acme', expression, event })).message.outcome;
-    expect(await check({ $case: 'filter', value: 'data.amount > 10' })).toEqual({ $case: 'matches', value: true });
-    expect(await check({ $case: 'transform', value: '{"n": data.amount}' })).toEqual({ $case: 'result', value: { n: 12 } });
-    expect(await check({ $case: 'filter', value: 'data.' })).toMatchObject({ $case: 'error', value: { message: expect.any(String) } });
+      (await subscriptions.checkFilter({ tenant: 'acme', expression, event })).message;
+    expect(await check({ $case: 'filter', value: 'data.amount > 10' })).toEqual({ outcome: { $case: 'matches', value: true }, headers: {}, cost: 0 });
+    expect(await check({ $case: 'transform', value: '{"n": data.amount}' })).toMatchObject({ outcome: { $case: 'result', value: { n: 12 } } });
+    expect(await check({ $case: 'transform', value: 'request(1, {"X-A": "b"})' })).toMatchObject({ outcome: { $case: 'result', value: 1 }, headers: { 'x-a': 'b' } });
+    const refused = await check({ $case: 'filter', value: 'data.' });
+    expect(refused).toMatchObject({ outcome: { $case: 'error', value: { message: expect.any(String) } } });
+    expect(refused.cost).toBeUndefined();
   });
 });
 

@@ -23,8 +23,9 @@ describe('checking a filter', () => {
   const event = { type: 'invoice.paid', subject: 'inv-1', data: { amount: 12 } };
 
   it.each([
-    [{ filter: 'event.subject == "inv-1" && data.amount > 10', event }, { matches: true }],
-    [{ transform: '{"sum": data.amount * 2}', event }, { result: { sum: 24 } }],
+    [{ filter: 'event.subject == "inv-1" && data.amount > 10', event }, { matches: true, cost: 0 }],
+    [{ transform: '{"sum": data.amount * 2}', event }, { result: { sum: 24 }, cost: expect.any(Number) }],
+    [{ transform: 'request(data.amount, {"X-Subject": event.subject})', event }, { result: 12, headers: { 'x-subject': 'inv-1' }, cost: expect.any(Number) }],
     [{ filter: 'data.amount >', event }, { error: { message: expect.any(String), position: { offset: 13, line: 1, column: 14 } } }],
   ])('%j', async (body, answer) => {
     const { status, body: answered } = await call('POST', path, body);

@@ -31,7 +31,8 @@ export const trialCalls = (
     ...reading,
     answer: async ({ tenant, expression, event }) => {
       const asked = present({ ...(expression && { [expression.$case]: expression.value }), event: jsonOf(event, 'event') });
-      return { outcome: toOutcome(await filters.check(tenant, parseOrRefuse(filterCheckBody, asked))) };
+      const result = await filters.check(tenant, parseOrRefuse(filterCheckBody, asked));
+      return { outcome: toOutcome(result), headers: ('headers' in result && result.headers) || {}, cost: result.cost };
     },
   },
 });

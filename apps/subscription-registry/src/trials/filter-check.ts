@@ -1,5 +1,5 @@
 import { newId, type CheckedEvent, type Envelope, type FilterCheckBody, type FilterCheckResult } from '@posthorn/contracts';
-import { compileFilter, compileTransform, EventInput, type Refused } from '@posthorn/domain';
+import { admitFilter, admitTransform, EventInput, type Refused } from '@posthorn/domain';
 
 /** Tries a filter or a transform on an event, as the router and the sender would. Nothing is kept, and nothing sent. */
 export class FilterCheck {
@@ -18,23 +18,25 @@ export class FilterCheck {
 }
 
 const judged = (text: string, input: EventInput): FilterCheckResult => {
-  const compiled = compileFilter(text);
-  if (compiled.kind === 'refused') return refused(compiled);
-  const verdict = compiled.filter.judge(input);
-  if (verdict.matches || verdict.reason === undefined) return { matches: verdict.matches };
-  return { error: { message: `It cannot be evaluated for this event, and so does not match: ${verdict.reason}.` } };
+  const admitted = admitFilter(text);
+  if (admitted.kind === 'refused') return refused(admitted);
+  const { filter, cost } = admitted;
+  const verdict = filter.judge(input);
+  if (verdict.matches || verdict.reason === undefined) return { matches: verdict.matches, cost };
+  return { error: { message: `It cannot be evaluated for this event, and so does not match: ${verdict.reason}.` }, cost };
 };
 
 const rendered = (text: string, input: EventInput): FilterCheckResult => {
-  const compiled = compileTransform(text);
-  if (compiled.kind === 'refused') return refused(compiled);
-  const result = compiled.transform.render(input);
-  return result.kind === 'rendered'
-    ? { result: JSON.parse(result.json) as unknown }
-    : { error: { message: `It cannot be evaluated for this event: ${result.reason}.` } };
+  const admitted = admitTransform(text);
+  if (admitted.kind === 'refused') return refused(admitted);
+  const { transform, cost } = admitted;
+  const result = transform.render(input);
+  if (result.kind === 'failed') return { error: { message: `It cannot be evaluated for this event: ${result.reason}.` }, cost };
+  const { json, headers } = result;
+  return { result: JSON.parse(json) as unknown, ...(headers && { headers }), cost };
 };
 
-const refused = ({ message, position }: Refused): FilterCheckResult => ({ error: { message, position } });
+const refused = ({ message, position, cost }: Refused): FilterCheckResult => ({ error: { message, position }, ...(cost !== undefined && { cost }) });
 
 /** What accepting the event would make of it. */
 const envelopeOf = (tenant: string, event: CheckedEvent): Envelope => {

@@ -33,7 +33,7 @@ export const subscriptionLimits = {
 
 /** Headers that belong to the protocol or to us; a subscription cannot set them. */
 const RESERVED_HEADER =
-  /^(?:webhook-.*|content-(?:type|length|encoding)|transfer-encoding|connection|host|keep-alive|te|trailer|upgrade|expect|traceparent|tracestate|user-agent|proxy-.*)$/i;
+  /^(?:webhook-.*|content-(?:type|length|encoding)|transfer-encoding|connection|host|keep-alive|te|trailer|upgrade|http2-settings|expect|traceparent|tracestate|user-agent|proxy-.*)$/i;
 
 const headerName = z
   .string()
@@ -42,7 +42,12 @@ const headerName = z
 const headerValue = z
   .string()
   .max(subscriptionLimits.headerValue)
-  .regex(/^[\t\x20-\x7e]*$/, 'printable ASCII');
+  .regex(/^[\x20-\x7e]*$/, 'printable ASCII');
+
+const header = z.tuple([headerName, headerValue]);
+
+/** What is wrong with a header that is neither the protocol's nor ours; undefined when nothing is. Never quotes the value. */
+export const customHeaderFault = (name: string, value: string): string | undefined => header.safeParse([name, value]).error?.issues[0]?.message;
 
 const headers = z
   .record(headerName, headerValue)
@@ -52,7 +57,8 @@ const metadata = z
   .record(z.string().min(1).max(64), z.string().max(subscriptionLimits.metadataValue))
   .refine((record) => Object.keys(record).length <= subscriptionLimits.metadata, `at most ${subscriptionLimits.metadata} members`);
 
-const url = z.url({ protocol: /^https?$/, error: 'an absolute http or https URL' }).max(subscriptionLimits.url);
+/** Judged by the rules of sending, which want to see it as it was written: a URL parser here would mend it first. */
+const url = z.string().min(1).max(subscriptionLimits.url).meta({ format: 'uri' });
 
 /** `2xx`, or one status. */
 const statusPattern = z.string().regex(/^[1-5](?:xx|\d\d)$/, 'a status like 204, or a class like 2xx');
@@ -96,7 +102,7 @@ export type PayloadFormat = z.infer<typeof payloadFormat>;
 const payload = z
   .strictObject({
     format: payloadFormat,
-    transform: z.string().min(1).max(subscriptionLimits.transform).optional().describe('CEL that makes the body; with format `transform`'),
+    transform: z.string().min(1).max(subscriptionLimits.transform).optional().describe('CEL that makes the body, or `request(body, headers)`; with format `transform`'),
     context: z.unknown().optional().describe('Value of `current_context`; with format `context`; at most 16 KiB'),
   })
   .superRefine(({ format, transform, context }, issues) => {
@@ -386,11 +392,18 @@ export const filterCheckBody = z
   .meta({ id: 'FilterCheck' });
 export type FilterCheckBody = z.infer<typeof filterCheckBody>;
 
+const cost = z.number().int().describe('Steps at most, for an event with lists of 32 items and texts of 256 characters');
+
 export const filterCheckResult = z
   .union([
-    z.object({ matches: z.boolean() }),
-    z.object({ result: z.unknown() }),
+    z.object({ matches: z.boolean(), cost }),
     z.object({
+      result: z.unknown().describe('The body'),
+      headers: z.record(z.string(), z.string()).optional().describe('Those of `request(body, headers)`'),
+      cost,
+    }),
+    z.object({
+      cost: cost.optional(),
       error: z.object({ message: z.string(), position: z.object({ offset: z.number().int(), line: z.number().int(), column: z.number().int() }).optional() }),
     }),
   ])

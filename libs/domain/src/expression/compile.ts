@@ -1,7 +1,7 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { RE2JS, RE2JSException } from 're2js';
 import { functions, methods, type CelFunction } from './functions.js';
-import { EvaluationFailed, FAILURE_STEPS, pay } from './meter.js';
+import { EvaluationFailed, FAILURE_STEPS, pay, stepsToMatch } from './meter.js';
 import { add, arithmetic, compare, equals, isIn, item, member, negate, noOverload, subtract, type Comparison } from './operators.js';
 import { expressionLimits, ExpressionRefused } from './source.js';
 import { CelType, isList, isMembers, type Members, type Value } from './value.js';
@@ -11,24 +11,39 @@ export type Scope = Value[];
 export type Run = (scope: Scope) => Value;
 
 /** What one evaluates to, and whether it asks for `data`. */
-export type Program = { readonly run: Run; readonly needsData: boolean; readonly slots: number };
+export type Program = {
+  readonly run: Run;
+  readonly needsData: boolean;
+  readonly slots: number;
+  /** Instructions of the regular expression of each `matches`. */
+  readonly patternSizes: ReadonlyMap<ASTNode, number>;
+};
+
+type Functions = Readonly<Record<string, CelFunction>>;
 
 export const EVENT_SLOT = 0;
 export const DATA_SLOT = 1;
 
-/** Turns a checked expression into closures. @throws {ExpressionRefused} */
-export const compile = (ast: ASTNode): Program => {
-  const compiler = new Compiler();
+/** Turns a checked expression into closures. @param further functions besides those that all know @throws {ExpressionRefused} */
+export const compile = (ast: ASTNode, further: Functions = {}): Program => {
+  const compiler = new Compiler({ ...functions, ...further });
   const run = compiler.node(ast);
-  return { run, needsData: compiler.needsData, slots: compiler.slots };
+  const { needsData, slots, patternSizes } = compiler;
+  return { run, needsData, slots, patternSizes };
 };
 
 class Compiler {
   needsData = false;
   slots = 2;
+  readonly patternSizes = new Map<ASTNode, number>();
+  readonly #functions: Functions;
   readonly #names: string[] = ['event', 'data'];
   #nodes = 0;
   #depth = 0;
+
+  constructor(known: Functions) {
+    this.#functions = known;
+  }
 
   node(ast: ASTNode): Run {
     this.#nodes += 1;
@@ -75,6 +90,8 @@ class Compiler {
         return (scope) => !truth(run(scope), '!');
       }
       case '-_': {
+        // The parser reads the minus by itself; what stands behind it does not fit without it.
+        if (ast.args.op === 'value' && ast.args.args === 2n ** 63n) return constantly(-(2n ** 63n));
         const run = this.node(ast.args);
         return (scope) => negate(run(scope));
       }
@@ -105,6 +122,8 @@ class Compiler {
   }
 
   #map(entries: readonly (readonly [ASTNode, ASTNode])[]): Run {
+    const notText = entries.find(([name]) => name.op === 'value' && typeof name.args !== 'string');
+    if (notText !== undefined) throw new ExpressionRefused('The keys of a map are texts here, as in JSON.', notText[0].start);
     const runs = entries.map(([name, value]) => [this.node(name), this.node(value)] as const);
     return (scope) => {
       const members: Record<string, Value> = Object.create(null);
@@ -147,7 +166,8 @@ class Compiler {
 
   #call(name: string, args: readonly ASTNode[], at: ASTNode): Run {
     const [first, second] = args;
-    if (name === 'has' && first?.op === '.') {
+    if (name === 'has' && first !== undefined) {
+      if (first.op !== '.') throw new ExpressionRefused('has() asks for a member, as in has(data.total).', first.start);
       const [of, memberName] = first.args;
       const run = this.node(of);
       return (scope) => {
@@ -155,13 +175,13 @@ class Compiler {
         return isMembers(value) ? Object.hasOwn(value, memberName) : noOverload(`has(.${memberName})`, value);
       };
     }
-    if (name === 'matches' && first && second) return this.#matches(first, second);
-    return this.#apply(functions[`${name}/${args.length}`], `${name}()`, args, at);
+    if (name === 'matches' && first && second) return this.#matches(first, second, at);
+    return this.#apply(this.#functions[`${name}/${args.length}`], `${name}()`, args, at);
   }
 
   #method(name: string, receiver: ASTNode, args: readonly ASTNode[], at: ASTNode): Run {
     const [first, second, third] = args;
-    if (name === 'matches' && first) return this.#matches(receiver, first);
+    if (name === 'matches' && first) return this.#matches(receiver, first, at);
     if (first?.op === 'id' && second !== undefined && COMPREHENSIONS.has(`${name}/${args.length}`)) {
       return this.#comprehension(name, receiver, first.args, third === undefined ? { body: second } : { filter: second, body: third }, at.start);
     }
@@ -176,18 +196,18 @@ class Compiler {
   }
 
   /** The engine takes time linear in text and pattern, whatever the two are; an engine that backtracks may take for ever. */
-  #matches(of: ASTNode, pattern: ASTNode): Run {
+  #matches(of: ASTNode, pattern: ASTNode, at: ASTNode): Run {
     if (pattern.op !== 'value' || typeof pattern.args !== 'string') {
       throw new ExpressionRefused('The pattern of matches() has to be written out as a text.', pattern.start);
     }
     const regex = regularExpression(pattern.args, pattern.start);
     const size = regex.programSize();
+    this.patternSizes.set(at, size);
     const run = this.node(of);
     return (scope) => {
       const text = run(scope);
       if (typeof text !== 'string') return noOverload('matches', text);
-      // Some 60 ns for each character and instruction at worst, far less for most patterns.
-      pay(1 + Math.ceil((text.length * size) / 4));
+      pay(stepsToMatch(text.length, size));
       return regex.test(text);
     };
   }
@@ -227,8 +247,7 @@ const constantCall = (call: Run, offset: number): Run => {
 const literal = (value: unknown, offset: number): Value => {
   if (value === null || typeof value === 'boolean' || typeof value === 'number' || typeof value === 'string') return value;
   if (typeof value !== 'bigint') throw new ExpressionRefused('Bytes and unsigned numbers are not known here: JSON has none.', offset);
-  // The minus stands before the literal: only 2^63 itself may exceed by one.
-  if (value > 2n ** 63n) throw new ExpressionRefused('The number does not fit into 64 bits.', offset);
+  if (value >= 2n ** 63n) throw new ExpressionRefused('The number does not fit into 64 bits.', offset);
   return value;
 };
 

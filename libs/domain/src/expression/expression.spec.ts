@@ -116,6 +116,7 @@ describe('a filter that holds', () => {
     // Absence, null, types
     'has(data.amount) && !has(data.total) && has(data.nothing)',
     '!has(event.key) && has(event.subject)',
+    'has(data.items[0].sku) && !has(data.items[1].color)',
     'data.nothing == null && data.amount != null && null == null',
     'data.currency != 1 && data.mixed[1] != data.mixed[0]',
     'type(data.amount) == double && type(data.items) == list && type(1) == int && type(data.nothing) == null_type',
@@ -183,6 +184,8 @@ describe('what is refused, with the place', () => {
     ['timestamp("yesterday") < event.time', 1, 1],
     ['data.a.exists(a, a.exists(b, b.exists(c, c.exists(d, d))))', 1, 42],
     ['has(data)', 1, 5],
+    ['has(data.items[0])', 1, 5],
+    ['{1: true}[1]', 1, 2],
     ['event.time.getHours("Europe/Zurich") == 1', 1, 1],
     ['99999999999999999999 == data.x', 1, 1],
   ])('%s', (text, line, column) => {
@@ -265,6 +268,10 @@ describe('a transform', () => {
     expect(compiled.kind === 'compiled' && compiled.transform.render(input())).toEqual({ kind: 'rendered', json: '{"__proto__":{"a":1},"constructor":2}' });
   });
 
+  it('writes times as protobuf does', () => {
+    expect(render('[timestamp("2026-03-04T05:06:07Z"), timestamp("2026-03-04T05:06:07.5Z"), duration("1.5s")]')).toEqual(['2026-03-04T05:06:07Z', '2026-03-04T05:06:07.500Z', '1.5s']);
+  });
+
   it.each([
     ['data.total', 'there is no member "total"'],
     ['{data.amount: 1}', 'a map key is not defined for double'],
@@ -274,5 +281,57 @@ describe('a transform', () => {
   it('does not make more than a megabyte', () => {
     const big = input({ text: 'x'.repeat(200_000), list: Array.from({ length: 100 }, () => 0) });
     expect(render('data.list.map(i, data)', big)).toEqual({ kind: 'failed', reason: 'the result is longer than 1048576 characters' });
+  });
+});
+
+const made = (text: string) => {
+  const compiled = compileTransform(text);
+  if (compiled.kind === 'refused') throw new Error(compiled.message);
+  return compiled.transform.render(input());
+};
+const withHeaders = (count: number, value = 'v') => `request(1, {${Array.from({ length: count }, (_, i) => `"x-${i}": "${value}"`).join(', ')}})`;
+
+describe('a transform that makes a request', () => {
+  it('has a body, and headers under lower-case names', () => {
+    expect(made('request({"n": data.amount}, {"X-Currency": data.currency, "x-lines": string(size(data.items)), "x-empty": ""})')).toEqual({
+      kind: 'rendered',
+      json: '{"n":150}',
+      headers: { 'x-currency': 'EUR', 'x-lines': '2', 'x-empty': '' },
+    });
+    expect(made('data.paid ? request("yes", {"x-paid": "1"}) : request("no", {})')).toEqual({ kind: 'rendered', json: '"yes"', headers: { 'x-paid': '1' } });
+    expect(made('request(null, event.headers)')).toEqual({ kind: 'rendered', json: 'null', headers: { region: 'eu' } });
+  });
+
+  it('says who is sending in no header, and sets none that is the protocol\'s or ours', () => {
+    for (const name of ['Authorization', 'Cookie', 'Host', 'Content-Length', 'Content-Type', 'Connection', 'Transfer-Encoding', 'Upgrade', 'TE', 'Proxy-Authorization', 'webhook-id', 'Webhook-Signature', 'User-Agent', 'traceparent']) {
+      expect(made(`request(1, {"${name}": "x"})`)).toEqual({ kind: 'failed', reason: expect.stringContaining(`the header "${name}" cannot be sent`) });
+    }
+  });
+
+  it.each([
+    ['request(1, {"x-n": 1})', 'the header "x-n" is not a text but of type int'],
+    ['request(1, {"x-n": data.nothing})', 'the header "x-n" is not a text but of type null_type'],
+    ['request(1, {"x-lines": "a\\r\\nx-other: b"})', 'the header "x-lines" cannot be sent: printable ASCII'],
+    ['request(1, {"x-tab": "a\\tb"})', 'the header "x-tab" cannot be sent: printable ASCII'],
+    ['request(1, {"x-name": data.name})', 'the header "x-name" cannot be sent: printable ASCII'],
+    ['request(1, {"x y": "a"})', 'the header "x y" cannot be sent: a header name'],
+    ['request(1, {"": "a"})', 'the header "" cannot be sent: a header name'],
+    ['request(1, {"x-a": "1", "X-A": "2"})', 'the header "X-A" is there twice'],
+    ['[request(1, {})]', 'request() is only for the whole of what a transform makes'],
+    ['request(request(1, {}), {})', 'request() is only for the whole of what a transform makes'],
+    ['request(1, data.items)', 'request is not defined for int and list'],
+    ['request(1, {}).body', 'the member "body" is not defined for request'],
+    ['request(data.total, {})', 'there is no member "total"'],
+  ])('fails: %s', (text, reason) => expect(made(text)).toEqual({ kind: 'failed', reason }));
+
+  it('has at most 32 headers, of at most 1,024 characters', () => {
+    expect(made(withHeaders(32)).kind).toBe('rendered');
+    expect(made(withHeaders(33))).toEqual({ kind: 'failed', reason: 'a request has at most 32 headers of a transform' });
+    expect(made(withHeaders(1, 'v'.repeat(1_024))).kind).toBe('rendered');
+    expect(made(withHeaders(1, 'v'.repeat(1_025))).kind).toBe('failed');
+  });
+
+  it('is no business of a filter', () => {
+    expect(compileFilter('request(1, {}) == data')).toMatchObject({ kind: 'refused', message: expect.stringContaining('no function request()') });
   });
 });

@@ -1,25 +1,46 @@
 import { compile, type Program, type Scope } from './compile.js';
+import { costOf, REFERENCE } from './cost.js';
 import type { EventInput } from './event-input.js';
+import { transformFunctions } from './functions.js';
+import { headersOf } from './headers.js';
 import { toJson } from './json.js';
-import { EvaluationFailed, metered } from './meter.js';
-import { ExpressionRefused, parse, positionAt, type Position } from './source.js';
-import { typeName, type Value } from './value.js';
+import { EvaluationFailed, metered, stepsTaken } from './meter.js';
+import { ExpressionRefused, parse, positionAt, type Position, type Source } from './source.js';
+import { RequestParts, typeName, type Value } from './value.js';
 
-export type Refused = { readonly kind: 'refused'; readonly message: string; readonly position: Position };
+export type Refused = {
+  readonly kind: 'refused';
+  readonly message: string;
+  readonly position: Position;
+  /** Steps, when it is these that it is refused for. */
+  readonly cost?: number;
+};
 
 /** True, false, or false because it could not be evaluated for this event: a member is missing, types do not go together. */
 export type FilterVerdict = { readonly matches: true } | { readonly matches: false; readonly reason?: string };
 
+/** Steps that are left for several evaluations together; each takes from it what it takes. At 0 one has wanted more. */
+export type StepBudget = { left: number };
+
 export type Filter = {
   readonly text: string;
-  /** Never throws: what cannot be evaluated does not match. */
-  readonly judge: (input: EventInput) => FilterVerdict;
+  /** Never throws: what cannot be evaluated does not match. Without a budget it has one of its own. */
+  readonly judge: (input: EventInput, budget?: StepBudget) => FilterVerdict;
 };
+
+export type Rendering =
+  | {
+      readonly kind: 'rendered';
+      /** The body. Numbers of the data come out as JavaScript writes them: `1.0` as `1`. */
+      readonly json: string;
+      /** Of a `request(body, headers)`, under lower-case names. */
+      readonly headers?: Readonly<Record<string, string>>;
+    }
+  | { readonly kind: 'failed'; readonly reason: string };
 
 export type Transform = {
   readonly text: string;
-  /** The result as JSON text. Numbers of the data come out as JavaScript writes them: `1.0` as `1`. */
-  readonly render: (input: EventInput) => { readonly kind: 'rendered'; readonly json: string } | { readonly kind: 'failed'; readonly reason: string };
+  readonly render: (input: EventInput) => Rendering;
 };
 
 /** Steps that one evaluation may take: some milliseconds at worst for a filter, which every event waits for. */
@@ -34,35 +55,78 @@ const DIFFERS: FilterVerdict = { matches: false };
 
 /** A filter in CEL: an expression over `event` and `data` that is a bool. */
 export const compileFilter = (text: string): { readonly kind: 'compiled'; readonly filter: Filter } | Refused =>
+  refusable(text, () => ({ kind: 'compiled', filter: filterOf(text, filterProgram(parse(text))) }));
+
+/** A transform in CEL: an expression over `event` and `data` whose value becomes the request's body, as JSON, or is a `request(body, headers)`. */
+export const compileTransform = (text: string): { readonly kind: 'compiled'; readonly transform: Transform } | Refused =>
+  refusable(text, () => ({ kind: 'compiled', transform: transformOf(text, compile(parse(text).ast, transformFunctions)) }));
+
+/** Compiles a filter for whoever brings it, with its cost: one that would run out of steps on an event of ordinary size is refused. */
+export const admitFilter = (text: string): { readonly kind: 'compiled'; readonly filter: Filter; readonly cost: number } | Refused =>
   refusable(text, () => {
-    const { ast, type } = parse(text);
-    if (type !== 'bool' && type !== 'dyn') throw new ExpressionRefused(`A filter is true or false; this is of type ${type}.`, ast.start);
-    const program = compile(ast);
-    const judge = (input: EventInput): FilterVerdict => {
-      try {
-        const value = metered(FILTER_STEPS, () => program.run(scopeOf(program, input)));
-        if (value === true) return MATCHES;
-        return value === false ? DIFFERS : { matches: false, reason: `the result is not a bool but of type ${typeName(value)}` };
-      } catch (error) {
-        return { matches: false, reason: reasonOf(error) };
-      }
-    };
-    return { kind: 'compiled', filter: { text, judge } };
+    const source = parse(text);
+    const program = filterProgram(source);
+    return { kind: 'compiled', filter: filterOf(text, program), cost: affordable(source, program, { limit: FILTER_STEPS, isWritten: false }) };
   });
 
-/** A transform in CEL: an expression over `event` and `data` whose value becomes the request's body, as JSON. */
-export const compileTransform = (text: string): { readonly kind: 'compiled'; readonly transform: Transform } | Refused =>
+/** As `admitFilter`. */
+export const admitTransform = (text: string): { readonly kind: 'compiled'; readonly transform: Transform; readonly cost: number } | Refused =>
   refusable(text, () => {
-    const program = compile(parse(text).ast);
-    const render: Transform['render'] = (input) => {
-      try {
-        return { kind: 'rendered', json: metered(TRANSFORM_STEPS, () => toJson(program.run(scopeOf(program, input)), TRANSFORM_RESULT)) };
-      } catch (error) {
-        return { kind: 'failed', reason: reasonOf(error) };
-      }
-    };
-    return { kind: 'compiled', transform: { text, render } };
+    const source = parse(text);
+    const program = compile(source.ast, transformFunctions);
+    return { kind: 'compiled', transform: transformOf(text, program), cost: affordable(source, program, { limit: TRANSFORM_STEPS, isWritten: true }) };
   });
+
+/** @throws {ExpressionRefused} */
+const filterProgram = ({ ast, type }: Source): Program => {
+  if (type !== 'bool' && type !== 'dyn') throw new ExpressionRefused(`A filter is true or false; this is of type ${type}.`, ast.start);
+  return compile(ast);
+};
+
+const filterOf = (text: string, program: Program): Filter => ({
+  text,
+  judge: (input, budget = { left: FILTER_STEPS }) => {
+    const most = Math.min(FILTER_STEPS, budget.left);
+    try {
+      const value = metered(most, () => program.run(scopeOf(program, input)));
+      if (value === true) return MATCHES;
+      return value === false ? DIFFERS : { matches: false, reason: `the result is not a bool but of type ${typeName(value)}` };
+    } catch (error) {
+      return { matches: false, reason: reasonOf(error) };
+    } finally {
+      // Steps that were refused have not been taken.
+      budget.left -= Math.min(most, stepsTaken());
+    }
+  },
+});
+
+const transformOf = (text: string, program: Program): Transform => ({
+  text,
+  render: (input) => {
+    try {
+      return metered(TRANSFORM_STEPS, () => rendered(program.run(scopeOf(program, input))));
+    } catch (error) {
+      return { kind: 'failed', reason: reasonOf(error) };
+    }
+  },
+});
+
+const rendered = (value: Value): Rendering =>
+  value instanceof RequestParts
+    ? { kind: 'rendered', json: toJson(value.body, TRANSFORM_RESULT), headers: headersOf(value.headers) }
+    : { kind: 'rendered', json: toJson(value, TRANSFORM_RESULT) };
+
+/** Steps at most, on an event of the reference's size. @throws {ExpressionRefused} when they are more than there will be */
+const affordable = ({ ast }: Source, { patternSizes }: Program, { limit, isWritten }: { limit: number; isWritten: boolean }): number => {
+  const { steps, excess } = costOf(ast, { limit, patternSizes, isWritten });
+  if (excess === undefined) return steps;
+  const { items, characters } = REFERENCE;
+  throw new ExpressionRefused(
+    `This takes too long: up to ${steps} steps, of ${limit}, for an event with lists of ${items} items and texts of ${characters} characters.`,
+    excess.start,
+    steps,
+  );
+};
 
 const scopeOf = ({ needsData, slots }: Program, input: EventInput): Scope => {
   const scope: Value[] = [input.event, needsData ? input.data : null];
@@ -75,7 +139,8 @@ const refusable = <Compiled>(text: string, compileIt: () => Compiled): Compiled 
     return compileIt();
   } catch (error) {
     if (!(error instanceof ExpressionRefused)) throw error;
-    return { kind: 'refused', message: error.message, position: positionAt(text, error.offset) };
+    const { message, offset, cost } = error;
+    return { kind: 'refused', message, position: positionAt(text, offset), ...(cost !== undefined && { cost }) };
   }
 };
 

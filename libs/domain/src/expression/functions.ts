@@ -1,6 +1,6 @@
-import { EvaluationFailed, pay, payForText } from './meter.js';
-import { int, noOverload, timestamp } from './operators.js';
-import { CelType, Duration, isList, isMembers, typeName, type Value } from './value.js';
+import { EvaluationFailed, pay, payForText, stepsToFind } from './meter.js';
+import { duration, int, noOverload, timestamp } from './operators.js';
+import { CelType, Duration, isList, isMembers, RequestParts, timestampText, typeName, type Value } from './value.js';
 
 /** A function, or a method with its receiver as the first argument; it has as many as its table entry says. */
 export type CelFunction = (first: Value, second: Value, third: Value) => Value;
@@ -49,20 +49,25 @@ const toDuration = (value: Value): Duration => {
   if (terms === undefined) throw new EvaluationFailed('not a duration like "1h30m"');
   let milliseconds = 0;
   for (const [, count, unit] of terms.matchAll(/([\d.]+)([a-z]+)/g)) milliseconds += Number(count) * (UNIT_MS[unit ?? ''] ?? 0);
-  return new Duration(sign === '-' ? -milliseconds : milliseconds);
+  return duration(sign === '-' ? -milliseconds : milliseconds);
 };
 
 const toInt = (value: Value): bigint => {
   if (typeof value === 'bigint') return value;
-  if (typeof value === 'number' && Number.isFinite(value)) return int(BigInt(Math.trunc(value)));
+  // -2^63 itself is what greater losses were rounded to: CEL takes neither end.
+  if (typeof value === 'number' && Math.abs(value) < 2 ** 63) return BigInt(Math.trunc(value));
+  if (typeof value === 'number') throw new EvaluationFailed(`${value} does not fit into 64 bits`);
   if (typeof value === 'string' && /^[+-]?\d{1,19}$/.test(value)) return int(BigInt(value.replace('+', '')));
   if (value instanceof Date) return BigInt(Math.floor(value.getTime() / 1000));
   return noOverload('int', value);
 };
 
+const NOT_FINITE = /^(?:nan|[+-]?inf(?:inity)?)$/i;
+
 const toDouble = (value: Value): number => {
   if (typeof value === 'number') return value;
   if (typeof value === 'bigint') return Number(value);
+  if (typeof value === 'string' && NOT_FINITE.test(value)) return Number(value.replace(/inf(?:inity)?/i, 'Infinity'));
   if (typeof value === 'string' && /^[+-]?(?:\d{1,400}(?:\.\d{0,400})?|\.\d{1,400})(?:[eE][+-]?\d{1,4})?$/.test(value)) return Number(value);
   return noOverload('double', value);
 };
@@ -76,18 +81,28 @@ const toText = (value: Value): string => {
     case 'boolean':
       return String(value);
     default:
-      if (value instanceof Date) return value.toISOString();
+      if (value instanceof Date) return timestampText(value);
       return value instanceof Duration ? value.toString() : noOverload('string', value);
   }
 };
 
+const TRUE = new Set(['true', 'True', 'TRUE', 't', '1']);
+const FALSE = new Set(['false', 'False', 'FALSE', 'f', '0']);
+
 const toBool = (value: Value): boolean => {
   if (typeof value === 'boolean') return value;
-  if (value === 'true' || value === 'false') return value === 'true';
-  return noOverload('bool', value);
+  if (typeof value !== 'string') return noOverload('bool', value);
+  if (TRUE.has(value)) return true;
+  if (FALSE.has(value)) return false;
+  throw new EvaluationFailed('not a bool like "true" or "false"');
 };
 
 const typeOf = (value: Value): Value => CelType.named(typeName(value)) ?? null;
+
+const request = (body: Value, headers: Value): RequestParts => (isMembers(headers) ? new RequestParts(body, headers) : noOverload('request', body, headers));
+
+/** What only a transform knows. */
+export const transformFunctions: Readonly<Record<string, CelFunction>> = { 'request/2': request };
 
 /** By name and number of arguments. */
 export const functions: Readonly<Record<string, CelFunction>> = {
@@ -119,19 +134,45 @@ const onText =
     return apply(text);
   };
 
-const substring = (self: Value, from: Value, to: Value): string => {
+/** Unicode's White_Space, which is not quite what JavaScript's own `trim` takes for it. */
+const isSpace = (code: number): boolean =>
+  code === 0x20 ||
+  (code >= 0x09 && code <= 0x0d) ||
+  (code >= 0x80 && (code === 0x85 || code === 0xa0 || code === 0x1680 || (code >= 0x2000 && code <= 0x200a) || OTHER_SPACES.has(code)));
+const OTHER_SPACES: ReadonlySet<number> = new Set([0x2028, 0x2029, 0x202f, 0x205f, 0x3000]);
+
+const trim = (text: string): string => {
+  let from = 0;
+  let to = text.length;
+  while (from < to && isSpace(text.charCodeAt(from))) from += 1;
+  while (to > from && isSpace(text.charCodeAt(to - 1))) to -= 1;
+  return text.slice(from, to);
+};
+
+const HALVES = /[\uD800-\uDFFF]/;
+
+/** A text by its code points, which is what CEL counts; where each has one unit, the text itself will do. */
+const codePoints = (text: string): string | readonly string[] => {
+  if (!HALVES.test(text)) return text;
+  pay(text.length);
+  return Array.from(text);
+};
+
+const substring = (self: Value, from: Value, to?: Value): string => {
   const text = textOf(self, 'substring');
   payForText(text.length);
+  const points = codePoints(text);
   const start = indexOf(from, 'substring');
-  const end = indexOf(to, 'substring');
-  if (start < 0 || end > text.length || start > end) throw new EvaluationFailed(`substring(${start}, ${end}) of a text of ${text.length}`);
-  return text.slice(start, end);
+  const end = to === undefined ? points.length : indexOf(to, 'substring');
+  if (start < 0 || end > points.length || start > end) throw new EvaluationFailed(`substring(${start}, ${end}) of a text of ${points.length}`);
+  const part = points.slice(start, end);
+  return typeof part === 'string' ? part : part.join('');
 };
 
 const split = onTexts('split', (text, separator) => {
   // Every character may become an item of its own.
   pay(text.length);
-  return text.split(separator);
+  return separator === '' ? Array.from(text) : text.split(separator);
 });
 
 const join = (self: Value, separator: Value): string => {
@@ -149,7 +190,9 @@ const replace = (self: Value, what: Value, by: Value): string => {
   const parts = textOf(self, 'replace');
   const replacement = textOf(by, 'replace');
   const pieces = split(parts, what, null);
-  return join(pieces, replacement);
+  const text = join(pieces, replacement);
+  // Nothing stands between any two characters, before the first and behind the last.
+  return what === '' ? replacement + text + replacement : text;
 };
 
 const onTime =
@@ -168,18 +211,18 @@ export const methods: Readonly<Record<string, CelFunction>> = {
   'startsWith/1': onTexts('startsWith', (text, start) => text.startsWith(start)),
   'endsWith/1': onTexts('endsWith', (text, end) => text.endsWith(end)),
   'contains/1': onTexts('contains', (text, part) => {
-    // Text and part may be made such that nearly all of one is compared at each place of the other.
-    payForText(text.length * Math.min(part.length, 16));
+    pay(stepsToFind(text.length, part.length));
     return text.includes(part);
   }),
   'indexOf/1': onTexts('indexOf', (text, part) => {
-    payForText(text.length * Math.min(part.length, 16));
-    return BigInt(text.indexOf(part));
+    pay(stepsToFind(text.length, part.length));
+    const at = text.indexOf(part);
+    return BigInt(at < 0 ? at : codePoints(text.slice(0, at)).length);
   }),
   'lowerAscii/0': onText('lowerAscii', (text) => text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())),
   'upperAscii/0': onText('upperAscii', (text) => text.replace(/[a-z]+/g, (letters) => letters.toUpperCase())),
-  'trim/0': onText('trim', (text) => text.trim()),
-  'substring/1': (self, from) => substring(self, from, BigInt(textOf(self, 'substring').length)),
+  'trim/0': onText('trim', trim),
+  'substring/1': (self, from) => substring(self, from),
   'substring/2': substring,
   'split/1': split,
   'join/0': (self) => join(self, ''),

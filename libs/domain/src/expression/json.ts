@@ -1,10 +1,10 @@
 import { EvaluationFailed, pay } from './meter.js';
-import { CelType, Duration, isList, type Members, type Value } from './value.js';
+import { CelType, Duration, isList, RequestParts, timestampText, type Members, type Value } from './value.js';
 
 /**
  * JSON text of a value. A value may hold the same part many times over, so that it is the text that has to be measured, while it is
  * written.
- * @throws {EvaluationFailed} beyond `maxCharacters`, or for a double that JSON cannot write
+ * @throws {EvaluationFailed} beyond `maxCharacters`, or for what JSON cannot write
  */
 export const toJson = (value: Value, maxCharacters: number): string => {
   let length = 0;
@@ -26,9 +26,10 @@ export const toJson = (value: Value, maxCharacters: number): string => {
         return piece(String(value));
       default:
         if (value === null) return piece('null');
-        if (value instanceof Date) return piece(`"${value.toISOString()}"`);
+        if (value instanceof Date) return piece(`"${timestampText(value)}"`);
         if (value instanceof Duration) return piece(`"${value.toString()}"`);
         if (value instanceof CelType) return piece(`"${value.name}"`);
+        if (value instanceof RequestParts) throw new EvaluationFailed('request() is only for the whole of what a transform makes');
         return isList(value) ? `[${value.map(write).join(',')}]` : `{${writeMembers(value)}}`;
     }
   };

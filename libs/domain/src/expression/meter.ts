@@ -22,8 +22,21 @@ export const pay = (steps: number): void => {
   if (left < 0) throw new EvaluationFailed(`it takes more than ${limit} steps`);
 };
 
+/** Steps of the evaluation that was metered last, so far. */
+export const stepsTaken = (): number => limit - left;
+
 /** Work on text is quick: sixteen characters are a step. */
-export const payForText = (characters: number): void => pay(1 + (characters >> 4));
+export const stepsForText = (characters: number): number => 1 + (characters >> 4);
+export const payForText = (characters: number): void => pay(stepsForText(characters));
+
+/** Up to so many characters a text is compared within the step that the operator is. */
+export const COMPARED_AT_ONCE = 256;
+
+/** Text and part may be made such that nearly all of one is compared at each place of the other. */
+export const stepsToFind = (characters: number, partCharacters: number): number => stepsForText(characters * Math.min(partCharacters, 16));
+
+/** Some 60 ns for each character and instruction at worst, far less for most patterns. */
+export const stepsToMatch = (characters: number, patternSize: number): number => 1 + Math.ceil((characters * patternSize) / 4);
 
 /** What a failure costs that does not end the evaluation: an exception takes some 5 µs. */
 export const FAILURE_STEPS = 100;

@@ -1,5 +1,5 @@
-import { EvaluationFailed, pay, payForText } from './meter.js';
-import { CelType, Duration, isList, isMembers, memberOf, typeName, type Value } from './value.js';
+import { COMPARED_AT_ONCE, EvaluationFailed, pay, payForText } from './meter.js';
+import { CelType, Duration, isList, isMembers, memberOf, RequestParts, typeName, type Value } from './value.js';
 
 /** @throws {EvaluationFailed} */
 export const noOverload = (operation: string, ...operands: readonly Value[]): never => {
@@ -20,7 +20,7 @@ export const equals = (a: Value, b: Value): boolean => {
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
   if (a instanceof Date) return b instanceof Date && a.getTime() === b.getTime();
   if (a instanceof Duration) return b instanceof Duration && a.milliseconds === b.milliseconds;
-  if (a instanceof CelType) return false;
+  if (a instanceof CelType || a instanceof RequestParts) return false;
   if (isList(a)) {
     if (!isList(b) || a.length !== b.length) return false;
     pay(a.length);
@@ -36,9 +36,8 @@ export const equals = (a: Value, b: Value): boolean => {
   });
 };
 
-/** Short texts are compared within the step that the operator is. */
 const payForComparing = (characters: number): void => {
-  if (characters > 256) payForText(characters);
+  if (characters > COMPARED_AT_ONCE) payForText(characters);
 };
 
 /** An int beyond 2^53 must not equal the double it would be rounded to. */
@@ -50,13 +49,27 @@ export const compare = (operator: Comparison, a: Value, b: Value): boolean => {
   if (isNumber(a) && isNumber(b)) return ordered(operator, a, b);
   if (typeof a === 'string' && typeof b === 'string') {
     payForComparing(Math.min(a.length, b.length));
-    return ordered(operator, a, b);
+    return ordered(operator, differenceOf(a, b), 0);
   }
   if (typeof a === 'boolean' && typeof b === 'boolean') return ordered(operator, Number(a), Number(b));
   if (a instanceof Date && b instanceof Date) return ordered(operator, a.getTime(), b.getTime());
   if (a instanceof Duration && b instanceof Duration) return ordered(operator, a.milliseconds, b.milliseconds);
   return noOverload(operator, a, b);
 };
+
+/** By code points, as CEL orders texts; JavaScript's own order is that of UTF-16, in which half a pair comes before what it is greater than. */
+const differenceOf = (a: string, b: string): number => {
+  const shared = Math.min(a.length, b.length);
+  for (let at = 0; at < shared; at += 1) {
+    const x = a.charCodeAt(at);
+    const y = b.charCodeAt(at);
+    if (x !== y) return isHalf(x) === isHalf(y) ? x - y : Number(isHalf(x)) - Number(isHalf(y));
+  }
+  return a.length - b.length;
+};
+
+/** Of a pair that stands for a code point beyond U+FFFF. */
+const isHalf = (unit: number): boolean => (unit & 0xf800) === 0xd800;
 
 const ordered = <T extends string | number | bigint>(operator: Comparison, a: T, b: T): boolean => {
   switch (operator) {
@@ -95,6 +108,12 @@ export const timestamp = (milliseconds: number): Date => {
   throw new EvaluationFailed('not a timestamp between the years 1 and 9999');
 };
 
+/** protobuf's bounds, ten thousand years either way. @throws {EvaluationFailed} beyond them */
+export const duration = (milliseconds: number): Duration => {
+  if (Math.abs(milliseconds) <= 315_576_000_000_000) return new Duration(milliseconds);
+  throw new EvaluationFailed('the duration is longer than 10000 years');
+};
+
 export const add = (a: Value, b: Value): Value => {
   if (typeof a === 'string' && typeof b === 'string') {
     payForText(a.length + b.length);
@@ -104,7 +123,7 @@ export const add = (a: Value, b: Value): Value => {
     pay(a.length + b.length);
     return [...a, ...b];
   }
-  if (a instanceof Duration && b instanceof Duration) return new Duration(a.milliseconds + b.milliseconds);
+  if (a instanceof Duration && b instanceof Duration) return duration(a.milliseconds + b.milliseconds);
   if (a instanceof Date && b instanceof Duration) return timestamp(a.getTime() + b.milliseconds);
   if (a instanceof Duration && b instanceof Date) return timestamp(a.milliseconds + b.getTime());
   return arithmetic('+', a, b);
@@ -113,7 +132,7 @@ export const add = (a: Value, b: Value): Value => {
 export const subtract = (a: Value, b: Value): Value => {
   if (a instanceof Date && b instanceof Date) return new Duration(a.getTime() - b.getTime());
   if (a instanceof Date && b instanceof Duration) return timestamp(a.getTime() - b.milliseconds);
-  if (a instanceof Duration && b instanceof Duration) return new Duration(a.milliseconds - b.milliseconds);
+  if (a instanceof Duration && b instanceof Duration) return duration(a.milliseconds - b.milliseconds);
   return arithmetic('-', a, b);
 };
 

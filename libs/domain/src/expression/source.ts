@@ -10,6 +10,8 @@ export class ExpressionRefused extends Error {
   constructor(
     message: string,
     readonly offset: number,
+    /** Steps, when it is these that it is refused for. */
+    readonly cost?: number,
   ) {
     super(message);
   }
@@ -77,6 +79,7 @@ for (const signature of [
   'string(google.protobuf.Duration): string',
   'timestamp(google.protobuf.Timestamp): google.protobuf.Timestamp',
   'duration(google.protobuf.Duration): google.protobuf.Duration',
+  'request(dyn, map<string, dyn>): dyn',
 ]) {
   checker.registerFunction(signature, declared);
 }
@@ -90,14 +93,31 @@ export type Source = { readonly ast: ASTNode; /** Of the result; `dyn` when it d
 export const parse = (text: string): Source => {
   try {
     const parsed = checker.parse(text);
-    const checked = parsed.check();
-    if (checked.error !== undefined) throw checked.error;
-    return { ast: parsed.ast, type: checked.type ?? 'dyn' };
+    return { ast: parsed.ast, type: typeOf(parsed) };
   } catch (error) {
     if (error instanceof ParseError || error instanceof CelTypeError) throw new ExpressionRefused(sentence(error.summary), error.range?.start ?? 0);
     // Signs and parentheses nested by the thousand: the parser's own recursion ends before its limit does.
     if (error instanceof RangeError) throw new ExpressionRefused('It is nested too deeply.', 0);
     throw error;
+  }
+};
+
+type Parsed = ReturnType<Environment['parse']>;
+
+/**
+ * Two things that CEL allows are beyond the checker: `has()` of a member whose owner is more than a row of members, as in
+ * `has(data.items[0].sku)`, and a comprehension over a list that it knows to be empty. Such an expression goes unchecked: what is wrong in it is found
+ * when it is compiled, or evaluated.
+ */
+const typeOf = (parsed: Parsed): string => {
+  try {
+    const { error, type } = parsed.check();
+    if (error === undefined) return type ?? 'dyn';
+    if (error.code === 'invalid_macro_argument') return 'dyn';
+    throw error;
+  } catch (error) {
+    if (error instanceof CelTypeError || error instanceof ParseError || error instanceof RangeError) throw error;
+    return 'dyn';
   }
 };
 
