@@ -32,7 +32,10 @@ export type Alone = {
 };
 
 /** One service over a new Kafka and PostgreSQL of its own; they wait for the disk, as in real life. */
-export const startAlone = async (service: 'subscription-registry' | 'event-ingestion'): Promise<Alone> => {
+export const startAlone = async (
+  service: 'subscription-registry' | 'event-ingestion' | 'dispatcher',
+  settings: Readonly<Record<string, string>> = {},
+): Promise<Alone> => {
   const dir = join(posthornDir, `bench-${service}`);
   const app = join(repositoryRoot, 'apps', service);
   rmSync(dir, { recursive: true, force: true });
@@ -51,6 +54,7 @@ export const startAlone = async (service: 'subscription-registry' | 'event-inges
     POSTHORN_ADMIN_API_KEY: key,
     POSTHORN_ENCRYPTION_KEYS: `k1:${randomBytes(32).toString('base64')}`,
     POSTHORN_EXIT_WITH_PARENT: 'true',
+    ...settings,
   };
   const agent = new Agent({ connections: 64, pipelining: 1, bodyTimeout: 120_000, headersTimeout: 120_000 });
 

@@ -5,6 +5,8 @@ import { Delay } from './delay.js';
 
 /** Of the wheel, only what leaves next is held. */
 const WINDOW_BYTES = 1024 * 1024;
+/** How late a partition is read on whose window was full: what is due at the same time as what was in it waits for that. */
+const FETCH_MS = 25;
 /** In the longest tier nothing moves for six hours, and rightly so: whether the wheel turns is seen by what is overdue. */
 const STALL_MS = 7 * 3_600_000;
 const OVERDUE_MS = 30_000;
@@ -37,6 +39,7 @@ export const delayRole = async ({ kit, topic, wheel, partitionOf, consumption, f
       onRecord: delay.onRecord,
       onRevoked: delay.onRevoked,
       windowBytes: WINDOW_BYTES,
+      patience: { minBytes: 1, maxWaitMs: FETCH_MS },
       stallMs: STALL_MS,
       // What waits in the wheel does not get done by waiting for it.
       drainMs: 0,
