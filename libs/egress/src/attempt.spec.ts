@@ -152,10 +152,19 @@ describe('an attempt', () => {
     expect(received).toEqual([]);
   });
 
-  it('sends the headers of the format', async () => {
+  it('sends the headers of the format, and records the secret ones by name only', async () => {
     const subscription = { url, headers: {}, timeoutMs: 3_000, secrets: [secret] };
-    const result = await makeAttempt(sender, { eventId: 'evt_1', payload: { ...payload, headers: { 'ce-id': 'evt_1' } }, subscription });
-    expect(received[0]?.headers['ce-id']).toBe('evt_1');
-    expect(result.attempt.request.headers['ce-id']).toBe('evt_1');
+    const headers = { 'ce-id': 'evt_1', 'ce-partitionkey': 'k', 'x-total': '12', 'x-token': 't-secret' };
+    const result = await makeAttempt(sender, { eventId: 'evt_1', payload: { ...payload, headers }, subscription });
+    expect(received[0]?.headers).toMatchObject(headers);
+    expect(result.attempt.request.headers).toMatchObject({ ...headers, 'x-token': '***' });
+  });
+
+  it('lets no header of the format take the place of one of the subscription, nor of what it proves itself with', async () => {
+    const subscription = { url, headers: { 'X-Shop': 'own' }, timeoutMs: 3_000, secrets: [secret], credentials: { 'X-API-Key': 'k-secret' } };
+    const headers = { 'x-shop': 'of the event', 'x-api-key': 'of the event', 'x-other': 'of the event' };
+    const result = await makeAttempt(sender, { eventId: 'evt_1', payload: { ...payload, headers }, subscription });
+    expect(received[0]?.headers).toMatchObject({ 'x-shop': 'own', 'x-api-key': 'k-secret', 'x-other': 'of the event' });
+    expect(result.attempt.request.headers).toMatchObject({ 'x-shop': 'own', 'x-api-key': '***', 'x-other': 'of the event' });
   });
 });

@@ -45,69 +45,103 @@ const SECRET_HEADER = /auth|key|token|secret|cookie|password/i;
 export const makeAttempt = async (sender: HttpSender, request: AttemptRequest, nowMs: () => number = Date.now): Promise<AttemptResult> => {
   const { payload, subscription } = request;
   const startedAtMs = nowMs();
-  let sentAtMs = startedAtMs;
-  let prepared: Prepared;
-  if ('failed' in payload) {
-    prepared = failed({ code: 'payload_failed', message: payload.failed });
-  } else if (subscription.clientCredentials === undefined) {
-    prepared = prepare(request, payload, sentAtMs);
-  } else {
-    const token = await subscription.clientCredentials.token(sender, subscription.timeoutMs);
-    sentAtMs = nowMs();
-    prepared = token.failure === undefined ? prepare(request, payload, sentAtMs, token) : failed(token.failure);
-  }
-  const waitedMs = sentAtMs - startedAtMs;
-  const outcome: HttpOutcome =
-    prepared.failure === undefined
-      ? await sender.send({
-          url: subscription.url,
-          headers: prepared.sent,
-          body: prepared.body,
-          timeoutMs: Math.max(1, subscription.timeoutMs - waitedMs),
-          identity: prepared.identity,
-          signal: request.signal,
-        })
-      : { durationMs: 0, failure: prepared.failure };
-  if (outcome.response?.status === 401 && prepared.token !== undefined) subscription.clientCredentials?.forget(prepared.token);
-  const verdict = classify(outcome, subscription.success ?? defaultSuccess, nowMs());
+  const { recorded, outcome } =
+    'failed' in payload ? notMade({ code: 'payload_failed', message: payload.failed }) : await made({ sender, request, payload, startedAtMs, nowMs });
+  const verdict = classify(outcome, ruleOf(subscription), nowMs());
   const attempt: Attempt = {
     started_at: new Date(startedAtMs).toISOString(),
-    duration_ms: Math.round((waitedMs + outcome.durationMs) * 10) / 10,
-    request: { url: subscription.url, headers: prepared.recorded },
+    duration_ms: Math.round(outcome.durationMs * 10) / 10,
+    request: { url: subscription.url, headers: recorded },
   };
   if (outcome.response !== undefined) attempt.response = outcome.response;
   if (!verdict.success) attempt.error = verdict.error;
   return { verdict, attempt };
 };
 
-type Prepared = {
-  readonly recorded: Record<string, string>;
-  readonly token?: string | undefined;
-} & (
+const ruleOf = ({ success }: AttemptRequest['subscription']): SuccessRule => success ?? defaultSuccess;
+
+/** The last request of an attempt, and what came of it since the attempt's beginning. */
+type Made = { readonly recorded: Record<string, string>; readonly outcome: HttpOutcome };
+
+const notMade = (failure: HttpFailure, durationMs = 0): Made => ({ recorded: {}, outcome: { durationMs, failure } });
+
+type Parts = {
+  readonly sender: HttpSender;
+  readonly request: AttemptRequest;
+  readonly payload: Payload;
+  readonly startedAtMs: number;
+  readonly nowMs: () => number;
+};
+
+const made = async (parts: Parts): Promise<Made> => {
+  const { clientCredentials } = parts.request.subscription;
+  if (clientCredentials === undefined) return requested(parts, undefined);
+  const access = await accessTo(clientCredentials, parts);
+  return access.failure === undefined ? withToken(clientCredentials, access.token, parts) : notMade(access.failure, elapsedMs(parts));
+};
+
+const elapsedMs = ({ startedAtMs, nowMs }: Parts): number => nowMs() - startedAtMs;
+
+const accessTo = (clientCredentials: ClientCredentials, parts: Parts): Promise<TokenResult> => {
+  const { subscription, signal } = parts.request;
+  const { timeoutMs } = subscription;
+  return clientCredentials.token(parts.sender, { timeoutMs, remainingMs: timeoutMs - elapsedMs(parts), signal });
+};
+
+/**
+ * A token may have been withdrawn since it was fetched: a 401 is answered at once, within the same deadline, by one more request with a
+ * fresh token. Should that be refused too, it is not the token's age; the next attempt finds out by itself.
+ */
+const withToken = async (clientCredentials: ClientCredentials, token: string, parts: Parts): Promise<Made> => {
+  const { subscription } = parts.request;
+  const first = await requested(parts, token);
+  const { response, failure } = first.outcome;
+  if (failure !== undefined || response.status !== 401 || classify(first.outcome, ruleOf(subscription), 0).success) return first;
+  clientCredentials.forget(token);
+  if (elapsedMs(parts) >= subscription.timeoutMs) return first;
+  const access = await accessTo(clientCredentials, parts);
+  if (access.failure === undefined) return requested(parts, access.token);
+  const { code } = access.failure;
+  const message = code === 'auth_failed' ? `The subscriber answered 401, and there is no other token. ${access.failure.message}` : access.failure.message;
+  return { ...first, outcome: { durationMs: elapsedMs(parts), response, failure: { code, message } } };
+};
+
+const requested = async (parts: Parts, token: string | undefined): Promise<Made> => {
+  const { sender, request, payload, startedAtMs, nowMs } = parts;
+  const { url, timeoutMs } = request.subscription;
+  const sentAtMs = nowMs();
+  const waitedMs = sentAtMs - startedAtMs;
+  const prepared = prepare(request, payload, sentAtMs, token);
+  if (prepared.failure !== undefined) return notMade(prepared.failure, waitedMs);
+  const { sent, recorded, body, identity } = prepared;
+  const outcome = await sender.send({ url, headers: sent, body, timeoutMs: Math.max(1, timeoutMs - waitedMs), identity, signal: request.signal });
+  return { recorded, outcome: waitedMs === 0 ? outcome : { ...outcome, durationMs: waitedMs + outcome.durationMs } };
+};
+
+type Prepared =
   | {
       /** Names and values by turns. */
       readonly sent: readonly string[];
+      readonly recorded: Record<string, string>;
       readonly body: Buffer;
       readonly identity: ClientIdentity | undefined;
       readonly failure?: undefined;
     }
-  | { readonly failure: HttpFailure }
-);
-
-const failed = (failure: HttpFailure): Prepared => ({ recorded: {}, failure });
+  | { readonly failure: HttpFailure };
 
 /** A secret that cannot be used is the subscription's fault and must not stop the sender: it is a failure of this attempt. */
-const prepare = ({ eventId, subscription }: AttemptRequest, payload: Payload, sentAtMs: number, access?: TokenResult & { failure?: undefined }): Prepared => {
+const prepare = ({ eventId, subscription }: AttemptRequest, payload: Payload, sentAtMs: number, token: string | undefined): Prepared => {
   try {
     const { identity } = subscription;
     const { sent, recorded } = headersOf(eventId, payload, subscription, Math.floor(sentAtMs / 1000));
-    if (access === undefined) return { sent, recorded, body: payload.body, identity };
-    sent.push('authorization', `Bearer ${access.token}`);
-    recorded['authorization'] = '***';
-    return { sent, recorded, body: payload.body, identity, token: access.token };
+    if (token !== undefined) {
+      sent.push('authorization', `Bearer ${token}`);
+      recorded['authorization'] = '***';
+    }
+    return { sent, recorded, body: payload.body, identity };
   } catch (error) {
     if (!(error instanceof EgressError)) throw error;
-    return failed({ code: 'auth_failed', message: `The request was not made. ${error.message}` });
+    return { failure: { code: 'auth_failed', message: `The request was not made. ${error.message}` } };
   }
 };
 
@@ -121,9 +155,15 @@ const headersOf = (eventId: string, payload: Payload, subscription: AttemptReque
     'webhook-signature': sign(subscription.secrets, eventId, timestampSeconds, payload.body),
     traceparent: freshTraceparent(),
   };
-  for (const name in payload.headers) recorded[name] = payload.headers[name] ?? '';
   const sent: string[] = [];
   for (const name in recorded) sent.push(name, recorded[name] ?? '');
+  const own = payload.headers && ownNames(subscription);
+  for (const name in payload.headers) {
+    const value = payload.headers[name] ?? '';
+    if (own?.has(name)) continue;
+    sent.push(name, value);
+    recorded[name] = SECRET_HEADER.test(name) && !name.startsWith('ce-') ? '***' : value;
+  }
   for (const name in subscription.headers) {
     const value = subscription.headers[name] ?? '';
     sent.push(name, value);
@@ -136,3 +176,7 @@ const headersOf = (eventId: string, payload: Payload, subscription: AttemptReque
   }
   return { sent, recorded };
 };
+
+/** Headers of the format give way to these: what a subscription says of itself is not an event's to replace. */
+const ownNames = ({ headers, credentials }: AttemptRequest['subscription']): ReadonlySet<string> =>
+  new Set([...Object.keys(headers), ...Object.keys(credentials ?? {})].map((name) => name.toLowerCase()));

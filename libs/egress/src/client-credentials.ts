@@ -12,19 +12,39 @@ export type TokenResult = { readonly token: string; readonly failure?: undefined
 
 /** A token is not used in its last half minute: it has to be good when it arrives. */
 const MARGIN_MS = 30_000;
+/** A minute before its end, while it can still be used, another is asked for, so that nobody has to wait for it. */
+const AHEAD_MS = 60_000;
+/** Of a short life, both are parts. */
+const MARGIN_PART = 0.2;
+const AHEAD_PART = 0.4;
 /** For a server that does not say how long its tokens last. */
 const DEFAULT_LIFE_MS = 300_000;
+/** However long a server says that they last. */
+const LONGEST_LIFE_MS = 86_400_000;
+/** After a refresh ahead of time has failed, before the next. */
+const REFRESH_AGAIN_MS = 5_000;
+
+type Token = { readonly text: string; readonly untilMs: number; refreshAtMs: number };
+
+/** How long somebody can wait for a token. */
+export type Patience = {
+  /** Of the request for it, which others may be waiting for too. */
+  readonly timeoutMs: number;
+  /** What is left to whoever asks. */
+  readonly remainingMs: number;
+  readonly signal?: AbortSignal | undefined;
+};
 
 /**
- * One subscription's OAuth 2.0 client credentials (RFC 6749, 4.4). A token serves all attempts until it is about to expire; when there
- * is none, one request for it is under way, whoever else waits. It goes the way of all requests, so that the rules of where one may
+ * One subscription's OAuth 2.0 client credentials (RFC 6749, 4.4). A token serves all attempts until it is about to expire; there is
+ * one request for another under way at a time, whoever waits. It goes the way of all requests, so that the rules of where one may
  * send hold for it too.
  */
 export class ClientCredentials {
   readonly #settings: ClientCredentialsSettings;
   readonly #secret: () => string;
   readonly #nowMs: () => number;
-  #current: { readonly token: string; readonly untilMs: number } | undefined;
+  #current: Token | undefined;
   #underWay: Promise<TokenResult> | undefined;
 
   /** @param secret decrypts the client's secret; an `EgressError` of it is the failure of whoever asks for a token */
@@ -35,18 +55,28 @@ export class ClientCredentials {
   }
 
   /** Never rejects. */
-  token(sender: HttpSender, timeoutMs: number): Promise<TokenResult> {
+  token(sender: HttpSender, patience: Patience): Promise<TokenResult> {
     const current = this.#current;
-    if (current !== undefined && current.untilMs > this.#nowMs()) return Promise.resolve({ token: current.token });
+    const nowMs = this.#nowMs();
+    if (current === undefined || current.untilMs <= nowMs) return within(this.#requested(sender, patience.timeoutMs), patience);
+    if (current.refreshAtMs <= nowMs) {
+      current.refreshAtMs = nowMs + REFRESH_AGAIN_MS;
+      // What keeps it from being had is told to the first who has to wait for it.
+      this.#requested(sender, patience.timeoutMs).catch(() => undefined);
+    }
+    return Promise.resolve({ token: current.text });
+  }
+
+  /** The subscriber did not take it: whoever asks next gets another. */
+  forget(token: string): void {
+    if (this.#current?.text === token) this.#current = undefined;
+  }
+
+  #requested(sender: HttpSender, timeoutMs: number): Promise<TokenResult> {
     this.#underWay ??= this.#request(sender, timeoutMs).finally(() => {
       this.#underWay = undefined;
     });
     return this.#underWay;
-  }
-
-  /** The subscriber did not take it: the next attempt asks for another. */
-  forget(token: string): void {
-    if (this.#current?.token === token) this.#current = undefined;
   }
 
   async #request(sender: HttpSender, timeoutMs: number): Promise<TokenResult> {
@@ -75,13 +105,34 @@ export class ClientCredentials {
       return outcome.failure.code === 'aborted' ? { failure: outcome.failure } : failed(outcome.failure.message);
     }
     const { status, body } = outcome.response;
-    if (status !== 200) return failed(`The token endpoint answered ${status}.`);
+    if (status !== 200) return failed(`The token endpoint answered ${status}${errorIn(body)}.`);
     const answer = tokenIn(body);
     if (answer === undefined) return failed('The token endpoint did not answer with a bearer token, in at most 4 KiB of JSON.');
-    this.#current = { token: answer.token, untilMs: this.#nowMs() + answer.lifeMs - MARGIN_MS };
-    return { token: answer.token };
+    const { token, lifeMs } = answer;
+    const endMs = this.#nowMs() + lifeMs;
+    this.#current = {
+      text: token,
+      untilMs: endMs - Math.min(MARGIN_MS, lifeMs * MARGIN_PART),
+      refreshAtMs: endMs - Math.min(AHEAD_MS, lifeMs * AHEAD_PART),
+    };
+    return { token };
   }
 }
+
+/** As it turns out, but no later than whoever asks can wait. */
+const within = (asked: Promise<TokenResult>, { remainingMs, signal }: Patience): Promise<TokenResult> =>
+  new Promise((resolve, reject) => {
+    const end = (result: TokenResult): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+      resolve(result);
+    };
+    const onAbort = (): void => end({ failure: { code: 'aborted', message: 'The attempt was aborted.' } });
+    const timer = setTimeout(() => end(failed('The token endpoint did not answer in time.')), remainingMs);
+    signal?.addEventListener('abort', onAbort);
+    if (signal?.aborted) onAbort();
+    asked.then(end, reject);
+  });
 
 const failed = (message: string): TokenResult => ({ failure: { code: 'auth_failed', message: `The request was not made: there is no access token. ${message}` } });
 
@@ -91,17 +142,33 @@ const formEncoded = (text: string): string => new URLSearchParams([['', text]]).
 /** What may stand in a header (RFC 6750, 2.1). */
 const BEARER = /^[A-Za-z0-9\-._~+/]+=*$/;
 
-const tokenIn = (body: string): { readonly token: string; readonly lifeMs: number } | undefined => {
-  let answer: unknown;
+type Answer = { readonly [member in 'access_token' | 'token_type' | 'expires_in' | 'error']?: unknown };
+
+/** An object of JSON, whatever its content type says: that is often wrong, and what is taken from it is judged. */
+const answerIn = (body: string): Answer | undefined => {
   try {
-    answer = JSON.parse(body);
+    const answer: unknown = JSON.parse(body);
+    return typeof answer === 'object' && answer !== null ? answer : undefined;
   } catch {
     return undefined;
   }
-  if (typeof answer !== 'object' || answer === null) return undefined;
-  const { access_token, token_type, expires_in }: { access_token?: unknown; token_type?: unknown; expires_in?: unknown } = answer;
+};
+
+/** The error's code (RFC 6749, 5.2), as ` (invalid_client)`; nothing when there is none. */
+const errorIn = (body: string): string => {
+  const error = answerIn(body)?.error;
+  return typeof error === 'string' && /^[a-z_]{1,64}$/.test(error) ? ` (${error})` : '';
+};
+
+const tokenIn = (body: string): { readonly token: string; readonly lifeMs: number } | undefined => {
+  const { access_token, token_type = 'bearer', expires_in } = answerIn(body) ?? {};
   if (typeof access_token !== 'string' || !BEARER.test(access_token)) return undefined;
-  if (token_type !== undefined && String(token_type).toLowerCase() !== 'bearer') return undefined;
-  const seconds = Number(expires_in);
-  return { token: access_token, lifeMs: seconds > 0 ? seconds * 1000 : DEFAULT_LIFE_MS };
+  if (typeof token_type !== 'string' || token_type.toLowerCase() !== 'bearer') return undefined;
+  return { token: access_token, lifeMs: lifeOf(expires_in) };
+};
+
+/** Seconds, as a number or in quotes. What is over already serves whoever has waited for it, and nobody else. */
+const lifeOf = (seconds: unknown): number => {
+  const given = typeof seconds === 'number' || (typeof seconds === 'string' && seconds.trim() !== '') ? Number(seconds) : Number.NaN;
+  return Number.isNaN(given) ? DEFAULT_LIFE_MS : Math.min(Math.max(given, 0) * 1000, LONGEST_LIFE_MS);
 };

@@ -153,9 +153,18 @@ describe('the payload by a transform', () => {
     expect([contentType, body.toString()]).toEqual(['application/json', '{"id":"evt_1","twice":2}']);
   });
 
+  it('has the headers of a request', () => {
+    expect(made({ format: 'transform', transform: 'request({"id": event.id}, {"X-Type": event.type})' })).toEqual({
+      contentType: 'application/json',
+      body: Buffer.from('{"id":"evt_1"}'),
+      headers: { 'x-type': 'invoice.paid' },
+    });
+  });
+
   it.each([
     ['data.missing', 'there is no member "missing"'],
     ['data.', 'compiled'],
+    ['request(1, {"Host": "x"})', 'for this event: the header "Host" cannot be sent: this header is set by Posthorn.'],
   ])('of %s fails, and says why', (transform, reason) => {
     expect(recipeOf({ format: 'transform', transform }).make(envelope, json)).toEqual({ failed: expect.stringContaining(reason) });
   });

@@ -4,7 +4,7 @@ import { isJsonMediaType, type Envelope, type Extension } from '@posthorn/contra
 export type Payload = {
   readonly contentType: string;
   readonly body: Buffer;
-  /** Further headers that belong to the format. */
+  /** Further headers that belong to the format, under lower-case names. One of the subscription's own takes the place of its like. */
   readonly headers?: Readonly<Record<string, string>>;
 };
 

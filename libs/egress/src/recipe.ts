@@ -37,7 +37,7 @@ const transformed = (text: string, event: Envelope, data: Buffer): Payload | Pay
   const compiled = transforms.get(text);
   if (compiled.kind === 'refused') return { failed: `The transform cannot be compiled. ${compiled.message}` };
   const result = compiled.transform.render(new EventInput(event, data));
-  return result.kind === 'failed'
-    ? { failed: `The transform cannot be evaluated for this event: ${result.reason}.` }
-    : { contentType: 'application/json', body: Buffer.from(result.json) };
+  if (result.kind === 'failed') return { failed: `The transform cannot be evaluated for this event: ${result.reason}.` };
+  const { json, headers } = result;
+  return { contentType: 'application/json', body: Buffer.from(json), ...(headers && { headers }) };
 };
