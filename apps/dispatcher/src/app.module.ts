@@ -29,9 +29,13 @@ export const dispatcherModule = async (config: DispatcherConfig, kit: Kit): Prom
   const subscriptions = new Subscriptions((secret) => config.POSTHORN_ENCRYPTION_KEYS.decrypt(secret), partitions);
   const partitionOfDelivery = (subscription: string, eventId: string): number =>
     partitionFor(subscription, subscriptions.get(subscription)?.spread ?? 1, eventId, partitions);
-  const feed: RegistryFeed = new RegistryFeed([table, subscriptions], () => following.readToEnd());
+  const isRouter = (role: RoleName): boolean => role === 'router';
+  const roles = config.POSTHORN_DISPATCHER_ROLES;
+  // Each role's view of the registry takes room, and the sender's holds secrets.
+  const views = [...(roles.some(isRouter) ? [table] : []), ...(roles.every(isRouter) ? [] : [subscriptions])];
+  const feed: RegistryFeed = new RegistryFeed(views, () => following.readToEnd());
   const following = await kafka.follow({ topic: topic('registry.state'), onRecord: feed.apply });
-  const isRead = following.caughtUp.then(() => log.info({ subscriptions: table.size }, 'the subscription table has been read'));
+  const isRead = following.caughtUp.then(() => log.info({ position: feed.position }, 'the registry has been read'));
 
   const wheel = new Wheel(topic, await kafka.partitions(topic('deliveries.delayed.1s')));
 
@@ -52,7 +56,7 @@ export const dispatcherModule = async (config: DispatcherConfig, kit: Kit): Prom
     if (!isClosing) consumptions.set(name, await kafka.consume({ groupId: `${config.POSTHORN_TOPIC_PREFIX}.${name}`, ...role.consume }));
   };
 
-  for (const name of config.POSTHORN_DISPATCHER_ROLES) {
+  for (const name of roles) {
     health.addReadiness(name, () => reasonNotReady(consumptions.get(name), following.lag));
     start(name).catch((error: unknown) => isClosing || fatal(error));
   }

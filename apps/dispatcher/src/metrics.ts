@@ -1,4 +1,4 @@
-import type { Outcome } from '@posthorn/contracts';
+import type { NearMatchReason, Outcome } from '@posthorn/contracts';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { BreakerState, PostponeCause } from './sender/sender-core.js';
 
@@ -27,15 +27,28 @@ const gauges = (registers: Registry[], name: string, help: string, label: string
     },
   });
 
-export const routerMetrics = (registry: Registry, subscriptions: () => number) => {
+export const routerMetrics = (registry: Registry, read: { readonly subscriptions: () => number; readonly waiting: () => number }) => {
+  const registers = [registry];
   const matched = new Histogram({
     name: 'posthorn_router_matched_subscriptions',
     help: 'Subscriptions that matched an event',
     buckets: [0, 1, 2, 5, 10, 50, 100, 500, 1_000, 10_000],
-    registers: [registry],
+    registers,
   });
-  gauge([registry], 'posthorn_subscriptions', 'Enabled subscriptions in the routing table', subscriptions);
-  return { matched: (count: number) => matched.observe(count) };
+  const nearMatches = new Counter({
+    name: 'posthorn_router_near_matches_total',
+    help: "Subscriptions that asked for an event's type and did not get it, by why",
+    labelNames: ['why'],
+    registers,
+  });
+  gauge(registers, 'posthorn_router_waiting_events', "Events whose tenant's filters take their time", read.waiting);
+  gauge(registers, 'posthorn_subscriptions', 'Enabled subscriptions in the routing table', read.subscriptions);
+  return {
+    decided: (count: number, near: Readonly<Record<NearMatchReason, number>>) => {
+      matched.observe(count);
+      for (const [why, times] of Object.entries(near)) if (times > 0) nearMatches.inc({ why }, times);
+    },
+  };
 };
 
 export const senderMetrics = (

@@ -1,27 +1,35 @@
-import type { Envelope } from '@posthorn/contracts';
-import { compileFilter, EventInput, type Filter, type FilterVerdict, GenerationCache } from '@posthorn/domain';
+import type { Envelope, NearMatchReason } from '@posthorn/contracts';
+import { compileFilter, EventInput, type Filter, type FilterVerdict, GenerationCache, type StepBudget } from '@posthorn/domain';
 
-/** Compiled filters kept, of those in use lately; one takes a few kilobytes. */
+/** Compiled filters kept, of those in use lately, in two generations; and the characters of a generation, each of which becomes some 50 bytes. */
 const KEPT = 10_000;
+const KEPT_CHARACTERS = 1_000_000;
 
 /**
- * Filters by their text: equal ones are compiled once for all subscriptions and judged once per event, and the event's data is parsed
- * once, when the first of them asks for it.
+ * Steps that all filters of one event may take together, a tenth of a second at worst: one tenant's filters, each within its own bound,
+ * must not keep the router busy for minutes. Beyond it no further filter is judged.
  */
-export class Filters {
-  readonly #compiled = new GenerationCache<string, Filter['judge']>(KEPT, compiled);
+export const EVENT_STEPS = 5_000_000;
+/** What a filter is charged with before its steps: it is looked up and called, and parts that do not depend on the event cost nothing there. */
+const stepsToAsk = (filter: string): number => 5 + (filter.length >> 3);
 
-  /** Judges filters for one event. */
-  of(event: Envelope, data: Uint8Array): (filter: string) => FilterVerdict {
+export type Judgement = 'passes' | Exclude<NearMatchReason, 'disabled'>;
+
+/** Filters by their text: equal ones are compiled once for all subscriptions. */
+export class Filters {
+  readonly #compiled = new GenerationCache<string, Filter['judge']>(KEPT, compiled, { of: ({ length }) => length, most: KEPT_CHARACTERS });
+
+  /** Judges filters for one event, within a budget for all of them; the event's data is parsed when the first of them asks for it. */
+  of(event: Envelope, data: Uint8Array): (filter: string) => Judgement {
     const input = new EventInput(event, data);
-    const verdicts = new Map<string, FilterVerdict>();
+    const budget: StepBudget = { left: EVENT_STEPS };
     return (filter) => {
-      let verdict = verdicts.get(filter);
-      if (verdict === undefined) {
-        verdict = this.#compiled.get(filter)(input);
-        verdicts.set(filter, verdict);
-      }
-      return verdict;
+      budget.left -= stepsToAsk(filter);
+      if (budget.left <= 0) return 'filter_budget';
+      const verdict = this.#compiled.get(filter)(input, budget);
+      if (verdict.matches) return 'passes';
+      if (verdict.reason === undefined) return 'filter_false';
+      return budget.left <= 0 ? 'filter_budget' : 'filter_failed';
     };
   }
 }

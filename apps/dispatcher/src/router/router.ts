@@ -1,29 +1,47 @@
-import { frame, REGISTRY_POSITION_HEADER, requireKnownSchema, SCHEMA_HEADER, SCHEMA_VERSION, unframe, type Envelope, type RequestedHead, type Routed } from '@posthorn/contracts';
+import { REGISTRY_POSITION_HEADER, requireKnownSchema, SCHEMA_HEADER, SCHEMA_VERSION, unframe, type Envelope, type NearMatchReason, type Routed } from '@posthorn/contracts';
+import { partitionFrom } from '@posthorn/domain';
 import type { IncomingRecord, OutgoingRecord } from '@posthorn/kafka';
 import type { RegistryFeed } from '../registry/registry-feed.js';
+import { Decision } from './decision.js';
 import { Filters } from './filters.js';
+import { requestedValues, routedValues } from './packing.js';
 import type { SubscriptionTable } from './subscription-table.js';
+import { Turns, type TurnsOptions } from './turns.js';
 
 export type RouterParts = {
   readonly table: SubscriptionTable;
   readonly feed: RegistryFeed;
   readonly send: (record: OutgoingRecord) => Promise<void>;
   readonly topics: { readonly routed: string; readonly requested: string };
-  /** Told how many subscriptions each event matched. */
-  readonly matched: (subscriptions: number) => void;
+  /** Of `deliveries.requested`. */
+  readonly partitions: number;
+  readonly turns: TurnsOptions;
+  /** Told how many subscriptions each event matched, and how many nearly. */
+  readonly decided: (matched: number, near: Readonly<Record<NearMatchReason, number>>) => void;
   /** A record could not be produced at all; the process must not go on as if it had been. */
   readonly fatal: (error: unknown) => void;
 };
 
 const headers = { [SCHEMA_HEADER]: SCHEMA_VERSION };
 
-/** `events.accepted` in; the routing decision and one request per partition of matching subscriptions out. */
+/**
+ * `events.accepted` in; the routing decision and one request per partition of matching subscriptions out. A tenant's events are decided one
+ * after the other, so that the requests of one partition's events come in their order; costly ones in slices, between
+ * those of other tenants.
+ */
 export class Router {
   readonly #parts: RouterParts;
   readonly #filters = new Filters();
+  readonly #turns: Turns;
 
   constructor(parts: RouterParts) {
     this.#parts = parts;
+    this.#turns = new Turns(parts.turns);
+  }
+
+  /** Events that wait for a slice, or for an event of their tenant that does. */
+  get waiting(): number {
+    return this.#turns.size;
   }
 
   readonly onRecord = (record: IncomingRecord): void => {
@@ -35,38 +53,65 @@ export class Router {
   #route(record: IncomingRecord): void {
     if (record.revoked || record.value === null) return;
     const { head: event, data } = unframe<Envelope>(record.value);
-    const { send, fatal } = this.#parts;
-    Promise.all(this.#decide(event, data).map((outgoing) => send(outgoing))).then(() => record.done(), fatal);
+    let begun: { readonly decision: Decision; readonly position: number } | undefined;
+    this.#turns.add(event.tenant, {
+      proceed: (isTimeUp) => {
+        if (record.revoked) return true;
+        // Looked up when its turn comes, at once and whole: the decision is that of one position, however long the filters take.
+        begun ??= { decision: this.#decide(event, data), position: this.#parts.feed.position };
+        if (!begun.decision.proceed(isTimeUp)) return false;
+        this.#write(record, recordsOf(event, data, begun, this.#parts.topics), begun.decision);
+        return true;
+      },
+    });
   }
 
-  #decide(event: Envelope, data: Buffer): OutgoingRecord[] {
-    const { table, feed, topics, matched } = this.#parts;
-    const { position } = feed;
-    const requests: OutgoingRecord[] = [];
-    const all: string[] = [];
-    const judge = this.#filters.of(event, data);
-    for (const [partition, subscriptions] of table.match(event.tenant, event.type, (filter) => judge(filter).matches)) {
-      all.push(...subscriptions);
-      const head: RequestedHead = { event, subscriptions: [...subscriptions], position, round: 0, number: 1, trigger: 'first' };
-      requests.push({
-        topic: topics.requested,
-        partition,
-        key: String(partition),
-        value: frame(head, data, event.datacontenttype),
-        headers,
-      });
-    }
-    matched(all.length);
-    return [...requests, { topic: topics.routed, key: event.id, value: JSON.stringify(routedOf(event, position, all)), headers }];
+  #decide(event: Envelope, data: Buffer): Decision {
+    const { table, partitions } = this.#parts;
+    return new Decision(table.candidates(event.tenant, event.type), this.#filters.of(event, data), ({ home, spread }) =>
+      partitionFrom(home, spread, event.id, partitions),
+    );
+  }
+
+  #write(record: IncomingRecord, outgoing: readonly OutgoingRecord[], { byPartition, nearCounts }: Decision): void {
+    const { send, fatal, decided } = this.#parts;
+    decided(countOf(byPartition), nearCounts);
+    Promise.all(outgoing.map((each) => send(each))).then(() => record.done(), fatal);
   }
 }
 
-const routedOf = (event: Envelope, position: number, subscriptions: string[]): Routed => ({
-  event_id: event.id,
-  tenant: event.tenant,
-  event_type: event.type,
-  subject: event.subject,
-  accepted_at: event.acceptedtime,
-  position,
-  subscriptions,
-});
+const countOf = (byPartition: ReadonlyMap<number, readonly string[]>): number => {
+  let count = 0;
+  for (const together of byPartition.values()) count += together.length;
+  return count;
+};
+
+const recordsOf = (
+  event: Envelope,
+  data: Buffer,
+  { decision, position }: { readonly decision: Decision; readonly position: number },
+  topics: RouterParts['topics'],
+): readonly OutgoingRecord[] => {
+  const records: OutgoingRecord[] = [];
+  for (const [partition, subscriptions] of decision.byPartition) {
+    const head = { event, subscriptions: [...subscriptions], position, round: 0, number: 1, trigger: 'first' as const };
+    for (const value of requestedValues(head, data)) records.push({ topic: topics.requested, partition, key: String(partition), value, headers });
+  }
+  for (const value of routedValues(routedOf(event, position, decision))) records.push({ topic: topics.routed, key: event.id, value, headers });
+  return records;
+};
+
+const routedOf = (event: Envelope, position: number, { byPartition, near, nearCounts }: Decision): Routed => {
+  const more = Object.values(nearCounts).reduce((sum, count) => sum + count, 0) - near.length;
+  return {
+    event_id: event.id,
+    tenant: event.tenant,
+    event_type: event.type,
+    subject: event.subject,
+    accepted_at: event.acceptedtime,
+    position,
+    subscriptions: [...byPartition.values()].flat(),
+    ...(near.length > 0 && { near: [...near] }),
+    ...(more > 0 && { near_more: more }),
+  };
+};

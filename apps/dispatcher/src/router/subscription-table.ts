@@ -1,121 +1,143 @@
-import type { AggregateState, SubscriptionState } from '@posthorn/contracts';
-import { parsePattern, prefixesOf } from '@posthorn/domain';
+import { MOST_NEAR_MATCHES, type AggregateState, type SubscriptionState } from '@posthorn/contracts';
+import { parsePattern, prefixesOf, withoutCovered } from '@posthorn/domain';
+import { IntColumn } from '../registry/packed/int-column.js';
+import { SharedTexts } from '../registry/packed/shared-texts.js';
+import { PostingLists } from './posting-lists.js';
 
-/** One tenant's enabled subscriptions, by what they ask for. */
-type TenantIndex = {
-  readonly exact: Map<string, Set<string>>;
-  readonly below: Map<string, Set<string>>;
-  readonly all: Set<string>;
+/** An enabled subscription that asks for an event's type. */
+export type Candidate = {
+  readonly subscription: string;
+  /** The partition of its id; see `partitionFrom`. */
+  readonly home: number;
+  readonly spread: number;
 };
 
-type Row = Pick<SubscriptionState, 'tenant' | 'event_types' | 'filter'> & { readonly partition: number };
+/** Everything that asks for an event's type; nothing of it changes when the table does. */
+export type Candidates = {
+  readonly unfiltered: readonly Candidate[];
+  /** By the filter that the event has to pass. */
+  readonly filtered: ReadonlyMap<string, readonly Candidate[]>;
+  /** The first of those that are disabled, and how many there are in all. */
+  readonly disabled: readonly string[];
+  readonly disabledCount: number;
+};
 
-const NONE: ReadonlySet<string> = new Set();
+const ENABLED = '+';
+const DISABLED = '-';
+const NO_FILTER = 0;
 
 /**
- * Which subscriptions an event matches: by its type, then by their filters. Looking one up costs a few map reads, one for each segment of
- * the type, plus the matches themselves, however many subscriptions there are. Holds no secrets and no disabled subscription; filters
- * as text, since of a million compiled ones few would be in use.
+ * Which subscriptions ask for an event, of a million and more. Each row is some integers in columns; ids, filters and keys are texts
+ * outside of the JavaScript heap, equal ones once. For each tenant, pattern and whether enabled there is a list of rows: looking up
+ * an event takes one probe for its type, one for each prefix of it and one for `*`, plus the rows found, however many others there are;
+ * a change takes one step for each pattern, however long the lists. Holds no secrets.
  */
 export class SubscriptionTable {
-  readonly #rows = new Map<string, Row>();
-  readonly #tenants = new Map<string, TenantIndex>();
-  readonly #partitionOf: (subscription: string) => number;
+  readonly #ids = new SharedTexts();
+  readonly #filters = new SharedTexts();
+  readonly #postings = new PostingLists();
+  /** By row: the last of its entries in the lists, chained to the others. */
+  readonly #entry = new IntColumn();
+  /** By row: the filter's number plus 1. */
+  readonly #filter = new IntColumn();
+  readonly #home = new IntColumn();
+  readonly #spread = new IntColumn();
+  readonly #isEnabled = new IntColumn();
+  #enabled = 0;
+  readonly #homeOf: (subscription: string) => number;
 
-  /** @param partitionOf where the deliveries of a subscription go */
-  constructor(partitionOf: (subscription: string) => number) {
-    this.#partitionOf = partitionOf;
+  /** @param homeOf the partition of a subscription's id */
+  constructor(homeOf: (subscription: string) => number) {
+    this.#homeOf = homeOf;
   }
 
+  /** Enabled subscriptions. */
   get size(): number {
-    return this.#rows.size;
+    return this.#enabled;
   }
 
   changed(state: AggregateState): void {
     if (state.kind !== 'subscription') return;
-    this.removed(state.id);
-    if (!state.enabled) return;
-    const { id, tenant, event_types, filter } = state;
-    this.#rows.set(id, { tenant, event_types, filter, partition: this.#partitionOf(id) });
-    const index = this.#indexOf(tenant);
-    for (const pattern of event_types) slot(index, pattern).add(id);
+    const known = this.#ids.find(state.id);
+    if (known !== undefined) this.#clear(known);
+    this.#fill(known ?? this.#ids.hold(state.id), state);
   }
 
   removed(id: string): void {
-    const row = this.#rows.get(id);
+    const row = this.#ids.find(id);
     if (row === undefined) return;
-    this.#rows.delete(id);
-    const index = this.#indexOf(row.tenant);
-    for (const pattern of row.event_types) {
-      const ids = slot(index, pattern);
-      ids.delete(id);
-      if (ids.size === 0) dropSlot(index, pattern);
-    }
-    if (index.exact.size + index.below.size + index.all.size === 0) this.#tenants.delete(row.tenant);
+    this.#clear(row);
+    this.#ids.release(row);
   }
 
-  /**
-   * The subscriptions that match, each once, by the partition their deliveries go to.
-   * @param passes whether the event passes a filter; asked only of subscriptions whose types match
-   */
-  match(tenant: string, type: string, passes: (filter: string) => boolean): ReadonlyMap<number, readonly string[]> {
-    const matches = new Map<number, string[]>();
-    const index = this.#tenants.get(tenant);
-    if (index === undefined) return matches;
-    const sets = [index.exact.get(type) ?? NONE, index.all];
-    for (const prefix of prefixesOf(type)) sets.push(index.below.get(prefix) ?? NONE);
-    const seen = new Set<string>();
-    for (const ids of sets) {
-      for (const id of ids) {
-        if (seen.has(id)) continue;
-        seen.add(id);
-        const row = this.#rows.get(id);
-        if (row === undefined || (row.filter !== undefined && !passes(row.filter))) continue;
-        place(matches, row.partition, id);
-      }
+  candidates(tenant: string, type: string): Candidates {
+    const unfiltered: Candidate[] = [];
+    const filtered = new Map<number, Candidate[]>();
+    const disabled: string[] = [];
+    let disabledCount = 0;
+    for (const key of keysOf(tenant, type)) {
+      this.#postings.forEach(ENABLED + key, (row) => {
+        const filter = this.#filter.get(row);
+        const group = filter === NO_FILTER ? unfiltered : groupOf(filtered, filter);
+        group.push({ subscription: this.#ids.text(row), home: this.#home.get(row), spread: this.#spread.get(row) });
+      });
+      disabledCount += this.#postings.length(DISABLED + key);
+      this.#postings.forEach(DISABLED + key, (row) => disabled.push(this.#ids.text(row)), MOST_NEAR_MATCHES - disabled.length);
     }
-    return matches;
+    const byText = new Map(Array.from(filtered, ([filter, group]) => [this.#filters.text(filter - 1), group]));
+    return { unfiltered, filtered: byText, disabled, disabledCount };
   }
 
-  #indexOf(tenant: string): TenantIndex {
-    let index = this.#tenants.get(tenant);
-    if (index === undefined) {
-      index = { exact: new Map(), below: new Map(), all: new Set() };
-      this.#tenants.set(tenant, index);
-    }
-    return index;
+  #fill(row: number, { id, tenant, event_types, filter, enabled, policy }: SubscriptionState): void {
+    this.#filter.set(row, filter === undefined ? NO_FILTER : this.#filters.hold(filter) + 1);
+    this.#home.set(row, this.#homeOf(id));
+    this.#spread.set(row, policy.spread ?? 1);
+    this.#isEnabled.set(row, Number(enabled));
+    this.#enabled += Number(enabled);
+    const mark = enabled ? ENABLED : DISABLED;
+    let entry = 0;
+    // With what another pattern covers left out, an event finds a row in one list only.
+    for (const pattern of withoutCovered(event_types)) entry = this.#postings.add(mark + keyOf(tenant, pattern), row, entry);
+    this.#entry.set(row, entry);
+  }
+
+  #clear(row: number): void {
+    this.#postings.removeChain(this.#entry.get(row));
+    const filter = this.#filter.get(row);
+    if (filter !== NO_FILTER) this.#filters.release(filter - 1);
+    this.#enabled -= this.#isEnabled.get(row);
   }
 }
 
-const place = (matches: Map<number, string[]>, partition: number, id: string): void => {
-  const together = matches.get(partition);
-  if (together === undefined) matches.set(partition, [id]);
-  else together.push(id);
+const groupOf = (groups: Map<number, Candidate[]>, filter: number): Candidate[] => {
+  let group = groups.get(filter);
+  if (group === undefined) {
+    group = [];
+    groups.set(filter, group);
+  }
+  return group;
 };
 
-const slot = (index: TenantIndex, text: string): Set<string> => {
+/** No tenant's name has a line feed, and nothing but a sign comes after it: no two patterns have the same key. */
+const keyOf = (tenant: string, text: string): string => {
   const pattern = parsePattern(text);
   switch (pattern.kind) {
     case 'all':
-      return index.all;
+      return allKey(tenant);
     case 'below':
-      return getOrAdd(index.below, pattern.prefix);
+      return belowKey(tenant, pattern.prefix);
     case 'exact':
-      return getOrAdd(index.exact, pattern.type);
+      return exactKey(tenant, pattern.type);
   }
 };
 
-const dropSlot = (index: TenantIndex, text: string): void => {
-  const pattern = parsePattern(text);
-  if (pattern.kind === 'below') index.below.delete(pattern.prefix);
-  if (pattern.kind === 'exact') index.exact.delete(pattern.type);
-};
+/** Of every pattern that matches the type. */
+const keysOf = (tenant: string, type: string): readonly string[] => [
+  exactKey(tenant, type),
+  ...prefixesOf(type).map((prefix) => belowKey(tenant, prefix)),
+  allKey(tenant),
+];
 
-const getOrAdd = (sets: Map<string, Set<string>>, key: string): Set<string> => {
-  let ids = sets.get(key);
-  if (ids === undefined) {
-    ids = new Set();
-    sets.set(key, ids);
-  }
-  return ids;
-};
+const exactKey = (tenant: string, type: string): string => `${tenant}\n=${type}`;
+const belowKey = (tenant: string, prefix: string): string => `${tenant}\n<${prefix}`;
+const allKey = (tenant: string): string => `${tenant}\n*`;
