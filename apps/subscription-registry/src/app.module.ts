@@ -120,7 +120,7 @@ const egressPolicy = (config: RegistryConfig): EgressPolicy => ({
 
 /** What can be tried before it is relied on. */
 const trialParts = ({ config, pool }: Core, tenants: Tenants, subscriptions: Subscriptions, { onShutdown }: Kit) => {
-  const http = new HttpSender({ policy: egressPolicy(config) });
+  const http = new HttpSender({ policy: egressPolicy(config), nameServers: config.POSTHORN_DNS_SERVERS });
   onShutdown('test sends', () => http.close());
   return {
     filterCheck: new FilterCheck((id) => tenants.get(id)),

@@ -15,8 +15,10 @@ export type { HttpFailure } from './failure.js';
 
 export type HttpSenderOptions = {
   readonly policy: EgressPolicy;
-  /** Default: `nameResolver()`. */
+  /** Default: `nameResolver`. */
   readonly resolve?: Resolve | undefined;
+  /** Name servers that alone are asked, `host:port` or `host` each. Default: those of the machine, and its other ways of finding a name. */
+  readonly nameServers?: readonly string[] | undefined;
   /** Default 5000. */
   readonly connectTimeoutMs?: number | undefined;
   /**
@@ -132,7 +134,7 @@ export class HttpSender {
 }
 
 const connectionsOptions = (options: HttpSenderOptions): ConstructorParameters<typeof Connections>[0] => {
-  const { policy, resolve = nameResolver(), connectTimeoutMs = DEFAULT_CONNECT_TIMEOUT_MS } = options;
+  const { policy, nameServers: servers, resolve = nameResolver({ servers }), connectTimeoutMs = DEFAULT_CONNECT_TIMEOUT_MS } = options;
   return {
     connectorFor: (tls) => guardedConnector({ policy, resolve, connectTimeoutMs, tls: tls ?? options.tls }),
     maxOpen: options.maxConnections ?? Math.min(MAX_CONNECTIONS, Math.floor(openFilesLimit() * SHARE_OF_FILES)),

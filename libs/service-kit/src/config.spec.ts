@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
-import { commonConfig, ConfigError, databaseConfig, flag, integer, kafkaSettings, processConfig, readConfig } from './config.js';
+import { commonConfig, ConfigError, databaseConfig, egressConfig, flag, integer, kafkaSettings, processConfig, readConfig } from './config.js';
 
 const schema = z.object({ ...commonConfig, ...databaseConfig });
 const enough = { POSTHORN_KAFKA_BROKERS: 'a:9092, b:9093', POSTHORN_DATABASE_URL: 'postgres://u@h/d' };
@@ -102,5 +102,18 @@ describe('kafkaSettings', () => {
 
   it('has no login when none is chosen', () => {
     expect(kafkaSettings(readConfig(schema, enough), 'x')).not.toHaveProperty('sasl');
+  });
+});
+
+const nameServersIn = (text: string) => readConfig(z.object(egressConfig), { POSTHORN_DNS_SERVERS: text }).POSTHORN_DNS_SERVERS;
+
+describe('name servers', () => {
+  it('are addresses, with a port or without', () => {
+    expect(nameServersIn('10.0.0.53, 127.0.0.1:5353,::1, [fd00::53]:53')).toEqual(['10.0.0.53', '127.0.0.1:5353', '::1', '[fd00::53]:53']);
+    expect(readConfig(z.object(egressConfig), {}).POSTHORN_DNS_SERVERS).toBeUndefined();
+  });
+
+  it.each(['dns.example', 'dns.example:53', '10.0.0.53:', '10.0.0:53', '[fd00::53', '10.0.0.53,', '10.0.0.53;10.0.0.54'])('are not %j', (text) => {
+    expect(() => nameServersIn(text)).toThrow('an address like 10.0.0.53');
   });
 });

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { KafkaSettings } from '@posthorn/kafka';
 import { z } from 'zod';
 import { fieldErrors } from './problem.js';
@@ -81,6 +82,8 @@ export const encryptionConfig = {
   ),
 };
 
+const withoutPort = (server: string): string => /^\[(.+)\](?::\d{1,5})?$/.exec(server)?.[1] ?? /^([^:]+):\d{1,5}$/.exec(server)?.[1] ?? server;
+
 const cidr = z.union([z.cidrv4(), z.cidrv6(), z.ipv4(), z.ipv6()]);
 
 /** For the services that send requests to subscribers, or judge the URLs that will be sent to. */
@@ -93,6 +96,12 @@ export const egressConfig = {
       error: 'address ranges like 10.0.0.0/8 or fd00::/8, separated by commas',
     })
     .describe('Address ranges that may be sent to although they are not public, separated by commas'),
+  POSTHORN_DNS_SERVERS: z
+    .string()
+    .transform((text) => text.split(',').map((server) => server.trim()))
+    .pipe(z.array(z.string().refine((server) => isIP(withoutPort(server)) !== 0, 'an address like 10.0.0.53, 10.0.0.53:5353 or [fd00::53]:53')).min(1))
+    .optional()
+    .describe('Name servers that alone are asked for the addresses of subscribers, separated by commas; without it those of the machine, and its other ways of finding a name'),
 };
 
 export type ProcessConfig = z.infer<z.ZodObject<typeof processConfig>>;

@@ -19,6 +19,7 @@ export const senderRole = async ({ config, kit, consumption, ...parts }: RolePar
       allowHttp: config.POSTHORN_EGRESS_ALLOW_HTTP,
       allowedAddresses: parseCidrs(config.POSTHORN_EGRESS_ALLOW_CIDRS),
     },
+    nameServers: config.POSTHORN_DNS_SERVERS,
   });
   const metrics = senderMetrics(kit.metrics, {
     inFlight: () => sender.core.inFlight,
