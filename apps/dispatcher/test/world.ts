@@ -1,0 +1,134 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { frame, POSITION_HEADER, SCHEMA_HEADER, SCHEMA_VERSION, unframe, type Envelope, type RequestedHead, type Routed, type SubscriptionState } from '@posthorn/contracts';
+import { Kafka, type Producer } from '@posthorn/kafka';
+import { SecretBox } from '@posthorn/service-kit';
+import { createDatabase, eventually, freePort, posthornDir, type Database } from '@posthorn/testkit';
+import { Service } from '../../../test/support/service.js';
+
+const AT = '2026-01-02T03:04:05.678Z';
+const PATIENCE = { timeoutMs: 60_000, everyMs: 20 } as const;
+
+const ignore = (): void => undefined;
+const silent = { debug: ignore, info: ignore, warn: ignore, error: ignore, fatal: ignore };
+
+const given = (variable: string): string => {
+  const value = process.env[variable];
+  if (!value) throw new Error(`${variable} is not set: run the tests by \`npm test\``);
+  return value;
+};
+
+/** The dispatcher as a process, over topics of a test's own; the test is what registry and ingestion would be. */
+export class World {
+  readonly requests: { readonly partition: number; readonly head: RequestedHead }[] = [];
+  readonly decisions: Routed[] = [];
+  #position = 0;
+
+  private constructor(
+    private readonly service: Service,
+    private readonly database: Database,
+    private readonly kafka: Kafka,
+    private readonly producer: Producer,
+    private readonly secretBox: SecretBox,
+  ) {}
+
+  /** Ready once it has read the states. @param roles of the process, as its setting names them */
+  static async start(name: string, roles: string, states: (world: World) => readonly SubscriptionState[]): Promise<World> {
+    const topicPrefix = `d${randomBytes(6).toString('hex')}`;
+    const key = randomBytes(32);
+    const database = await createDatabase(given('POSTHORN_DATABASE_URL'), topicPrefix);
+    const kafka = new Kafka({ brokers: given('POSTHORN_KAFKA_BROKERS').split(','), ssl: false, clientId: 'dispatcher-test', topicPrefix }, silent);
+    await kafka.ensureTopics(['registry.state', 'events.accepted', 'deliveries.routed', 'deliveries.requested']);
+    const service = new Service({
+      name: 'dispatcher',
+      port: await freePort('127.0.0.1'),
+      env: {
+        POSTHORN_DATABASE_URL: database.url,
+        POSTHORN_TOPIC_PREFIX: topicPrefix,
+        POSTHORN_DISPATCHER_ROLES: roles,
+        POSTHORN_ENCRYPTION_KEYS: `k1:${key.toString('base64')}`,
+        POSTHORN_EGRESS_ALLOW_HTTP: 'true',
+        POSTHORN_EGRESS_ALLOW_CIDRS: '127.0.0.0/8',
+      },
+      logFile: join(posthornDir, 'test', 'logs', name, 'dispatcher.log'),
+    });
+    const world = new World(service, database, kafka, await kafka.producer(), new SecretBox([['k1', key]]));
+    await kafka.follow({
+      topic: kafka.topic('deliveries.requested'),
+      onRecord: ({ value, partition }) => world.requests.push({ partition, head: unframe<RequestedHead>(Buffer.from(value ?? '')).head }),
+    });
+    await kafka.follow({ topic: kafka.topic('deliveries.routed'), onRecord: ({ value }) => world.decisions.push(JSON.parse(String(value)) as Routed) });
+    await Promise.all(states(world).map((state) => world.publishState(state)));
+    await service.start();
+    return world;
+  }
+
+  /** A state as the registry would publish it, its secret encrypted. */
+  subscription(id: string, more: Partial<SubscriptionState> = {}): SubscriptionState {
+    return {
+      kind: 'subscription',
+      id,
+      tenant: 'default',
+      name: id,
+      type: 'rest',
+      url: 'https://example.com',
+      event_types: ['*'],
+      enabled: true,
+      enabled_since: AT,
+      payload: { format: 'standard' },
+      authentication: { type: 'none' },
+      headers: {},
+      policy: { timeout_ms: 15_000, max_concurrency: 10, ordering: 'none', disable_after_ms: 0 },
+      metadata: {},
+      signing_secrets: [{ scheme: 'v1', ...this.secretBox.encrypt(`whsec_${Buffer.alloc(24, 7).toString('base64')}`) }],
+      created_at: AT,
+      updated_at: AT,
+      ...more,
+    };
+  }
+
+  publishState(state: SubscriptionState): Promise<void> {
+    this.#position += 1;
+    return this.producer.send({
+      topic: this.kafka.topic('registry.state'),
+      key: state.id,
+      value: JSON.stringify({ position: this.#position, version: 1, state }),
+      headers: { [SCHEMA_HEADER]: SCHEMA_VERSION, kind: state.kind, [POSITION_HEADER]: String(this.#position) },
+    });
+  }
+
+  publishEvent(id: string, { data = Buffer.from('{}'), ...more }: Partial<Envelope> & { readonly data?: Buffer } = {}): Promise<void> {
+    const now = new Date().toISOString();
+    const event: Envelope = { specversion: '1.0', id, tenant: 'default', type: 'invoice.paid', source: '/test', time: now, acceptedtime: now, ...more };
+    return this.producer.send({
+      topic: this.kafka.topic('events.accepted'),
+      key: event.tenant + event.id,
+      value: frame(event, data, event.datacontenttype),
+      headers: { [SCHEMA_HEADER]: SCHEMA_VERSION },
+    });
+  }
+
+  /** All parts of the decision about an event, once they have come. */
+  decisionOf(eventId: string): Promise<readonly Routed[]> {
+    return this.until(() => {
+      const parts = this.decisions.filter(({ event_id }) => event_id === eventId);
+      return parts.length > 0 && parts.length === (parts[0]?.part?.of ?? 1) ? parts : undefined;
+    }, `the decision about ${eventId}`);
+  }
+
+  /** What the probe answers, once it answers something. */
+  until<T>(probe: () => T | undefined, describe: string): Promise<T> {
+    return eventually(async () => probe(), { ...PATIENCE, describe: () => describe });
+  }
+
+  async metric(line: string): Promise<number> {
+    const text = await (await fetch(`${this.service.url}/metrics`)).text();
+    return Number(text.split('\n').find((each) => each.startsWith(line))?.split(' ').at(-1) ?? 0);
+  }
+
+  async close(): Promise<void> {
+    await this.service.end('SIGTERM');
+    await this.kafka.close();
+    await this.database.drop();
+  }
+}
