@@ -41,7 +41,7 @@ const DELIVERY_BYTES = 1_024;
 const LOOK_MS = 500;
 /** How long a lane is known after it last had something to do, or mattered. */
 const REMEMBER_MS = 60_000;
-/** Lanes that are known though they have nothing to do; about 1 KB each. */
+/** Lanes that are known though they have nothing to do; 0.7 KB each. */
 const MOST_REMEMBERED = 50_000;
 
 /**
