@@ -1,6 +1,15 @@
-import { IntColumn } from '../registry/packed/int-column.js';
+import { IntRows } from '../registry/packed/int-rows.js';
 import { NumberPool } from '../registry/packed/number-pool.js';
 import { SharedTexts } from '../registry/packed/shared-texts.js';
+
+const NEXT = 0;
+const PREVIOUS = 1;
+const ROW = 2;
+/** The key's number. */
+const LIST = 3;
+/** The entry that was told to be chained to this one: a row's entries are a chain through its lists. */
+const CHAINED = 4;
+const COLUMNS = 5;
 
 /**
  * Lists of rows, by a key, in the order in which they were added. A list is a ring of entries around one that stands for the list
@@ -9,25 +18,20 @@ import { SharedTexts } from '../registry/packed/shared-texts.js';
 export class PostingLists {
   readonly #keys = new SharedTexts();
   /** By the key's number: the entry that stands for the list. */
-  readonly #heads = new IntColumn();
-  readonly #entries = new NumberPool(1);
-  readonly #next = new IntColumn();
-  readonly #previous = new IntColumn();
-  readonly #row = new IntColumn();
-  readonly #list = new IntColumn();
-  /** The entry that was told to come after this one in another list: a row's entries are a chain. */
-  readonly #chained = new IntColumn();
+  readonly #heads = new IntRows(1);
+  readonly #numbers = new NumberPool(1);
+  readonly #entries = new IntRows(COLUMNS);
 
   /** The new entry. @param chained an entry of the same row, or 0: what `removeChain` goes on with */
   add(key: string, row: number, chained: number): number {
     const list = this.#keys.hold(key);
     if (this.#keys.holders(list) === 1) this.#open(list);
     const head = this.#heads.get(list);
-    const entry = this.#entries.take();
-    this.#row.set(entry, row);
-    this.#list.set(entry, list);
-    this.#chained.set(entry, chained);
-    this.#join(this.#previous.get(head), entry);
+    const entry = this.#numbers.take();
+    this.#entries.set(entry, ROW, row);
+    this.#entries.set(entry, LIST, list);
+    this.#entries.set(entry, CHAINED, chained);
+    this.#join(this.#entries.get(head, PREVIOUS), entry);
     this.#join(entry, head);
     return entry;
   }
@@ -35,11 +39,11 @@ export class PostingLists {
   /** Takes out the entry and those chained to it. */
   removeChain(first: number): void {
     for (let entry = first; entry !== 0; ) {
-      const chained = this.#chained.get(entry);
-      this.#join(this.#previous.get(entry), this.#next.get(entry));
-      this.#entries.giveBack(entry);
-      const list = this.#list.get(entry);
-      if (this.#keys.release(list)) this.#entries.giveBack(this.#heads.get(list));
+      const chained = this.#entries.get(entry, CHAINED);
+      this.#join(this.#entries.get(entry, PREVIOUS), this.#entries.get(entry, NEXT));
+      this.#numbers.giveBack(entry);
+      const list = this.#entries.get(entry, LIST);
+      if (this.#keys.release(list)) this.#numbers.giveBack(this.#heads.get(list));
       entry = chained;
     }
   }
@@ -56,20 +60,20 @@ export class PostingLists {
     if (list === undefined) return;
     const head = this.#heads.get(list);
     let left = most;
-    for (let entry = this.#next.get(head); entry !== head && left > 0; entry = this.#next.get(entry)) {
-      visit(this.#row.get(entry));
+    for (let entry = this.#entries.get(head, NEXT); entry !== head && left > 0; entry = this.#entries.get(entry, NEXT)) {
+      visit(this.#entries.get(entry, ROW));
       left -= 1;
     }
   }
 
   #open(list: number): void {
-    const head = this.#entries.take();
-    this.#heads.set(list, head);
+    const head = this.#numbers.take();
+    this.#heads.set(list, 0, head);
     this.#join(head, head);
   }
 
   #join(entry: number, next: number): void {
-    this.#next.set(entry, next);
-    this.#previous.set(next, entry);
+    this.#entries.set(entry, NEXT, next);
+    this.#entries.set(next, PREVIOUS, entry);
   }
 }

@@ -1,6 +1,6 @@
 import { MOST_NEAR_MATCHES, type AggregateState, type SubscriptionState } from '@posthorn/contracts';
 import { parsePattern, prefixesOf, withoutCovered } from '@posthorn/domain';
-import { IntColumn } from '../registry/packed/int-column.js';
+import { IntRows } from '../registry/packed/int-rows.js';
 import { SharedTexts } from '../registry/packed/shared-texts.js';
 import { PostingLists } from './posting-lists.js';
 
@@ -24,10 +24,19 @@ export type Candidates = {
 
 const ENABLED = '+';
 const DISABLED = '-';
+
+/** The last of the row's entries in the lists, chained to the others. */
+const ENTRY = 0;
+/** The filter's number plus 1. */
+const FILTER = 1;
 const NO_FILTER = 0;
+const HOME = 2;
+/** Over none when it is disabled. */
+const SPREAD = 3;
+const COLUMNS = 4;
 
 /**
- * Which subscriptions ask for an event, of a million and more. Each row is some integers in columns; ids, filters and keys are texts
+ * Which subscriptions ask for an event, of a million and more. Each is a row of integers; ids, filters and keys are texts
  * outside of the JavaScript heap, equal ones once. For each tenant, pattern and whether enabled there is a list of rows: looking up
  * an event takes one probe for its type, one for each prefix of it and one for `*`, plus the rows found, however many others there are;
  * a change takes one step for each pattern, however long the lists. Holds no secrets.
@@ -36,13 +45,8 @@ export class SubscriptionTable {
   readonly #ids = new SharedTexts();
   readonly #filters = new SharedTexts();
   readonly #postings = new PostingLists();
-  /** By row: the last of its entries in the lists, chained to the others. */
-  readonly #entry = new IntColumn();
-  /** By row: the filter's number plus 1. */
-  readonly #filter = new IntColumn();
-  readonly #home = new IntColumn();
-  readonly #spread = new IntColumn();
-  readonly #isEnabled = new IntColumn();
+  /** By the number of the id. */
+  readonly #rows = new IntRows(COLUMNS);
   #enabled = 0;
   readonly #homeOf: (subscription: string) => number;
 
@@ -77,9 +81,9 @@ export class SubscriptionTable {
     let disabledCount = 0;
     for (const key of keysOf(tenant, type)) {
       this.#postings.forEach(ENABLED + key, (row) => {
-        const filter = this.#filter.get(row);
+        const filter = this.#rows.get(row, FILTER);
         const group = filter === NO_FILTER ? unfiltered : groupOf(filtered, filter);
-        group.push({ subscription: this.#ids.text(row), home: this.#home.get(row), spread: this.#spread.get(row) });
+        group.push({ subscription: this.#ids.text(row), home: this.#rows.get(row, HOME), spread: this.#rows.get(row, SPREAD) });
       });
       disabledCount += this.#postings.length(DISABLED + key);
       this.#postings.forEach(DISABLED + key, (row) => disabled.push(this.#ids.text(row)), MOST_NEAR_MATCHES - disabled.length);
@@ -89,23 +93,22 @@ export class SubscriptionTable {
   }
 
   #fill(row: number, { id, tenant, event_types, filter, enabled, policy }: SubscriptionState): void {
-    this.#filter.set(row, filter === undefined ? NO_FILTER : this.#filters.hold(filter) + 1);
-    this.#home.set(row, this.#homeOf(id));
-    this.#spread.set(row, policy.spread ?? 1);
-    this.#isEnabled.set(row, Number(enabled));
-    this.#enabled += Number(enabled);
+    this.#rows.set(row, FILTER, filter === undefined ? NO_FILTER : this.#filters.hold(filter) + 1);
+    this.#rows.set(row, HOME, this.#homeOf(id));
+    this.#rows.set(row, SPREAD, enabled ? (policy.spread ?? 1) : 0);
+    if (enabled) this.#enabled += 1;
     const mark = enabled ? ENABLED : DISABLED;
     let entry = 0;
     // With what another pattern covers left out, an event finds a row in one list only.
     for (const pattern of withoutCovered(event_types)) entry = this.#postings.add(mark + keyOf(tenant, pattern), row, entry);
-    this.#entry.set(row, entry);
+    this.#rows.set(row, ENTRY, entry);
   }
 
   #clear(row: number): void {
-    this.#postings.removeChain(this.#entry.get(row));
-    const filter = this.#filter.get(row);
+    this.#postings.removeChain(this.#rows.get(row, ENTRY));
+    const filter = this.#rows.get(row, FILTER);
     if (filter !== NO_FILTER) this.#filters.release(filter - 1);
-    this.#enabled -= this.#isEnabled.get(row);
+    if (this.#rows.get(row, SPREAD) > 0) this.#enabled -= 1;
   }
 }
 

@@ -1,7 +1,7 @@
 import type { AggregateState, Encrypted, SubscriptionState } from '@posthorn/contracts';
 import { defaultRetryScheduleMs, GenerationCache } from '@posthorn/domain';
 import { attemptTermsOf, type AttemptTerms } from '@posthorn/egress';
-import { IntColumn } from '../registry/packed/int-column.js';
+import { IntRows } from '../registry/packed/int-rows.js';
 import { SharedTexts } from '../registry/packed/shared-texts.js';
 import { TextStore } from '../registry/packed/text-store.js';
 import { laneTermsOf, type LaneTerms } from './lane-terms.js';
@@ -13,6 +13,7 @@ export type SendingTerms = {
   readonly enabled: boolean;
   /** Partitions that its deliveries go over. */
   readonly spread: number;
+  readonly ordering: SubscriptionState['policy']['ordering'];
   readonly retryScheduleMs: readonly number[];
   /** Of its lane, or of each of them. */
   readonly lane: LaneTerms;
@@ -25,6 +26,12 @@ const KEPT = 10_000;
 /** Of those that get access tokens: one that was forgotten has to be asked for again. */
 const KEPT_WITH_TOKENS = 25_000;
 
+/** Where the text of its own is, the number of what it has in common with others, and whether it gets access tokens. */
+const OWN = 0;
+const COMMON = 1;
+const HAS_TOKEN = 2;
+const COLUMNS = 3;
+
 /**
  * The sender's own view of `registry.state`. A subscription is kept as packed text, some 200 bytes, outside of the JavaScript heap; what is the
  * same for many, once. Terms are made of it when they are first needed, and kept while they are in use. Secrets stay encrypted until a
@@ -32,10 +39,8 @@ const KEPT_WITH_TOKENS = 25_000;
  */
 export class Subscriptions {
   readonly #ids = new SharedTexts();
-  /** The rows' columns; a row is the number of an id. */
-  readonly #ownAt = new IntColumn();
-  readonly #commonNumber = new IntColumn();
-  readonly #hasToken = new IntColumn();
+  /** By the number of the id. */
+  readonly #rows = new IntRows(COLUMNS);
   readonly #own = new TextStore();
   readonly #common = new SharedTexts();
   readonly #terms: GenerationCache<number, SendingTerms>;
@@ -59,9 +64,9 @@ export class Subscriptions {
     if (known !== undefined) this.#clear(known);
     const row = known ?? this.#ids.hold(state.id);
     const { own, common } = packed(state);
-    this.#ownAt.set(row, this.#own.add(own));
-    this.#commonNumber.set(row, this.#common.hold(common));
-    this.#hasToken.set(row, Number(state.authentication.type === 'oauth2_client_credentials'));
+    this.#rows.set(row, OWN, this.#own.add(own));
+    this.#rows.set(row, COMMON, this.#common.hold(common));
+    this.#rows.set(row, HAS_TOKEN, Number(state.authentication.type === 'oauth2_client_credentials'));
   }
 
   removed(id: string): void {
@@ -73,16 +78,16 @@ export class Subscriptions {
 
   #clear(row: number): void {
     this.#cacheOf(row).delete(row);
-    this.#own.remove(this.#ownAt.get(row));
-    this.#common.release(this.#commonNumber.get(row));
+    this.#own.remove(this.#rows.get(row, OWN));
+    this.#common.release(this.#rows.get(row, COMMON));
   }
 
   #cacheOf(row: number): GenerationCache<number, SendingTerms> {
-    return this.#hasToken.get(row) === 1 ? this.#termsWithToken : this.#terms;
+    return this.#rows.get(row, HAS_TOKEN) === 1 ? this.#termsWithToken : this.#terms;
   }
 
   #stateOf(row: number): SendingState {
-    return unpacked(this.#ids.text(row), { own: this.#own.get(this.#ownAt.get(row)), common: this.#common.text(this.#commonNumber.get(row)) });
+    return unpacked(this.#ids.text(row), { own: this.#own.get(this.#rows.get(row, OWN)), common: this.#common.text(this.#rows.get(row, COMMON)) });
   }
 }
 
@@ -113,6 +118,7 @@ const termsOf = (state: SendingState, decrypt: (secret: Encrypted) => string, pa
   tenant: state.tenant,
   enabled: state.enabled,
   spread: state.policy.spread ?? 1,
+  ordering: state.policy.ordering,
   retryScheduleMs: state.policy.retry_schedule_ms ?? defaultRetryScheduleMs,
   lane: laneTermsOf(state.policy, partitions),
   attempt: attemptTermsOf(state, decrypt),

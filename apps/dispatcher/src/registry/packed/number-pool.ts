@@ -1,8 +1,8 @@
-import { IntColumn } from './int-column.js';
+import { IntRows } from './int-rows.js';
 
 /** Gives out the smallest numbers that it can: those that came back first, the last of them first. */
 export class NumberPool {
-  readonly #returned = new IntColumn();
+  readonly #returned = new IntRows(1);
   #returnedCount = 0;
   #next: number;
 
@@ -17,7 +17,7 @@ export class NumberPool {
   }
 
   giveBack(number: number): void {
-    this.#returned.set(this.#returnedCount, number);
+    this.#returned.set(this.#returnedCount, 0, number);
     this.#returnedCount += 1;
   }
 }

@@ -1,10 +1,16 @@
-import { IntColumn } from './int-column.js';
+import { IntRows } from './int-rows.js';
 import { NumberPool } from './number-pool.js';
 import { TextStore } from './text-store.js';
 
 const { imul } = Math;
 
 const FIRST_SLOTS = 1_024;
+
+/** By number: where its text stands, the text's hash, and how often it is held. */
+const ADDRESS = 0;
+const HASH = 1;
+const HOLDERS = 2;
+const COLUMNS = 3;
 
 /**
  * Small numbers for texts: equal ones have one number and are stored once, for as long as somebody holds it. A number whose text is no
@@ -14,9 +20,7 @@ const FIRST_SLOTS = 1_024;
 export class SharedTexts {
   readonly #texts = new TextStore();
   readonly #numbers = new NumberPool();
-  readonly #addresses = new IntColumn();
-  readonly #hashes = new IntColumn();
-  readonly #holders = new IntColumn();
+  readonly #rows = new IntRows(COLUMNS);
   /** Open addressing, at most half full: a text's number plus 1, at its hash or in the slots that follow; 0 is free. */
   #slots = new Int32Array(FIRST_SLOTS);
   #size = 0;
@@ -32,12 +36,12 @@ export class SharedTexts {
   }
 
   text(number: number): string {
-    return this.#texts.get(this.#addresses.get(number));
+    return this.#texts.get(this.#rows.get(number, ADDRESS));
   }
 
   /** How often it is held. */
   holders(number: number): number {
-    return this.#holders.get(number);
+    return this.#rows.get(number, HOLDERS);
   }
 
   /** Its number, valid until as many have released it as have called this. */
@@ -45,15 +49,15 @@ export class SharedTexts {
     const hash = hashOf(text);
     const slot = this.#slotOf(text, hash);
     const number = slot === undefined ? this.#add(text, hash) : this.#at(slot) - 1;
-    this.#holders.add(number, 1);
+    this.#rows.add(number, HOLDERS, 1);
     return number;
   }
 
   /** Whether that was the last who held it. */
   release(number: number): boolean {
-    if (this.#holders.add(number, -1) > 0) return false;
+    if (this.#rows.add(number, HOLDERS, -1) > 0) return false;
     this.#vacate(this.#slotOfNumber(number));
-    this.#texts.remove(this.#addresses.get(number));
+    this.#texts.remove(this.#rows.get(number, ADDRESS));
     this.#numbers.giveBack(number);
     this.#size -= 1;
     return true;
@@ -62,8 +66,8 @@ export class SharedTexts {
   #add(text: string, hash: number): number {
     if (2 * (this.#size + 1) > this.#slots.length) this.#double();
     const number = this.#numbers.take();
-    this.#addresses.set(number, this.#texts.add(text));
-    this.#hashes.set(number, hash);
+    this.#rows.set(number, ADDRESS, this.#texts.add(text));
+    this.#rows.set(number, HASH, hash);
     this.#put(number);
     this.#size += 1;
     return number;
@@ -78,13 +82,13 @@ export class SharedTexts {
   }
 
   #homeOf(number: number): number {
-    return this.#hashes.get(number) & (this.#slots.length - 1);
+    return this.#rows.get(number, HASH) & (this.#slots.length - 1);
   }
 
   #slotOf(text: string, hash: number): number | undefined {
     for (let slot = hash & (this.#slots.length - 1); this.#at(slot) !== 0; slot = this.#following(slot)) {
       const number = this.#at(slot) - 1;
-      if (this.#hashes.get(number) === hash && this.text(number) === text) return slot;
+      if (this.#rows.get(number, HASH) === hash && this.text(number) === text) return slot;
     }
     return undefined;
   }
