@@ -57,6 +57,8 @@ export const senderMetrics = (
     readonly inFlight: () => number;
     readonly windowBytes: () => number;
     readonly lanes: () => { readonly sending: number; readonly waiting: number };
+    readonly blockedKeys: () => number;
+    readonly backlogRows: () => number;
   },
 ) => {
   const registers = [registry];
@@ -81,6 +83,8 @@ export const senderMetrics = (
   gauge(registers, 'posthorn_sender_inflight', 'Requests to subscribers under way', read.inFlight);
   gauge(registers, 'posthorn_sender_window_bytes', 'Bytes of records read and not yet done', read.windowBytes);
   gauges(registers, 'posthorn_sender_lanes', 'Subscriptions with deliveries, by state', 'state', () => Object.entries(read.lanes()));
+  gauge(registers, 'posthorn_sender_blocked_keys', 'Ordering keys whose deliveries wait in the backlog', read.blockedKeys);
+  gauge(registers, 'posthorn_sender_backlog_deliveries', 'Deliveries that wait in the backlog for their turn', read.backlogRows);
   const postponed = new Counter({
     name: 'posthorn_sender_postponed_total',
     help: 'Deliveries that their lane could not take and the delay wheel brings back, by cause',

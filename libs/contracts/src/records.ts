@@ -134,7 +134,7 @@ const outcome = z.object({
   at: timestamp,
   next_attempt_at: timestamp.optional(),
   attempt: attempt.optional(),
-  /** Why it was cancelled. */
+  /** Why it was cancelled, or failed without an attempt. */
   reason: z.string().optional(),
 });
 export type Outcome = z.infer<typeof outcome>;

@@ -24,18 +24,23 @@ const RETRY_READ_MS = 1_000;
 export class RegistryFeed {
   #position = 0;
   #waiting: Waiting[] = [];
-  readonly #listeners: readonly RegistryListener[];
+  readonly #listeners: RegistryListener[];
   /** Resolves when everything that was in the topic at the call has been applied. */
   readonly #readToEnd: () => Promise<void>;
 
   constructor(listeners: readonly RegistryListener[], readToEnd: () => Promise<void>) {
-    this.#listeners = listeners;
+    this.#listeners = [...listeners];
     this.#readToEnd = readToEnd;
   }
 
   /** Global position in the event store up to which every change has been applied. */
   get position(): number {
     return this.#position;
+  }
+
+  /** From now on; after those that were there before. */
+  listen(listener: RegistryListener): void {
+    this.#listeners.push(listener);
   }
 
   readonly apply = ({ key, value, headers }: StateRecord): void => {

@@ -80,6 +80,17 @@ export class Request {
     return this.#delayed({ ...this.head, reserved: true }, subscription, dueAtMs);
   }
 
+  /** One of its deliveries, to be sent without order, as a record of the delay wheel. */
+  plainRecord(subscription: string, dueAtMs: number): DelayedRecord {
+    const { reserved: _, ...head } = this.head;
+    return this.#delayed(head, subscription, dueAtMs);
+  }
+
+  /** What it would ask for as another attempt. */
+  headAs(number: number): RequestedHead {
+    return number === this.head.number ? this.head : { ...this.head, number, trigger: 'retry' };
+  }
+
   #delayed(head: RequestedHead, subscription: string, dueAtMs: number): DelayedRecord {
     const delayed: RequestedHead = { ...head, subscriptions: [subscription], due_at: new Date(dueAtMs).toISOString() };
     return { key: subscription, value: frame(delayed, this.#data, head.event.datacontenttype) };
@@ -93,7 +104,7 @@ export type DelayedRecord = { readonly key: string; readonly value: Buffer };
 export const outcomeOf = (
   { event, round, number, trigger }: RequestedHead,
   subscription: string,
-  result: { readonly step: NextStep; readonly attempt: Attempt } | { readonly cancelled: string },
+  result: { readonly step: NextStep; readonly attempt: Attempt } | { readonly cancelled: string } | { readonly failed: string },
   nowMs: number,
 ): Outcome => {
   const common = {
@@ -110,6 +121,7 @@ export const outcomeOf = (
     at: new Date(nowMs).toISOString(),
   };
   if ('cancelled' in result) return { ...common, status: 'cancelled', reason: result.cancelled };
+  if ('failed' in result) return { ...common, status: 'failed', reason: result.failed };
   const { step, attempt } = result;
   return {
     ...common,
@@ -129,6 +141,6 @@ export const failureToTell = (outcome: Outcome): Operation | undefined => {
     tenant,
     subject: delivery_id,
     time: at,
-    data: { subscription_id, event_id, event_type, round, attempts: number, error: attempt?.error, reason },
+    data: { subscription_id, event_id, event_type, round, attempts: attempt === undefined ? number - 1 : number, error: attempt?.error, reason },
   };
 };

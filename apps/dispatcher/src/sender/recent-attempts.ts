@@ -3,7 +3,7 @@
  *
  * A crash between the writing of a retry and the commit of the record behind it has the attempt made again, and its retry written
  * again. Without a memory each such pair would go on as two chains of retries to the end of the schedule; with it, the second one ends where it
- * meets the first.
+ * meets the first. What is to be in order is not sent again behind what came after it, when the router has asked for it twice.
  */
 export class RecentAttempts {
   #young = new Set<string>();

@@ -5,6 +5,7 @@ import type { OutgoingRecord } from '@posthorn/kafka';
 import { Wheel } from '../delay/wheel.js';
 import { RegistryFeed } from '../registry/registry-feed.js';
 import { Calls, data, defaultPolicy, FakeRecord, requestFor, subscription, turn } from '../spec-support/records.js';
+import { MemoryBacklog } from '../spec-support/memory-backlog.js';
 import { Sender } from './sender.js';
 import { Subscriptions } from './subscriptions.js';
 
@@ -45,6 +46,9 @@ const sending = (...states: SubscriptionState[]) => {
     send: retries.call,
     writeOutcome: (_partition, outcome) => outcomes.call(outcome),
     topic: (name) => name,
+    backlog: new MemoryBacklog(),
+    backlogLimit: 100,
+    committed: () => undefined,
     wheel: new Wheel((name) => name, 15),
     maxInFlight: 100,
     laneBytes: 1_000_000,

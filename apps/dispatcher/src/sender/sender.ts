@@ -16,6 +16,9 @@ import type { RegistryFeed } from '../registry/registry-feed.js';
 import { failureToTell, outcomeOf, Request, type DelayedRecord } from './delivery.js';
 import { endingOf } from './ending.js';
 import { noTerms } from './lane-terms.js';
+import type { Backlog } from './ordering/backlog.js';
+import { orderingKeyOf, type OrderedDelivery } from './ordering/ordered-delivery.js';
+import { Ordering } from './ordering/ordering.js';
 import { RecentAttempts } from './recent-attempts.js';
 import { SenderCore, type BreakerState, type Ending, type PostponeCause } from './sender-core.js';
 import type { SendingTerms, Subscriptions } from './subscriptions.js';
@@ -30,6 +33,12 @@ export type SenderParts = {
   readonly topic: (name: TopicName) => string;
   /** Where what is due later waits. */
   readonly wheel: Wheel;
+  /** Where deliveries wait that must not overtake each other. */
+  readonly backlog: Backlog;
+  /** Deliveries of one subscription that may wait there. */
+  readonly backlogLimit: number;
+  /** The offset of `deliveries.requested` that the group has committed for a partition of ours. */
+  readonly committed: (partition: number) => number | undefined;
   readonly maxInFlight: number;
   /** Bytes that may wait in one lane: a small part of what a partition's window holds, so that no lane can fill it. */
   readonly laneBytes: number;
@@ -51,18 +60,27 @@ export type SenderObserver = {
   readonly breaker: (to: BreakerState, subscription: string) => void;
 };
 
-type Delivery = { readonly request: Request; readonly subscription: string; readonly lane: string };
+/** @property ordered when its subscription is served in order, and its event has a key */
+type Delivery = {
+  readonly request: Request;
+  readonly subscription: string;
+  readonly lane: string;
+  readonly ordered: OrderedDelivery | undefined;
+};
 
 const headers = { [SCHEMA_HEADER]: SCHEMA_VERSION };
+const BACKLOG_FULL = 'ordering_backlog_full';
 
 /**
  * `deliveries.requested` in, signed requests out, and for each an outcome (and a retry, if it comes to that) in Kafka before its
- * record is done. What a lane cannot take goes to the delay wheel, and its record is done when it has arrived there.
+ * record is done. What a lane cannot take goes to the delay wheel, and its record is done when it has arrived there. Of deliveries that are to be
+ * in order, the core has only one of each key; whatever has to wait of them, waits in the backlog.
  */
 export class Sender {
   readonly core: SenderCore<Delivery>;
+  readonly ordering: Ordering;
   readonly #parts: SenderParts;
-  readonly #recentRetries = new RecentAttempts();
+  readonly #recentAttempts = new RecentAttempts();
   #alarm: { readonly atMs: number; readonly cancel: () => void } | undefined;
 
   constructor(parts: SenderParts) {
@@ -72,6 +90,18 @@ export class Sender {
       start: (delivery, nowMs) => void this.#send(delivery, nowMs).catch(parts.fatal),
       postpone: (delivery, dueAtMs, cause) => void this.#postpone(delivery, dueAtMs, cause).catch(parts.fatal),
       onBreaker: (to, lane) => parts.observe.breaker(to, subscriptionOf(lane)),
+    });
+    this.ordering = new Ordering({
+      ...parts,
+      limit: parts.backlogLimit,
+      isWithdrawn: (subscription) => !inOrder(parts.subscriptions.get(subscription)),
+      offer: (ordered, nowMs) => {
+        this.#offer(ordered.request, ordered.subscription, parts.subscriptions.get(ordered.subscription), ordered, nowMs);
+        this.#setAlarm(nowMs);
+      },
+      release: (ordered) => this.#release(ordered),
+      refuse: ({ request, subscription }, number) =>
+        this.#conclude(request, outcomeOf(request.headAs(number), subscription, { failed: BACKLOG_FULL }, parts.nowMs())),
     });
   }
 
@@ -83,15 +113,20 @@ export class Sender {
   };
 
   #accept(request: Request): void {
-    const { reserved, subscriptions } = request.head;
+    const { event, subscriptions } = request.head;
     const nowMs = this.#parts.nowMs();
-    for (const subscription of subscriptions) {
+    for (const [index, subscription] of subscriptions.entries()) {
       const terms = this.#parts.subscriptions.get(subscription);
-      const lane = laneOf(subscription, terms, request.partition);
-      const delivery = { request, subscription, lane };
-      this.core.offer({ delivery, lane, bytes: request.bytes, isReserved: reserved === true }, terms?.lane ?? noTerms, nowMs);
+      if (event.partitionkey === undefined || terms?.ordering !== 'by_key') this.#offer(request, subscription, terms, undefined, nowMs);
+      else this.ordering.arrive({ request, subscription, key: orderingKeyOf(event.partitionkey), index });
     }
     this.#setAlarm(nowMs);
+  }
+
+  #offer(request: Request, subscription: string, terms: SendingTerms | undefined, ordered: OrderedDelivery | undefined, nowMs: number): void {
+    const lane = laneOf(subscription, terms, request.partition);
+    const delivery: Delivery = { request, subscription, lane, ordered };
+    this.core.offer({ delivery, lane, bytes: request.bytes, isReserved: request.head.reserved === true }, terms?.lane ?? noTerms, nowMs);
   }
 
   /** The core is told of the time when it wants to be. An alarm that has become too early is left: it costs one idle look. */
@@ -113,7 +148,8 @@ export class Sender {
     const terms = this.#parts.subscriptions.get(subscription);
     if (request.revoked || this.#isRepeated(delivery) || !terms?.enabled) {
       this.#finished(lane, { kind: 'not_attempted', durationMs: this.#parts.nowMs() - startedMs });
-      if (!request.revoked) await this.#withoutAttempt(delivery, terms);
+      if (request.revoked) this.#drop(delivery);
+      else await this.#withoutAttempt(delivery, terms);
     } else {
       await this.#attempt(delivery, terms, startedMs);
     }
@@ -124,28 +160,47 @@ export class Sender {
 
   async #withoutAttempt(delivery: Delivery, terms: SendingTerms | undefined): Promise<void> {
     if (!this.#isRepeated(delivery)) {
-      const cancelled = terms === undefined ? 'the subscription was deleted' : 'the subscription is disabled';
       const { request, subscription } = delivery;
-      await this.#conclude(request, outcomeOf(request.head, subscription, { cancelled }, this.#parts.nowMs()));
+      await this.#conclude(request, outcomeOf(request.head, subscription, { cancelled: reasonToCancel(terms) }, this.#parts.nowMs()));
     }
-    delivery.request.oneDone();
+    this.#done(delivery);
   }
 
-  async #attempt({ request, subscription, lane }: Delivery, terms: SendingTerms, startedMs: number): Promise<void> {
+  async #attempt(delivery: Delivery, terms: SendingTerms, startedMs: number): Promise<void> {
+    const { request, subscription, lane, ordered } = delivery;
     const { head } = request;
     const payload = request.payload(terms.attempt.recipe);
     const { attempt, verdict } = await this.#parts.attempt({ eventId: head.event.id, payload, subscription: terms.attempt });
     const nowMs = this.#parts.nowMs();
     this.#finished(lane, endingOf(verdict, nowMs - startedMs));
     // Cut off by our own end, or the partition has a new owner: the attempt is made again there, and one chain of retries is enough.
-    if (!verdict.success && (request.revoked || verdict.error.code === 'aborted')) return;
+    if (!verdict.success && (request.revoked || verdict.error.code === 'aborted')) {
+      if (request.revoked) this.#drop(delivery);
+      return;
+    }
     const step = this.#stepAfter(verdict, request, terms, nowMs, lane);
+    const isRetrying = step.status === 'retrying';
     await Promise.all([
       this.#conclude(request, outcomeOf(head, subscription, { step, attempt }, nowMs)),
-      step.status === 'retrying' && this.#delay(request.retryRecord(subscription, step.dueAtMs), step.dueAtMs, nowMs),
+      isRetrying && ordered === undefined && this.#delay(request.retryRecord(subscription, step.dueAtMs), step.dueAtMs, nowMs),
     ]);
-    if (isRetry(head)) this.#recentRetries.add(keyOf(head, subscription));
-    request.oneDone();
+    if (isRetrying && ordered !== undefined) {
+      this.ordering.later(ordered, { dueAtMs: step.dueAtMs, number: head.number + 1, isReserved: false });
+      return;
+    }
+    if (isRetry(head) || ordered !== undefined) this.#recentAttempts.add(keyOf(head, subscription));
+    this.#done(delivery);
+  }
+
+  /** Its record is another sender's. */
+  #drop({ ordered }: Delivery): void {
+    if (ordered !== undefined) this.ordering.dropped(ordered);
+  }
+
+  /** It has had its whole effect. */
+  #done({ request, ordered }: Delivery): void {
+    if (ordered === undefined) request.oneDone();
+    else this.ordering.ended(ordered);
   }
 
   /** A retry is due by its schedule, and not while its receiver is to be left alone. */
@@ -160,9 +215,17 @@ export class Sender {
     return { ...step, dueAtMs: Math.max(step.dueAtMs, this.core.notBeforeMs(lane)) };
   }
 
-  async #postpone({ request, subscription }: Delivery, dueAtMs: number, cause: PostponeCause): Promise<void> {
-    if (request.revoked) return;
+  async #postpone(delivery: Delivery, dueAtMs: number, cause: PostponeCause): Promise<void> {
+    const { request, subscription, ordered } = delivery;
+    if (request.revoked) {
+      this.#drop(delivery);
+      return;
+    }
     this.#parts.observe.postponed(cause);
+    if (ordered !== undefined) {
+      this.ordering.later(ordered, { dueAtMs, number: request.head.number, isReserved: true });
+      return;
+    }
     await this.#delay(request.postponedRecord(subscription, dueAtMs), dueAtMs, this.#parts.nowMs());
     request.oneDone();
   }
@@ -173,8 +236,16 @@ export class Sender {
     this.#setAlarm(nowMs);
   }
 
-  #isRepeated({ request: { head }, subscription }: Delivery): boolean {
-    return isRetry(head) && this.#recentRetries.has(keyOf(head, subscription));
+  /** What waits in the backlog for a subscription that is not served in order any more. */
+  async #release({ request, subscription }: OrderedDelivery): Promise<void> {
+    const nowMs = this.#parts.nowMs();
+    const terms = this.#parts.subscriptions.get(subscription);
+    if (terms?.enabled) await this.#delay(request.plainRecord(subscription, nowMs), nowMs, nowMs);
+    else await this.#conclude(request, outcomeOf(request.head, subscription, { cancelled: reasonToCancel(terms) }, nowMs));
+  }
+
+  #isRepeated({ request: { head }, subscription, ordered }: Delivery): boolean {
+    return (isRetry(head) || ordered !== undefined) && this.#recentAttempts.has(keyOf(head, subscription));
   }
 
   /** Writes it down, and tells of a delivery that has failed for good. */
@@ -198,6 +269,11 @@ const laneOf = (subscription: string, terms: SendingTerms | undefined, partition
   terms === undefined || terms.spread === 1 ? subscription : `${subscription}/${partition}`;
 
 const subscriptionOf = (lane: string): string => lane.split('/', 1)[0] ?? lane;
+
+const inOrder = (terms: SendingTerms | undefined): boolean => terms?.enabled === true && terms.ordering === 'by_key';
+
+const reasonToCancel = (terms: SendingTerms | undefined): string =>
+  terms === undefined ? 'the subscription was deleted' : 'the subscription is disabled';
 
 const isRetry = ({ number }: RequestedHead): boolean => number > 1;
 

@@ -6,6 +6,8 @@ import { PartitionOrder, type OrderingParts } from './partition-order.js';
 export class Ordering {
   readonly #parts: OrderingParts;
   readonly #partitions = new Map<number, PartitionOrder>();
+  /** Not ours any more, but heads of theirs are still under way. */
+  readonly #left = new Set<PartitionOrder>();
 
   constructor(parts: OrderingParts) {
     this.#parts = parts;
@@ -39,8 +41,13 @@ export class Ordering {
   }
 
   revoked(partition: number): void {
-    this.#partitions.get(partition)?.close();
+    const order = this.#partitions.get(partition);
+    if (order === undefined) return;
     this.#partitions.delete(partition);
+    order.close();
+    if (order.underWay === 0) return;
+    this.#left.add(order);
+    void order.whenLeft.then(() => this.#left.delete(order));
   }
 
   /** In the order of the partition. */
@@ -51,11 +58,21 @@ export class Ordering {
   /** It has ended for good, and its outcome is in Kafka. */
   ended(delivery: OrderedDelivery): void {
     this.#partitions.get(delivery.request.partition)?.ended(delivery);
+    this.#tellLeft(delivery, undefined);
   }
 
   /** It is to be attempted later; what came of it until now is in Kafka. */
-  later(delivery: OrderedDelivery, later: Later): void {
+  later(delivery: OrderedDelivery, { dueAtMs, ...rest }: Later): void {
+    // Whole milliseconds, and none that stands for `AT_ONCE`.
+    const later = { ...rest, dueAtMs: Math.max(1, Math.ceil(dueAtMs)) };
     this.#partitions.get(delivery.request.partition)?.later(delivery, later);
+    this.#tellLeft(delivery, later);
+  }
+
+  /** Nothing has come of it, and nothing will: its record was taken away. If the partition was not, what is behind it goes on. */
+  dropped(delivery: OrderedDelivery): void {
+    this.#partitions.get(delivery.request.partition)?.ended(delivery);
+    for (const order of this.#left) order.dropped(delivery);
   }
 
   /** The registry has something new of a subscription, or that it is gone. */
@@ -63,8 +80,20 @@ export class Ordering {
     for (const order of this.#partitions.values()) order.changed(subscription);
   }
 
-  close(): Promise<void> {
-    for (const partition of this.#partitions.keys()) this.revoked(partition);
-    return this.#parts.backlog.close();
+  /** @param withinMs how long heads of the backlog that are under way may take; what takes longer is attempted again by whoever comes next */
+  async close(withinMs: number): Promise<void> {
+    for (const partition of [...this.#partitions.keys()]) this.revoked(partition);
+    await new Promise<void>((resolve) => {
+      const cancel = this.#parts.setTimer(withinMs, resolve);
+      void Promise.all([...this.#left].map((order) => order.whenLeft)).then(() => {
+        cancel();
+        resolve();
+      });
+    });
+    await this.#parts.backlog.close();
+  }
+
+  #tellLeft(delivery: OrderedDelivery, later: Later | undefined): void {
+    for (const order of this.#left) order.farewell(delivery, later);
   }
 }

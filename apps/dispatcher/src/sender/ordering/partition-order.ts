@@ -35,6 +35,8 @@ const FORGET_AFTER_MS = 5_000;
 /** Whoever has lost a partition in the backlog is told by Kafka, soon; if not, the other one was wrong. */
 const LOST_MS = 30_000;
 
+const ignore = (): void => undefined;
+
 const earlier = (a: number | undefined, b: number | undefined): number | undefined => (a === undefined ? b : b === undefined ? a : Math.min(a, b));
 
 /**
@@ -56,7 +58,8 @@ export class PartitionOrder {
   #cursor: DueCursor = BEFORE_ALL;
   /** Of the first head after the cursor; undefined: there is none, or it is being found out. */
   #nextDueMs: number | undefined;
-  #underWay = 0;
+  readonly #underWay = new Set<OrderedDelivery>();
+  readonly #whenLeft = Promise.withResolvers<void>();
   #forgetAtMs: number | undefined;
   #alarm: { readonly atMs: number; readonly cancel: () => void } | undefined;
   #isGone = false;
@@ -78,6 +81,16 @@ export class PartitionOrder {
   /** Another sender has taken the partition, though Kafka has not said so yet. */
   get isLost(): boolean {
     return this.#isLost;
+  }
+
+  /** Rows that are under way. */
+  get underWay(): number {
+    return this.#underWay.size;
+  }
+
+  /** Resolves when the last of the rows under way has been said farewell to. */
+  get whenLeft(): Promise<void> {
+    return this.#whenLeft.promise;
   }
 
   get blockedKeys(): number {
@@ -111,7 +124,7 @@ export class PartitionOrder {
 
   later(delivery: OrderedDelivery, later: Later): void {
     const nowMs = this.#parts.nowMs();
-    this.#queues?.later(delivery, { ...later, dueAtMs: Math.max(1, Math.ceil(later.dueAtMs)) }, nowMs);
+    this.#queues?.later(delivery, later, nowMs);
     this.#setAlarm(nowMs);
   }
 
@@ -127,6 +140,27 @@ export class PartitionOrder {
     this.#early = [];
     this.#alarm?.cancel();
     this.#alarm = undefined;
+  }
+
+  /**
+   * After `close`: what came of a head that was under way is still written, once, if nobody has taken the partition yet. So its attempt need not
+   * be repeated.
+   */
+  farewell(delivery: OrderedDelivery, later: Later | undefined): void {
+    const { subscription, key, place } = delivery;
+    if (place === undefined || this.#holding === undefined || !this.#underWay.has(delivery)) return;
+    const { backlog } = this.#parts;
+    const written =
+      later === undefined
+        ? backlog.advance(this.#holding, [{ subscription, key, ended: [place], wants: 'head' }])
+        : backlog.postpone(this.#holding, [{ ...place, ...later }]);
+    void written.catch(ignore).then(() => this.dropped(delivery));
+  }
+
+  /** After `close`: nothing came of it. */
+  dropped(delivery: OrderedDelivery): void {
+    this.#underWay.delete(delivery);
+    if (this.#underWay.size === 0) this.#whenLeft.resolve();
   }
 
   async #take(committed: number): Promise<void> {
@@ -175,7 +209,7 @@ export class PartitionOrder {
       offer(head, nowMs);
       return;
     }
-    this.#underWay += heads.length;
+    for (const each of heads) this.#underWay.add(each);
     if (!isWithdrawn(head.subscription)) offer(head, nowMs);
     else void Promise.all(heads.map(release)).then(() => this.ended(head), fatal);
   }
@@ -270,7 +304,7 @@ export class PartitionOrder {
   }
 
   #isBack(heads: readonly OrderedDelivery[]): void {
-    for (const { place } of heads) if (place !== undefined) this.#underWay -= 1;
+    for (const head of heads) this.#underWay.delete(head);
   }
 
   // Reading
@@ -324,7 +358,7 @@ export class PartitionOrder {
 
   #setAlarm(nowMs: number): void {
     if (this.#isGone || this.#isLost || this.#queues === undefined) return;
-    const canRead = !this.#isReading && this.#underWay < MOST_UNDER_WAY;
+    const canRead = !this.#isReading && this.#underWay.size < MOST_UNDER_WAY;
     const atMs = earlier(earlier(this.#queues.nextTickMs, canRead ? this.#nextDueMs : undefined), this.#forgetAtMs);
     if (atMs === undefined || (this.#alarm !== undefined && this.#alarm.atMs <= atMs)) return;
     this.#alarm?.cancel();
@@ -338,7 +372,7 @@ export class PartitionOrder {
   #ring(nowMs: number): void {
     const { fatal } = this.#parts;
     this.#queues?.tick(nowMs);
-    if (this.#nextDueMs !== undefined && this.#nextDueMs <= nowMs && !this.#isReading && this.#underWay < MOST_UNDER_WAY) {
+    if (this.#nextDueMs !== undefined && this.#nextDueMs <= nowMs && !this.#isReading && this.#underWay.size < MOST_UNDER_WAY) {
       this.#isReading = true;
       void this.#read().catch(fatal);
     }
