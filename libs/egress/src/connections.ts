@@ -31,6 +31,10 @@ export type Connector = (...args: Parameters<buildConnector.connector>) => Socke
 
 /** After the machine or the process had no file left, how long no new connection is tried. */
 const OUT_OF_FILES_MS = 250;
+/** After a server has closed a kept connection under a request, how long none to its origin is kept. */
+const DISTRUST_MS = 60_000;
+/** The one distrusted longest is trusted again when there would be more. */
+const MAX_DISTRUSTED = 1_000;
 
 type Realm = { readonly connect: Connector; readonly pools: Map<string, Pool> };
 /** The connections to an origin that show the same identity, `open` of them; the one used last is the last of `idle`. */
@@ -86,6 +90,8 @@ export class Connections {
   private readonly idle = new Set<Connection>();
   /** Empty as long as there is room: who can be served at once does not go through it. */
   private readonly waiting = new Set<Waiter>();
+  /** Origins, each with the time until which its connections are not kept. */
+  private readonly distrusted = new Map<string, number>();
   private pause: NodeJS.Timeout | undefined = undefined;
   /** That a connection is open to, or being opened. */
   origins = 0;
@@ -120,11 +126,11 @@ export class Connections {
 
   /** Its request is over, and it may be used again. */
   release(connection: Connection): void {
-    if (!connection.isClean) {
+    const { idle, origin } = connection.pool;
+    if (!connection.isClean || this.isDistrusted(origin)) {
       this.discard(connection);
       return;
     }
-    const { idle } = connection.pool;
     idle.push(connection);
     this.idle.add(connection);
     connection.isIdle = true;
@@ -142,6 +148,14 @@ export class Connections {
     void connection.client.destroy(DISCARDED).then(() => this.closed(connection));
     // One that is being opened is not yet the client's.
     connection.socket?.destroy();
+  }
+
+  /** Its server says that it keeps connections, and does not: a request that it cannot be sure of would fail every time they meet. */
+  distrust(origin: string): void {
+    this.distrusted.delete(origin);
+    this.distrusted.set(origin, performance.now() + DISTRUST_MS);
+    const [oldest] = this.distrusted.keys();
+    if (this.distrusted.size > MAX_DISTRUSTED && oldest !== undefined) this.distrusted.delete(oldest);
   }
 
   /** There was no file for a new connection: half of the idle ones are closed, and for a moment no new one is tried. */
@@ -163,6 +177,15 @@ export class Connections {
 
   private get hasRoom(): boolean {
     return this.all.size < this.options.maxOpen && this.pause === undefined;
+  }
+
+  private isDistrusted(origin: string): boolean {
+    if (this.distrusted.size === 0) return false;
+    const untilMs = this.distrusted.get(origin);
+    if (untilMs === undefined) return false;
+    if (untilMs > performance.now()) return true;
+    this.distrusted.delete(origin);
+    return false;
   }
 
   /** Those who wait longest first, as far as there are connections for them. */

@@ -46,9 +46,8 @@ const TOO_MANY_INFORMATIONAL: HttpFailure = {
 /**
  * One request under way: waits for a connection, and is what the HTTP client calls back, until the outcome is settled, once.
  *
- * A request that was given a kept connection may find it closed by the server. As long as nothing of it has been written the client itself opens
- * another. When writing fails, the system has refused at least a part of it: it cannot have been processed, and goes out again at once, one time, on a new
- * connection. Everything later may have reached the subscriber, and is an attempt.
+ * A request that was given a kept connection may find it closed by the server. If nothing of it has been written, or the system has refused to take all of it and nothing has been
+ * answered, it cannot have been processed: it goes out again at once, on a new connection. Everything else may have reached the subscriber, and is an attempt.
  */
 export class Exchange implements Dispatcher.DispatchHandler, Waiter {
   origin = '';
@@ -149,19 +148,25 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiter {
     if (!this.hasBegun && isOutOfFiles(error)) {
       this.connections.outOfFiles();
       this.again();
-    } else if (this.wasUnsent(error)) {
+      return;
+    }
+    const failure = failureOf(error);
+    const isStale = failure.code === 'connection_reset' && this.isUnanswered;
+    if (isStale && (!this.hasBegun || isUnsent(error))) {
       this.needsNew = true;
       this.again();
-    } else {
-      this.fail(failureOf(error));
+      return;
     }
+    if (isStale) this.connections.distrust(this.origin);
+    this.fail(failure);
   }
 
   private readonly onAbort = (): void => this.fail(ABORTED);
 
-  private wasUnsent(error: Error): boolean {
+  /** On a connection that was kept, and on which nothing came back this time. */
+  private get isUnanswered(): boolean {
     const { connection } = this;
-    return connection !== undefined && connection.uses > 1 && isUnsent(error) && connection.socket?.bytesRead === this.bytesReadBefore;
+    return connection !== undefined && connection.uses > 1 && (!this.hasBegun || connection.socket?.bytesRead === this.bytesReadBefore);
   }
 
   private again(): void {

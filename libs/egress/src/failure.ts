@@ -73,8 +73,7 @@ export const codeOf = (error: unknown): string =>
   typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : '';
 
 /** The system has not taken all of what was to be written, so that nobody can have received all of it. */
-export const isUnsent = (error: unknown): boolean =>
-  error instanceof Error && 'syscall' in error && error.syscall === 'write' && UNSENT_CODES.has(codeOf(error));
+export const isUnsent = (error: object): boolean => 'syscall' in error && error.syscall === 'write' && UNSENT_CODES.has(codeOf(error));
 const UNSENT_CODES: ReadonlySet<string> = new Set(['EPIPE', 'ECONNRESET']);
 
 /** Neither the host nor the network is to blame: this process, or the machine, has as many files open as it may. */
