@@ -29,11 +29,15 @@ export class Api {
     return { [REGISTRY_POSITION_HEADER]: this.#position };
   }
 
+  get authorization(): RequestHeaders {
+    return { authorization: `Bearer ${this.key}` };
+  }
+
   async call(method: string, path: string, body?: string | object, headers: RequestHeaders = {}): Promise<Answer> {
     const response = await fetch(this.url + path, {
       method,
       headers: {
-        authorization: `Bearer ${this.key}`,
+        ...this.authorization,
         ...(body !== undefined && { 'content-type': 'application/json' }),
         ...this.position,
         ...headers,
