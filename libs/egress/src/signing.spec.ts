@@ -35,6 +35,12 @@ describe('signing', () => {
     );
   });
 
+  it("gives the specification's own example", () => {
+    expect(sign(['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'], 'msg_p5jXN8AQM9LWM0D4loKWxJek', 1614265330, Buffer.from('{"test": 2432232314}'))).toBe(
+      'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=',
+    );
+  });
+
   it('covers id, time and body', () => {
     const body = Buffer.from('{"a":1}');
     const signature = sign([secretOf(1)], 'evt_1', now, body);

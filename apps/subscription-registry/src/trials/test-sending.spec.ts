@@ -96,6 +96,20 @@ describe('a test', () => {
     expect(received).toEqual([]);
   });
 
+  it.each<[string, Partial<SubscriptionState>]>([
+    ['address_blocked', { url: 'http://10.0.0.1/' }],
+    ['address_blocked', { url: 'http://[::1]/' }],
+    ['address_blocked', { url: 'https://user:password@example.com/' }],
+    ['connection_refused', { url: 'http://127.0.0.1:1/' }],
+    ['auth_failed', { signing_secrets: [{ scheme: 'v1', key_id: 'a', ciphertext: 'broken' }] }],
+    ['auth_failed', { authentication: { type: 'oauth2_client_credentials', token_url: 'http://10.0.0.1/', client_id: 'c', client_secret: { key_id: 'a', ciphertext: 's' } } }],
+    ['payload_failed', { payload: { format: 'transform', transform: 'request(1, {"Host": "x"})' } }],
+  ])('tells %s as an attempt does: %j', async (code, rest) => {
+    const answer = await send(rest);
+    expect(testedAttempt.parse(answer)).toMatchObject({ trigger: 'test', error: { code } });
+    expect(received).toEqual([]);
+  });
+
   it.each([
     [['*'], 'posthorn.test'],
     [['*', 'invoice.*'], 'invoice.test'],
