@@ -229,6 +229,22 @@ describe('a hostile filter', () => {
     expect(performance.now() - started).toBeLessThan(1_000);
   });
 
+  it('takes no more than what several have left together, and of that what it takes', () => {
+    const budget = { left: 120_000 };
+    const judgeWithin = (text: string) => {
+      const compiled = compileFilter(text);
+      if (compiled.kind === 'refused') throw new Error(compiled.message);
+      return compiled.filter.judge(many, budget);
+    };
+    judgeWithin('data.list.exists(a, data.list.exists(b, b < 0))');
+    expect(budget.left).toBe(70_000);
+    // At least the whole of its own for a text so long: steps that it was refused it has not taken.
+    judgeWithin('data.long.matches("(x+x+)+y(x|xx)*z")');
+    expect(budget.left).toBe(20_000);
+    expect(judgeWithin('data.list.exists(a, a < 0)')).toEqual({ matches: false, reason: 'it takes more than 20000 steps' });
+    expect(budget.left).toBe(0);
+  });
+
   it('does not count against the next', () => {
     judge('data.list.all(a, a in data.list)', many);
     expect(judge('data.list.size() == 50000', many)).toEqual({ matches: true });
