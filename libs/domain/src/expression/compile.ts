@@ -1,7 +1,7 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { RE2JS, RE2JSException } from 're2js';
 import { functions, methods, type CelFunction } from './functions.js';
-import { EvaluationFailed, FAILURE_STEPS, pay, stepsToMatch } from './meter.js';
+import { EvaluationFailed, FAILURE_STEPS, metered, pay, stepsToMatch } from './meter.js';
 import { add, arithmetic, compare, equals, isIn, item, member, negate, noOverload, subtract, type Comparison } from './operators.js';
 import { expressionLimits, ExpressionRefused } from './source.js';
 import { CelType, isList, isMembers, type Members, type Value } from './value.js';
@@ -234,10 +234,13 @@ const constantly =
   () =>
     value;
 
-/** A call with nothing but literals is made once; should it fail, it would fail for every event. */
+/** Of one call with nothing but literals. */
+const CONSTANT_STEPS = 50_000;
+
+/** Such a call is made once; should it fail, it would fail for every event. */
 const constantCall = (call: Run, offset: number): Run => {
   try {
-    return constantly(call([]));
+    return constantly(metered(CONSTANT_STEPS, () => call([])));
   } catch (error) {
     if (error instanceof EvaluationFailed) throw new ExpressionRefused(`This cannot be evaluated: ${error.message}.`, offset);
     throw error;

@@ -245,7 +245,9 @@ describe('a hostile filter', () => {
     expect(budget.left).toBe(0);
   });
 
-  it('does not count against the next', () => {
+  it('does not count against the next, nor against what is computed when one is compiled', () => {
+    judge('data.list.all(a, a in data.list)', many);
+    expect(compileFilter('size("abc") == 3').kind).toBe('compiled');
     judge('data.list.all(a, a in data.list)', many);
     expect(judge('data.list.size() == 50000', many)).toEqual({ matches: true });
   });
