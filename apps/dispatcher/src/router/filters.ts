@@ -6,7 +6,7 @@ const KEPT = 10_000;
 const KEPT_CHARACTERS = 1_000_000;
 
 /**
- * Steps that all filters of one event may take together, a tenth of a second at worst: one tenant's filters, each within its own bound,
+ * Steps that all filters of one event may take together, some tenth of a second: one tenant's filters, each within its own bound,
  * must not keep the router busy for minutes. Beyond it no further filter is judged.
  */
 export const EVENT_STEPS = 5_000_000;
