@@ -6,6 +6,7 @@ import { Wheel } from '../delay/wheel.js';
 import { RegistryFeed } from '../registry/registry-feed.js';
 import { Calls, data, defaultPolicy, FakeRecord, requestFor, subscription, turn } from '../spec-support/records.js';
 import { MemoryBacklog } from '../spec-support/memory-backlog.js';
+import { laneTermsOf } from './lane-terms.js';
 import { Sender } from './sender.js';
 import { Subscriptions } from './subscriptions.js';
 
@@ -31,6 +32,8 @@ const sending = (...states: SubscriptionState[]) => {
   const attempts: { request: AttemptRequest; end: (verdict: AttemptResult['verdict']) => Promise<void> }[] = [];
   const outcomes = new Calls<Outcome>();
   const retries = new Calls<OutgoingRecord>();
+  const clock = { nowMs: 0, alarms: [] as { atMs: number; ring: () => void }[] };
+  const told: string[] = [];
   const sender = new Sender({
     subscriptions,
     feed,
@@ -52,16 +55,39 @@ const sending = (...states: SubscriptionState[]) => {
     wheel: new Wheel((name) => name, 15),
     maxInFlight: 100,
     laneBytes: 1_000_000,
-    nowMs: () => 0,
+    nowMs: () => clock.nowMs,
     random: () => 0.5,
-    setTimer: () => () => undefined,
-    observe: { outcome: () => undefined, postponed: () => undefined, breaker: () => undefined },
+    setTimer: (ms, ring) => {
+      const alarm = { atMs: clock.nowMs + ms, ring };
+      clock.alarms.push(alarm);
+      return () => void clock.alarms.splice(clock.alarms.indexOf(alarm), 1);
+    },
+    observe: {
+      outcome: () => undefined,
+      postponed: (cause) => void told.push(`postponed ${cause}`),
+      breaker: (to, id) => void told.push(`${id} ${to}`),
+    },
     fatal: (error) => {
       throw error;
     },
   });
-  return { sender, attempts, outcomes, retries, subscriptions, learn };
+  /** Lets time pass; the alarms ring when they should. */
+  const pass = (ms: number): void => {
+    const untilMs = clock.nowMs + ms;
+    for (let next = earliest(clock.alarms, untilMs); next !== undefined; next = earliest(clock.alarms, untilMs)) {
+      clock.alarms.splice(clock.alarms.indexOf(next), 1);
+      clock.nowMs = Math.max(clock.nowMs, next.atMs);
+      next.ring();
+    }
+    clock.nowMs = untilMs;
+  };
+  return { sender, attempts, outcomes, retries, subscriptions, learn, pass, told };
 };
+
+const earliest = <A extends { readonly atMs: number }>(alarms: readonly A[], untilMs: number): A | undefined =>
+  alarms.filter(({ atMs }) => atMs <= untilMs).toSorted((a, b) => a.atMs - b.atMs)[0];
+
+const headOf = ({ value }: OutgoingRecord): RequestedHead => unframe<RequestedHead>(value as Buffer).head;
 
 const bodies = (attempts: readonly { readonly request: AttemptRequest }[]): (Buffer | undefined)[] =>
   attempts.map(({ request: { payload } }) => ('body' in payload ? payload.body : undefined));
@@ -255,5 +281,99 @@ describe('the sender', () => {
     const { sender } = sending();
     const record = new FakeRecord('deliveries.requested', requestFor(['sub_a']), { headers: { schema: '99' } });
     expect(() => sender.onRecord(record)).toThrow('schema version 99');
+  });
+});
+
+describe('what a lane cannot take', () => {
+  const slow = { ...defaultPolicy, rate_limit: { per_second: 0.1, burst: 1 } };
+
+  it('goes into the wheel as it came, with its place, and its record is done when it has arrived there', async () => {
+    const { sender, retries, outcomes, told } = sending(subscription('sub_a', ['*'], { policy: slow }));
+    const [first, second] = [requested(requestFor(['sub_a'])), requested(requestFor(['sub_a'], { number: 3, round: 1, trigger: 'retry' }))];
+    sender.onRecord(first);
+    sender.onRecord(second);
+    await turn();
+    const [postponed, ...more] = retries.made;
+    if (postponed === undefined) throw new Error('there is one');
+    expect(more).toEqual([]);
+    expect(headOf(postponed)).toMatchObject({ subscriptions: ['sub_a'], number: 3, round: 1, trigger: 'retry', reserved: true, due_at: new Date(10_000).toISOString() });
+    expect(unframe(postponed.value as Buffer).data).toEqual(data);
+    recordSchemas.requested.strict().parse(JSON.parse(String(postponed.value)));
+    expect([outcomes.made, told, second.timesDone]).toEqual([[], ['postponed rate_limit'], 0]);
+    await retries.settleAll();
+    expect([first.timesDone, second.timesDone]).toEqual([0, 1]);
+  });
+
+  it('comes back for its place, and has none set aside once more when it is to be retried', async () => {
+    const { sender, attempts, retries, pass } = sending(subscription('sub_a', ['*'], { policy: slow }));
+    sender.onRecord(requested(requestFor(['sub_a'])));
+    sender.onRecord(requested(requestFor(['sub_a'])));
+    pass(10_000);
+    sender.onRecord(requested(requestFor(['sub_a'], { reserved: true })));
+    expect(attempts).toHaveLength(2);
+    await attempts[1]?.end(failure());
+    const retry = retries.made.at(-1);
+    expect(retry && headOf(retry)).toMatchObject({ number: 2, trigger: 'retry' });
+    expect(retry && 'reserved' in headOf(retry)).toBe(false);
+  });
+
+  it('is sent when its time has come, by an alarm', () => {
+    const { sender, attempts, pass } = sending(subscription('sub_a', ['*'], { policy: { ...defaultPolicy, rate_limit: { per_second: 1, burst: 1 } } }));
+    for (let n = 0; n < 2; n += 1) sender.onRecord(requested(requestFor(['sub_a'])));
+    pass(999);
+    expect(attempts).toHaveLength(1);
+    pass(1);
+    expect(attempts).toHaveLength(2);
+  });
+
+  it('is left to the new owner of its partition', async () => {
+    const { sender, retries, pass } = sending(subscription('sub_a', ['*'], { policy: { ...defaultPolicy, max_concurrency: 1 } }));
+    const [first, second] = [requested(requestFor(['sub_a'])), requested(requestFor(['sub_a']))];
+    sender.onRecord(first);
+    sender.onRecord(second);
+    second.revoked = true;
+    pass(10_000);
+    await turn();
+    expect([retries.made, sender.core.countLanes().waiting]).toEqual([[], 0]);
+  });
+});
+
+describe('a subscriber that only fails', () => {
+  it('is left alone by retries too, until its breaker lets one go', async () => {
+    const { sender, attempts, retries, told } = sending(subscription('sub_a', ['*'], { policy: { ...defaultPolicy, retry_schedule_ms: [1_000] } }));
+    for (let n = 0; n < 10; n += 1) sender.onRecord(requested(requestFor(['sub_a'])));
+    for (const { end } of attempts) await end(failure());
+    expect(told).toEqual(['sub_a open']);
+    const dues = retries.made.map((record) => Date.parse(headOf(record).due_at ?? ''));
+    expect(dues).toEqual([...Array.from({ length: 9 }, () => 1_000), 5_000]);
+  });
+
+  it.each([
+    ['asks for time', { retryAfterMs: 60_000 }],
+    ['never got what could not be made', { error: { code: 'payload_failed' as const, message: '' } }],
+    ['cannot be asked for want of a token', { error: { code: 'auth_failed' as const, message: '' } }],
+  ])('is not one that %s', async (_, rest) => {
+    const { sender, attempts, told } = sending(subscription('sub_a', ['*']));
+    for (let n = 0; n < 10; n += 1) sender.onRecord(requested(requestFor(['sub_a'])));
+    for (const { end } of attempts) await end(failure(rest));
+    expect(told).toEqual([]);
+  });
+});
+
+describe('a subscription that is spread', () => {
+  it('has an equal share of its limits in each partition', () => {
+    const policy = { ...defaultPolicy, max_concurrency: 10, spread: 3 };
+    const { sender, attempts } = sending(subscription('sub_a', ['*'], { policy }));
+    for (const partition of [0, 0, 0, 0, 0, 1, 1]) sender.onRecord(Object.assign(requested(requestFor(['sub_a'])), { partition }));
+    expect(attempts).toHaveLength(3 + 2);
+  });
+
+  it.each([
+    [{ max_concurrency: 10, spread: 16 }, { maxConcurrency: 1, rate: undefined }],
+    [{ max_concurrency: 100, spread: 4, rate_limit: { per_second: 10, burst: 6 } }, { maxConcurrency: 25, rate: { perSecond: 2.5, burst: 1 } }],
+    [{ max_concurrency: 24, spread: 16 }, { maxConcurrency: 2 }],
+    [{ max_concurrency: 7 }, { maxConcurrency: 7 }],
+  ])('shares %j', (policy, terms) => {
+    expect(laneTermsOf({ ...defaultPolicy, ...policy }, 12)).toMatchObject(terms);
   });
 });
