@@ -81,7 +81,7 @@ describe('an attempt', () => {
     expect(JSON.stringify(result)).not.toMatch(/-secret/);
   });
 
-  it.each([{ 'X-A': 'a\r\nx-other: b' }, { 'X-A': 'a\0' }, { 'a b': 'c' }, { 'a\r\nb': 'c' }, { 'Transfer-Encoding': 'chunked' }, { Upgrade: 'h2c' }, { 'Keep-Alive': '1' }])(
+  it.each<Record<string, string>>([{ 'X-A': 'a\r\nx-other: b' }, { 'X-A': 'a\0' }, { 'a b': 'c' }, { 'a\r\nb': 'c' }, { 'Transfer-Encoding': 'chunked' }, { Upgrade: 'h2c' }, { 'Keep-Alive': '1' }])(
     'with the header %j is not made, should it ever come so far',
     async (headers) => {
       const result = await attempt({ headers });
