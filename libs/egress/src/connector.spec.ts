@@ -1,6 +1,7 @@
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { parseCidrs, type EgressPolicy } from './address-guard.js';
+import { ClientCredentials } from './client-credentials.js';
 import { nameResolver } from './dns/name-resolver.js';
 import { testNameServer, type TestAnswer, type TestNameServer } from './dns/test-name-server.js';
 import { HttpSender, type HttpOutcome } from './http.js';
@@ -122,6 +123,17 @@ describe('a name that is bound to another address (DNS rebinding)', () => {
     expect(outcome).toMatchObject({ failure: { code: 'address_blocked' } });
     expect(nameServer.asked).toHaveLength(2);
     await stricter.close();
+  });
+});
+
+describe('a token endpoint', () => {
+  it('whose name resolves to a private address is not asked', async () => {
+    answers = () => a('127.0.0.1');
+    const settings = { tokenUrl: `http://login.example:${port}/token`, clientId: 'me' };
+    const token = new ClientCredentials(settings, () => 'secret').token(sender, { timeoutMs: 3_000, remainingMs: 3_000 });
+    expect(await token).toMatchObject({ failure: { code: 'auth_failed', message: expect.stringContaining('login.example resolves to an address that is not public') } });
+    expect(nameServer.asked).toContain('A login.example');
+    expect(reached).toEqual([]);
   });
 });
 

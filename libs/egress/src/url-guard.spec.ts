@@ -97,6 +97,13 @@ describe('a URL', () => {
     expect(checkUrl('http://127.1:3000/', local)).toMatchObject({ ok: false, code: 'invalid_url' });
   });
 
+  it.each([
+    ['https://user:pass@example.com/', 'credentials'],
+    ['https://%31.0.0.1/', 'percent-encoded'],
+    ['https://example.com./', 'dot'],
+    ['https://example.com:0443/', 'port'],
+  ])('%s is refused with the reason', (url, reason) => expect(checkUrl(url, strict)).toMatchObject({ message: expect.stringContaining(reason) }));
+
   it('that is malformed is not quoted when it is refused', () => {
     for (const url of Object.values(malformed).flat()) {
       const verdict = checkUrl(url, strict);
