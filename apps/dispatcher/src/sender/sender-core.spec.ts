@@ -195,8 +195,10 @@ describe('a lane whose receiver hangs', () => {
 describe('a breaker', () => {
   it('opens when a receiver only fails, and everything is postponed: the first to its reopening, as a probe, the rest until that is known', () => {
     const world = new CoreWorld();
+    world.offer('a', { count: 9 });
+    for (let n = 0; n < 9; n += 1) world.finish('a', 'failure');
     world.offer('a', { count: 13 });
-    for (let n = 0; n < 10; n += 1) world.finish('a', 'failure');
+    world.finish('a', 'failure');
     expect(world.transitions).toEqual(['a open']);
     world.offer('a', { isReserved: true });
     expect(world.postponed.map(({ dueMs, cause }) => [dueMs - world.nowMs, cause])).toEqual([
@@ -204,7 +206,7 @@ describe('a breaker', () => {
       [20_000, 'breaker'],
       [20_001, 'breaker'],
       [20_002, 'breaker'],
-    ].slice(0, world.postponed.length));
+    ]);
     expect(world.core.notBeforeMs('a')).toBe(world.nowMs + 5_000);
     expect(world.core.countLanes()).toMatchObject({ open: 1 });
   });
@@ -232,7 +234,7 @@ describe('a breaker', () => {
     world.offer('a', { count: 5 });
     world.finish('a', 'failure');
     expect(world.transitions.at(-1)).toBe('a open');
-    expect(world.postponed).toHaveLength(4);
+    expect(world.postponed.map(({ dueMs }) => dueMs - world.nowMs)).toEqual([10_000, 25_000, 25_001, 25_002]);
     world.pass(10_000);
     world.offer('a', { count: 5 });
     world.pass(PATIENCE_MS);
