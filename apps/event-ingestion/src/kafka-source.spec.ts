@@ -20,6 +20,7 @@ const given = () => {
     },
     stalled: undefined,
     committed: () => undefined,
+    isCommitted: () => false,
     close: async () => void state.closed++,
   };
   const source = new KafkaSource({

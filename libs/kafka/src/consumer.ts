@@ -4,7 +4,7 @@ import { KafkaError, messageOf } from './errors.js';
 import { committedProgress, keyOf, logOffsets } from './group-offsets.js';
 import { receive, type Incoming, type IncomingRecord, type Partition } from './incoming.js';
 import { capturing, hook, type Cluster, type ConsumerGroup, type FetchedMessage, type GroupHooks, type PartitionCommit, type TopicPartitions } from './kafkajs-internals.js';
-import { PartitionWindow, type Progress } from './partition-window.js';
+import { isDone, PartitionWindow, type Progress } from './partition-window.js';
 import type { Logger } from './settings.js';
 import { realTime, type Time } from './time.js';
 import { Watchdog, type Stall } from './watchdog.js';
@@ -46,6 +46,8 @@ export interface Consumption {
   readonly inFlightBytes: number;
   /** The offset that the group has committed: whoever reads the partition begins there. Undefined when it is not assigned here. */
   committed(topic: string, partition: number): number | undefined;
+  /** Whether the group knows that a record is done: it is not handed over again, to nobody. */
+  isCommitted(topic: string, partition: number, offset: number): boolean;
   /** Member of the group, and reading what it was assigned. */
   readonly assigned: boolean;
   /** A reason not to be ready, in words. */
@@ -165,6 +167,11 @@ export class GroupConsumption implements Consumption, GroupHooks {
 
   committed(topic: string, partition: number): number | undefined {
     return this.#partitions.get(keyOf(topic, partition))?.committed.offset;
+  }
+
+  isCommitted(topic: string, partition: number, offset: number): boolean {
+    const committed = this.#partitions.get(keyOf(topic, partition))?.committed;
+    return committed !== undefined && isDone(committed, offset);
   }
 
   get assigned(): boolean {
@@ -416,17 +423,19 @@ export class GroupConsumption implements Consumption, GroupHooks {
       .filter(({ partition, progress }) => !sameProgress(progress, partition.committed));
     if (changes.length === 0 || !this.#group?.memberId) return;
     const byTopic = new Map<string, PartitionCommit[]>();
+    const told = new Map<Partition, Progress>();
     for (const { partition, progress } of changes) {
       const { topic } = partition;
       const metadata = encodeDone(progress.offset, progress.done) ?? null;
       partition.isScattered = metadata === null && progress.done.length > 0;
+      told.set(partition, partition.isScattered ? { ...progress, done: [] } : progress);
       const commits = byTopic.get(topic) ?? [];
       commits.push({ partition: partition.partition, offset: String(progress.offset), metadata });
       byTopic.set(topic, commits);
     }
     try {
       await this.#group.commitOffsets({ topics: [...byTopic].map(([topic, partitions]) => ({ topic, partitions })) });
-      for (const { partition, progress } of changes) partition.committed = progress;
+      for (const [partition, progress] of told) partition.committed = progress;
     } catch (error) {
       // The next one, half a second later, says the same and more.
       this.log.debug({ groupId: this.options.groupId, error: messageOf(error) }, 'commit failed');

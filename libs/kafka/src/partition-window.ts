@@ -6,6 +6,9 @@ export type Slot = { readonly offset: number; readonly bytes: number; done: bool
 /** What a commit says: everything below `offset` is done, and so are the runs above it. */
 export type Progress = { readonly offset: number; readonly done: readonly Run[] };
 
+/** Whether it says that the record is done. */
+export const isDone = ({ offset: low, done }: Progress, offset: number): boolean => offset < low || contains(done, offset);
+
 /**
  * The offsets of one partition between the lowest one that is not done and the next one to be read. Completions come in any order.
  *
@@ -95,7 +98,7 @@ export class PartitionWindow {
     const covered: Slot[] = [];
     for (let i = this.#head; i < this.#slots.length; i++) {
       const slot = this.#slots[i];
-      if (slot && !slot.done && (slot.offset < offset || contains(done, slot.offset))) covered.push(slot);
+      if (slot && !slot.done && isDone({ offset, done }, slot.offset)) covered.push(slot);
     }
     for (const slot of covered) this.complete(slot);
     this.passTo(offset);
