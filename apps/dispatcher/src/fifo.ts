@@ -12,6 +12,12 @@ export class Fifo<T> {
     return this.#items[this.#head];
   }
 
+  /** First to last. */
+  toArray(): T[] {
+    // What lies behind the head has not been taken out.
+    return this.#items.slice(this.#head) as T[];
+  }
+
   push(item: T): void {
     this.#items.push(item);
   }

@@ -3,14 +3,16 @@ import type { NextStep } from '@posthorn/domain';
 import type { Payload, PayloadFailed, Recipe } from '@posthorn/egress';
 import type { IncomingRecord } from '@posthorn/kafka';
 
+const NOTHING = Buffer.alloc(0);
+
 /** Where a request has been read: a record of `deliveries.requested`, or what was kept of one. */
 export type RequestSource = Pick<IncomingRecord, 'partition' | 'offset' | 'value' | 'revoked' | 'done'>;
 
 /** A record of `deliveries.requested`: one event for one or many subscriptions, done when each of them is. */
 export class Request {
   readonly head: RequestedHead;
-  readonly #record: RequestSource;
-  readonly #data: Buffer;
+  #record: RequestSource;
+  #data: Buffer;
   #open: number;
   #whenDone: (() => void)[] = [];
   readonly #payloads = new Map<string, Payload | PayloadFailed>();
@@ -37,7 +39,7 @@ export class Request {
 
   /** As it was read: head and data in their frame. */
   get value(): Buffer {
-    return this.#record.value ?? Buffer.alloc(0);
+    return this.#record.value ?? NOTHING;
   }
 
   /** The partition went to another sender, which will make these deliveries. */
@@ -60,7 +62,20 @@ export class Request {
     this.#open -= 1;
     if (this.#open > 0) return;
     this.#record.done();
+    this.#letGo();
     for (const run of this.#whenDone.splice(0)) run();
+  }
+
+  get isDone(): boolean {
+    return this.#open === 0;
+  }
+
+  /** Whoever has to remember the request for a while longer needs no more than its head. */
+  #letGo(): void {
+    const { partition, offset, revoked } = this.#record;
+    this.#record = { partition, offset, revoked, value: null, done: () => undefined };
+    this.#data = NOTHING;
+    this.#payloads.clear();
   }
 
   /** Runs it when the record is done for all of its subscriptions; at once if it is. */

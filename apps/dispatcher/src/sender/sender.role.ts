@@ -45,6 +45,7 @@ export const senderRole = async ({ config, kit, consumption, ...parts }: RolePar
     backlog: new PgBacklog(url),
     backlogLimit: config.POSTHORN_ORDERING_BACKLOG,
     committed: (partition) => consumption()?.committed(requested, partition),
+    isCommitted: (partition, offset) => consumption()?.isCommitted(requested, partition, offset) ?? false,
     maxInFlight: config.POSTHORN_SENDER_MAX_IN_FLIGHT,
     laneBytes: WINDOW_BYTES / 8,
     nowMs: Date.now,

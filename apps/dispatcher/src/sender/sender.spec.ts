@@ -52,6 +52,7 @@ const sending = (...states: SubscriptionState[]) => {
     backlog: new MemoryBacklog(),
     backlogLimit: 100,
     committed: () => undefined,
+    isCommitted: () => false,
     wheel: new Wheel((name) => name, 15),
     maxInFlight: 100,
     laneBytes: 1_000_000,
@@ -266,6 +267,17 @@ describe('the sender', () => {
     sender.onRecord(next);
     await turn();
     expect([attempts.length, retries.made.length, first.timesDone, again.timesDone, next.timesDone]).toEqual([2, 1, 1, 1, 0]);
+  });
+
+  it('makes an attempt once that was postponed, though a crash had it written twice', async () => {
+    const { sender, attempts, outcomes } = sending(subscription('sub_a', ['*']));
+    const [first, again] = [requested(requestFor(['sub_a'], { reserved: true })), requested(requestFor(['sub_a'], { reserved: true }))];
+    sender.onRecord(first);
+    await attempts[0]?.end(success);
+    await outcomes.settleAll();
+    sender.onRecord(again);
+    await turn();
+    expect([attempts.length, outcomes.made.length, again.timesDone]).toEqual([1, 1, 1]);
   });
 
   it('makes a retry again whose outcome did not get into Kafka', async () => {

@@ -39,6 +39,8 @@ export type SenderParts = {
   readonly backlogLimit: number;
   /** The offset of `deliveries.requested` that the group has committed for a partition of ours. */
   readonly committed: (partition: number) => number | undefined;
+  /** Whether the group knows that this record of it, which may be above, is done. */
+  readonly isCommitted: (partition: number, offset: number) => boolean;
   readonly maxInFlight: number;
   /** Bytes that may wait in one lane: a small part of what a partition's window holds, so that no lane can fill it. */
   readonly laneBytes: number;
@@ -188,7 +190,7 @@ export class Sender {
       this.ordering.later(ordered, { dueAtMs: step.dueAtMs, number: head.number + 1, isReserved: false });
       return;
     }
-    if (isRetry(head) || ordered !== undefined) this.#recentAttempts.add(keyOf(head, subscription));
+    if (mayRepeat(delivery)) this.#recentAttempts.add(keyOf(head, subscription));
     this.#done(delivery);
   }
 
@@ -244,8 +246,8 @@ export class Sender {
     else await this.#conclude(request, outcomeOf(request.head, subscription, { cancelled: reasonToCancel(terms) }, nowMs));
   }
 
-  #isRepeated({ request: { head }, subscription, ordered }: Delivery): boolean {
-    return (isRetry(head) || ordered !== undefined) && this.#recentAttempts.has(keyOf(head, subscription));
+  #isRepeated(delivery: Delivery): boolean {
+    return mayRepeat(delivery) && this.#recentAttempts.has(keyOf(delivery.request.head, delivery.subscription));
   }
 
   /** Writes it down, and tells of a delivery that has failed for good. */
@@ -275,7 +277,8 @@ const inOrder = (terms: SendingTerms | undefined): boolean => terms?.enabled ===
 const reasonToCancel = (terms: SendingTerms | undefined): string =>
   terms === undefined ? 'the subscription was deleted' : 'the subscription is disabled';
 
-const isRetry = ({ number }: RequestedHead): boolean => number > 1;
+/** It may have been written twice: a retry or an overflow by a crash before its record was done, what is to be in order by the router. */
+const mayRepeat = ({ request: { head }, ordered }: Delivery): boolean => head.number > 1 || head.reserved === true || ordered !== undefined;
 
 const keyOf = ({ event, round, number }: RequestedHead, subscription: string): string =>
   `${deliveryId(event.tenant, event.id, subscription)}/${round}/${number}`;

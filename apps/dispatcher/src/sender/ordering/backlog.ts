@@ -19,7 +19,7 @@ export type Row = Ordered &
     readonly isReserved: boolean;
     /** Milliseconds since 1970; `AT_ONCE`: it is under way, and due for whoever comes after us. Undefined: another one is before it. */
     readonly dueAtMs: number | undefined;
-    /** It is only to be known, should its record be read again. */
+    /** It is only to be known, should its record be read again; the record itself is not needed. */
     readonly isEnded: boolean;
   };
 

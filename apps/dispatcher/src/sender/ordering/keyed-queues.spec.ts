@@ -14,15 +14,13 @@ const ordering = ({ limit = 100, stored = [] }: { limit?: number; stored?: (Orde
   const statements: Statement<Delivery>[] = [];
   const withdrawn = new Set<string>();
   /** Names of deliveries whose record has others that are not done. */
-  const open = new Map<string, () => void>();
   const keptOpen = new Set<string>();
   const queues = new KeyedQueues<Delivery>(
     {
       start: (heads) => void started.push(heads.map(({ name }) => name).join('+')),
-      complete: ({ name }, whenDone) => {
+      complete: ({ name }) => {
         completed.push(name);
-        if (keptOpen.has(name)) open.set(name, whenDone);
-        else whenDone();
+        return !keptOpen.has(name);
       },
       refuse: ({ name }, later) => void refused.push(later === undefined ? name : `${name} as ${later.number}`),
       write: (statement) => void statements.push(statement),
@@ -36,7 +34,7 @@ const ordering = ({ limit = 100, stored = [] }: { limit?: number; stored?: (Orde
     if (statement === undefined) throw new Error('nothing is to be written');
     queues.written(statement, 0, { next, ...rest });
   };
-  return { queues, started, completed, refused, statements, withdrawn, keptOpen, open, written };
+  return { queues, started, completed, refused, statements, withdrawn, keptOpen, written };
 };
 
 const told = (statement: Statement<Delivery> | undefined): unknown => {
@@ -87,7 +85,7 @@ describe('a key in memory', () => {
   });
 
   it('completes in its order: not before the records of those in front are done, for whomever they were', () => {
-    const { queues, completed, keptOpen, open } = ordering();
+    const { queues, completed, keptOpen } = ordering();
     const [a, b, c] = [of('a'), of('b'), of('c')];
     keptOpen.add('a');
     queues.arrive(a, 0);
@@ -97,7 +95,7 @@ describe('a key in memory', () => {
       queues.ended(delivery, 0);
     }
     expect(completed).toEqual(['a']);
-    open.get('a')?.();
+    queues.recordDone(a);
     expect(completed).toEqual(['a', 'b', 'c']);
   });
 
@@ -149,7 +147,20 @@ describe('a key goes to the backlog', () => {
     expect([statements, queues.nextTickMs]).toEqual([[], undefined]);
   });
 
-  it('with those that have ended but would be read again, so that a crash does not repeat them behind the others', () => {
+  it('with those that have ended and are not committed, so that a crash does not repeat them behind the others', () => {
+    const { queues, statements } = ordering();
+    const [a, b, h] = [of('a'), of('b'), of('h')];
+    for (const delivery of [a, b]) {
+      queues.arrive(delivery, 0);
+      queues.ended(delivery, 0);
+    }
+    queues.committed(a);
+    queues.arrive(h, 0);
+    queues.later(h, at(5_000), 0);
+    expect(told(statements[0])).toMatchObject({ park: 'h', ended: 'b' });
+  });
+
+  it('with those that have ended behind an open record, which are completed then', () => {
     const { queues, statements, keptOpen, completed, written } = ordering();
     const [a, b, h] = [of('a'), of('b'), of('h')];
     keptOpen.add('a');

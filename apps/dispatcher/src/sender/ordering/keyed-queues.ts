@@ -43,8 +43,11 @@ export type Hands<D> = {
    * attempt, and told of by `ended` of the first.
    */
   start(heads: readonly D[], nowMs: number): void;
-  /** Nothing has to be read again for this delivery. `whenDone` is called when its record is done, which may have other deliveries too. */
-  complete(delivery: D, whenDone: () => void): void;
+  /**
+   * Nothing has to be read again for this delivery. To be told of by `committed`, when nothing will be.
+   * @returns whether its record is done, which may have other deliveries too; if not, `recordDone` is to tell when it is
+   */
+  complete(delivery: D): boolean;
   /** There is no room for it in the backlog: it fails. @param later what it would have waited for, if it was a head */
   refuse(delivery: D, later: Later | undefined): void;
   write(statement: Statement<D>): void;
@@ -72,12 +75,14 @@ export type Chain<D> = {
   result: Result | undefined;
   /** Arrived, and not in the backlog. */
   readonly waiting: Fifo<Waiting<D>>;
-  /** Ended in memory. The first one's record is not done; the others' wait for it, so that a crash repeats all of them or none. */
-  lingering: readonly D[];
+  /** Ended in memory, and not yet committed: after a crash they are read again. */
+  lingering: Fifo<D>;
+  /** The first of these whose record is not done. The records behind it wait for it, so that a crash repeats all of them or none. */
+  openRecord: D | undefined;
+  uncompleted: Fifo<D>;
 };
 
 const ENDED: Result = { kind: 'ended' };
-const ignore = (): void => undefined;
 
 /**
  * The deliveries of one partition that must not overtake each other: of each key only the first, its *head*, is started; the next when
@@ -174,6 +179,26 @@ export class KeyedQueues<D extends Ordered> {
     this.#resolve(head, { kind: 'later', later }, nowMs);
   }
 
+  /** The record of a delivery that was completed before is done. */
+  recordDone(delivery: D): void {
+    const chain = this.#lines.get(delivery.subscription)?.chains.get(delivery.key);
+    if (chain === undefined || chain.openRecord !== delivery) return;
+    chain.openRecord = undefined;
+    while (chain.openRecord === undefined) {
+      const next = chain.uncompleted.shift();
+      if (next === undefined) return;
+      this.#complete(chain, next);
+    }
+  }
+
+  /** In the order of their completion: the group knows that the delivery's record is done, and nobody will read it again. */
+  committed(delivery: D): void {
+    const chain = this.#lines.get(delivery.subscription)?.chains.get(delivery.key);
+    if (chain === undefined || chain.lingering.peek() !== delivery) return;
+    chain.lingering.shift();
+    this.#dropIfIdle(chain);
+  }
+
   /**
    * The backlog has it.
    * @param next after `advance`: the first rows of the key, its next head before all
@@ -254,7 +279,7 @@ export class KeyedQueues<D extends Ordered> {
 
   /** Out of memory, the whole of it. @param later undefined when the head is under way */
   #park(chain: Chain<D>, later: Later | undefined, nowMs: number): void {
-    const { line, lingering: ended } = chain;
+    const { line } = chain;
     const [head] = chain.heads;
     if (head === undefined) return;
     const hasRoom = line.rows + (later === undefined ? 1 : 0) < this.#limit;
@@ -273,7 +298,7 @@ export class KeyedQueues<D extends Ordered> {
     const followers = this.#admit(chain, 1);
     line.blocked.add(chain.key);
     chain.isStored = true;
-    this.#write({ kind: 'park', chain, ended, head: { delivery: head, later }, followers });
+    this.#write({ kind: 'park', chain, ended: chain.lingering.toArray(), head: { delivery: head, later }, followers });
   }
 
   /** Takes what waits, as much as goes into one statement; what there is no room for fails. @param besides rows that are added in the same statement */
@@ -296,13 +321,16 @@ export class KeyedQueues<D extends Ordered> {
     this.#hands.write(statement);
   }
 
-  #parked({ chain, ended, head, followers }: Statement<D> & { readonly kind: 'park' }, duplicates: number): void {
+  #parked({ chain, head, followers }: Statement<D> & { readonly kind: 'park' }, duplicates: number): void {
     chain.line.rows -= duplicates;
-    chain.lingering = [];
-    // The first of those that had ended waits for others of its record; all else waits for nothing any more.
-    for (const delivery of ended.slice(1)) this.#hands.complete(delivery, ignore);
-    if (head !== undefined) this.#hands.complete(head.delivery, ignore);
-    for (const delivery of followers) this.#hands.complete(delivery, ignore);
+    // What had ended is known in the backlog, too: nothing has to wait for anything.
+    const { uncompleted } = chain;
+    chain.lingering = new Fifo();
+    chain.uncompleted = new Fifo();
+    chain.openRecord = undefined;
+    for (let next = uncompleted.shift(); next !== undefined; next = uncompleted.shift()) this.#hands.complete(next);
+    if (head !== undefined) this.#hands.complete(head.delivery);
+    for (const delivery of followers) this.#hands.complete(delivery);
     if (head?.later !== undefined) chain.heads = [];
   }
 
@@ -321,21 +349,13 @@ export class KeyedQueues<D extends Ordered> {
   }
 
   #linger(chain: Chain<D>, delivery: D): void {
-    chain.lingering = [...chain.lingering, delivery];
-    if (chain.lingering.length === 1) this.#completeFirst(chain);
+    chain.lingering.push(delivery);
+    if (chain.openRecord === undefined) this.#complete(chain, delivery);
+    else chain.uncompleted.push(delivery);
   }
 
-  #completeFirst(chain: Chain<D>): void {
-    const [first] = chain.lingering;
-    if (first === undefined) {
-      this.#dropIfIdle(chain);
-      return;
-    }
-    this.#hands.complete(first, () => {
-      if (chain.lingering[0] !== first) return;
-      chain.lingering = chain.lingering.slice(1);
-      this.#completeFirst(chain);
-    });
+  #complete(chain: Chain<D>, delivery: D): void {
+    if (!this.#hands.complete(delivery)) chain.openRecord = delivery;
   }
 
   #dropIfIdle({ line, key, heads, waiting, lingering, isBusy }: Chain<D>): void {
@@ -353,7 +373,9 @@ export class KeyedQueues<D extends Ordered> {
       heads: [],
       result: undefined,
       waiting: new Fifo(),
-      lingering: [],
+      lingering: new Fifo(),
+      openRecord: undefined,
+      uncompleted: new Fifo(),
     };
     line.chains.set(key, chain);
     return chain;

@@ -8,7 +8,7 @@ export const HOLDING_LOST = 'PH002';
  *
  * `due_ms` of a row (milliseconds since 1970) says what it is: null, another one of its key is before it; 0, it is under way; else it is a
  * head that waits. A row that has ended stays, marked, until its record will not be read again: a record that is read again must not be
- * taken for a new one. `records` has the value once, however many deliveries of it wait. `owners` has for each partition the number that its holder
+ * taken for a new one. `records` has the value once, however many deliveries of it wait, and not when all have ended. `owners` has for each partition the number that its holder
  * writes under: each statement looks at it, under a lock that the taking of the partition waits for.
  */
 class CreateBacklog1795800000000 implements MigrationInterface {
@@ -33,7 +33,7 @@ class CreateBacklog1795800000000 implements MigrationInterface {
     await runner.query(`create index records_place on ${SCHEMA}.records (partition, record_offset)`);
     await runner.query(`
       create table ${SCHEMA}.backlog (
-        record uuid not null references ${SCHEMA}.records,
+        record uuid not null,
         index integer not null,
         partition integer not null,
         record_offset bigint not null,

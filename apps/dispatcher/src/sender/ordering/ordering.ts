@@ -82,7 +82,7 @@ export class Ordering {
 
   /** @param withinMs how long heads of the backlog that are under way may take; what takes longer is attempted again by whoever comes next */
   async close(withinMs: number): Promise<void> {
-    for (const partition of [...this.#partitions.keys()]) this.revoked(partition);
+    for (const partition of this.#partitions.keys()) this.revoked(partition);
     await new Promise<void>((resolve) => {
       const cancel = this.#parts.setTimer(withinMs, resolve);
       void Promise.all([...this.#left].map((order) => order.whenLeft)).then(() => {

@@ -1,3 +1,4 @@
+import { Fifo } from '../../fifo.js';
 import type { RegistryFeed } from '../../registry/registry-feed.js';
 import { BEFORE_ALL, HoldingLost, placeKey, type Advance, type Backlog, type DueCursor, type Holding, type StoredRow } from './backlog.js';
 import { KeyedQueues, type Later, type Statement } from './keyed-queues.js';
@@ -14,6 +15,8 @@ export type OrderingParts = {
   readonly setTimer: (ms: number, run: () => void) => () => void;
   /** The offset that the group has committed for a partition: nothing below it is read again. */
   readonly committed: (partition: number) => number | undefined;
+  /** Whether the group knows that a record above it is done: it is not read again either. */
+  readonly isCommitted: (partition: number, offset: number) => boolean;
   /** The subscription is gone, disabled, or not served in order any more. */
   readonly isWithdrawn: (subscription: string) => boolean;
   /** Has it attempted, when its lane lets it; answered by `ended` or `later`. */
@@ -32,6 +35,8 @@ const MOST_UNDER_WAY = 4 * PAGE;
 const MOST_ROWS = 512;
 const RETRY_MS = 500;
 const FORGET_AFTER_MS = 5_000;
+/** As often as the consumer commits. */
+const CHECK_COMMITS_MS = 500;
 /** Whoever has lost a partition in the backlog is told by Kafka, soon; if not, the other one was wrong. */
 const LOST_MS = 30_000;
 
@@ -61,6 +66,9 @@ export class PartitionOrder {
   readonly #underWay = new Set<OrderedDelivery>();
   readonly #whenLeft = Promise.withResolvers<void>();
   #forgetAtMs: number | undefined;
+  /** Completed in memory, in that order. */
+  readonly #uncommitted = new Fifo<OrderedDelivery>();
+  #checkCommitsAtMs: number | undefined;
   #alarm: { readonly atMs: number; readonly cancel: () => void } | undefined;
   #isGone = false;
   #isLost = false;
@@ -184,10 +192,7 @@ export class PartitionOrder {
     const { isWithdrawn, refuse, fatal } = this.#parts;
     return {
       start: (heads: readonly OrderedDelivery[], nowMs: number) => this.#start(heads, nowMs),
-      complete: ({ request }: OrderedDelivery, whenDone: () => void) => {
-        request.oneDone();
-        request.whenDone(whenDone);
-      },
+      complete: (delivery: OrderedDelivery) => this.#complete(delivery),
       refuse: (delivery: OrderedDelivery, later: Later | undefined) => {
         refuse(delivery, later?.number ?? delivery.request.head.number).then(() => delivery.request.oneDone(), fatal);
       },
@@ -199,6 +204,19 @@ export class PartitionOrder {
       },
       isWithdrawn,
     };
+  }
+
+  #complete(delivery: OrderedDelivery): boolean {
+    const { request } = delivery;
+    request.oneDone();
+    if (request.isDone) this.#uncommitted.push(delivery);
+    else
+      request.whenDone(() => {
+        this.#uncommitted.push(delivery);
+        this.#queues?.recordDone(delivery);
+        this.#setAlarm(this.#parts.nowMs());
+      });
+    return request.isDone;
   }
 
   #start(heads: readonly OrderedDelivery[], nowMs: number): void {
@@ -248,7 +266,8 @@ export class PartitionOrder {
       ...(head === undefined ? [] : [[head.delivery, head.later ?? 'under way'] as const]),
       ...followers.map((delivery): readonly [OrderedDelivery, Standing] => [delivery, 'follows']),
     ]);
-    const records = new Map(standing.map(([delivery]) => [delivery.request, recordOf(delivery)]));
+    const waiting = standing.filter(([, standing]) => standing !== 'ended');
+    const records = new Map(waiting.map(([delivery]) => [delivery.request, recordOf(delivery)]));
     const rows = standing.map(([delivery, standing]) => rowOf(delivery, standing));
     const missing = await this.#sure((backlog, holding) => backlog.park(holding, [...records.values()], rows));
     if (missing === undefined) return;
@@ -341,6 +360,18 @@ export class PartitionOrder {
     this.#setAlarm(this.#parts.nowMs());
   }
 
+  #checkCommits(nowMs: number): void {
+    const { isCommitted } = this.#parts;
+    for (let first = this.#uncommitted.peek(); first !== undefined; first = this.#uncommitted.peek()) {
+      if (!isCommitted(this.partition, first.request.offset)) {
+        this.#checkCommitsAtMs = nowMs + CHECK_COMMITS_MS;
+        return;
+      }
+      this.#uncommitted.shift();
+      this.#queues?.committed(first);
+    }
+  }
+
   // What has ended is forgotten when its record will not be read again.
 
   #forgetSoon(): void {
@@ -358,8 +389,10 @@ export class PartitionOrder {
 
   #setAlarm(nowMs: number): void {
     if (this.#isGone || this.#isLost || this.#queues === undefined) return;
+    if (this.#uncommitted.length > 0) this.#checkCommitsAtMs ??= nowMs + CHECK_COMMITS_MS;
     const canRead = !this.#isReading && this.#underWay.size < MOST_UNDER_WAY;
-    const atMs = earlier(earlier(this.#queues.nextTickMs, canRead ? this.#nextDueMs : undefined), this.#forgetAtMs);
+    const rowsAtMs = earlier(canRead ? this.#nextDueMs : undefined, this.#forgetAtMs);
+    const atMs = earlier(earlier(this.#queues.nextTickMs, this.#checkCommitsAtMs), rowsAtMs);
     if (atMs === undefined || (this.#alarm !== undefined && this.#alarm.atMs <= atMs)) return;
     this.#alarm?.cancel();
     const cancel = this.#parts.setTimer(Math.max(0, atMs - nowMs), () => {
@@ -372,6 +405,10 @@ export class PartitionOrder {
   #ring(nowMs: number): void {
     const { fatal } = this.#parts;
     this.#queues?.tick(nowMs);
+    if (this.#checkCommitsAtMs !== undefined && this.#checkCommitsAtMs <= nowMs) {
+      this.#checkCommitsAtMs = undefined;
+      this.#checkCommits(nowMs);
+    }
     if (this.#nextDueMs !== undefined && this.#nextDueMs <= nowMs && !this.#isReading && this.#underWay.size < MOST_UNDER_WAY) {
       this.#isReading = true;
       void this.#read().catch(fatal);

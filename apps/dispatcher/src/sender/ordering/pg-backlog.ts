@@ -61,7 +61,10 @@ export class PgBacklog implements Backlog {
     );
     const known = await this.#query<DbPlace>(
       'known',
-      `select b.record, b.index from ${SCHEMA}.records r join ${SCHEMA}.backlog b on b.record = r.id where r.partition = $1 and r.record_offset >= $2`,
+      `select b.record, b.index from ${SCHEMA}.records r join ${SCHEMA}.backlog b on b.record = r.id
+         where r.partition = $1 and r.record_offset >= $2 and not b.ended
+       union all
+       select record, index from ${SCHEMA}.backlog where partition = $1 and record_offset >= $2 and ended`,
       [partition, committed],
     );
     const [last] = await this.#query<{ position: string }>(
