@@ -6,6 +6,8 @@ export type SessionOptions = {
   readonly name: string;
   /** Statements that each new connection begins with. */
   readonly setup: string;
+  /** A statement that takes longer has failed, and its connection with it. Default 5 s. */
+  readonly statementTimeoutMs?: number;
   /** What our own functions raise says nothing against the connection, which is kept. */
   readonly raised?: readonly string[];
 };
@@ -66,12 +68,13 @@ export class Session {
   }
 
   async #connect(): Promise<Client> {
+    const { statementTimeoutMs = STATEMENT_TIMEOUT_MS } = this.#options;
     const client = new Client({
       connectionString: this.#options.url,
       application_name: this.#options.name,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      query_timeout: STATEMENT_TIMEOUT_MS,
-      statement_timeout: STATEMENT_TIMEOUT_MS,
+      query_timeout: statementTimeoutMs,
+      statement_timeout: statementTimeoutMs,
       keepAlive: true,
     });
     // A connection that breaks while idle says so here only; unheard, it would end the process.

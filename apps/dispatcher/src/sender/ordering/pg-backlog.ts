@@ -30,36 +30,44 @@ type DbNext = DbRow & { readonly chain: string };
 type DbHead = DbRow & { readonly subscription: string; readonly key: string };
 type DbKey = { readonly subscription: string; readonly key: string; readonly rows: string };
 
+const FORGET = `select ${SCHEMA}.forget($1, $2, $3) as left`;
 const HEADS = `${SCHEMA}.backlog b join ${SCHEMA}.records r on r.id = b.record`;
 const AFTER = '(b.due_ms, b.record_offset, b.index) > ($3::bigint, $4::bigint, $5::integer)';
 const DUE = 'b.partition = $1 and not b.ended and b.due_ms is not null';
 
+/** For who takes a partition, with all that waits in it. */
+const TAKING_TIMEOUT_MS = 120_000;
+
 /**
- * The backlog in PostgreSQL, over one connection: one statement at a time, in order, each fenced by its holder's epoch.
+ * The backlog in PostgreSQL, over one connection: one statement at a time, in order, each fenced by its holder's epoch. The taking of
+ * partitions has another one: it may take longer, and nobody who holds one already is to wait for it.
  */
 export class PgBacklog implements Backlog {
   readonly #session: Session;
+  readonly #taking: Session;
 
   constructor(url: string) {
-    this.#session = new Session({
+    const options = {
       url,
       name: 'posthorn dispatcher ordering',
       // A plan that is made while a table is empty must do for a full one.
       setup: 'set enable_seqscan = off; set plan_cache_mode = force_generic_plan',
       raised: [HOLDING_LOST],
-    });
+    };
+    this.#session = new Session(options);
+    this.#taking = new Session({ ...options, statementTimeoutMs: TAKING_TIMEOUT_MS });
   }
 
   async take(partition: number, committed: number): Promise<Holdings> {
-    const [taken] = await this.#query<{ epoch: string }>('take', `select ${SCHEMA}.take($1) as epoch`, [partition]);
+    const [taken] = await this.#taken<{ epoch: string }>('take', `select ${SCHEMA}.take($1) as epoch`, [partition]);
     const holding = { partition, epoch: Number(taken?.epoch) };
-    await this.forget(holding, committed);
-    const keys = await this.#query<DbKey>(
+    await this.#taken('forget', FORGET, [partition, holding.epoch, committed]);
+    const keys = await this.#taken<DbKey>(
       'keys',
       `select subscription, key, count(*) as rows from ${SCHEMA}.backlog where partition = $1 and not ended group by subscription, key`,
       [partition],
     );
-    const known = await this.#query<DbPlace>(
+    const known = await this.#taken<DbPlace>(
       'known',
       `select b.record, b.index from ${SCHEMA}.records r join ${SCHEMA}.backlog b on b.record = r.id
          where r.partition = $1 and r.record_offset >= $2 and not b.ended
@@ -67,7 +75,7 @@ export class PgBacklog implements Backlog {
        select record, index from ${SCHEMA}.backlog where partition = $1 and record_offset >= $2 and ended`,
       [partition, committed],
     );
-    const [last] = await this.#query<{ position: string }>(
+    const [last] = await this.#taken<{ position: string }>(
       'position',
       `select coalesce(max(position), 0) as position from ${SCHEMA}.records where partition = $1`,
       [partition],
@@ -154,23 +162,27 @@ export class PgBacklog implements Backlog {
   }
 
   async forget({ partition, epoch }: Holding, committed: number): Promise<number> {
-    const [left] = await this.#query<{ left: string }>('forget', `select ${SCHEMA}.forget($1, $2, $3) as left`, [partition, epoch, committed]);
+    const [left] = await this.#query<{ left: string }>('forget', FORGET, [partition, epoch, committed]);
     return Number(left?.left ?? 0);
   }
 
-  close(): Promise<void> {
-    return this.#session.close();
+  async close(): Promise<void> {
+    await Promise.all([this.#session.close(), this.#taking.close()]);
   }
 
-  async #query<R extends object>(name: string, text: string, values: readonly unknown[]): Promise<readonly R[]> {
-    try {
-      return await this.#session.query<R>(name, text, values);
-    } catch (error) {
-      if (stateOf(error) === HOLDING_LOST) throw new HoldingLost('another sender has taken the partition', { cause: error });
-      throw error;
-    }
+  #query<R extends object>(name: string, text: string, values: readonly unknown[]): Promise<readonly R[]> {
+    return this.#session.query<R>(name, text, values).catch(fenced);
+  }
+
+  #taken<R extends object>(name: string, text: string, values: readonly unknown[]): Promise<readonly R[]> {
+    return this.#taking.query<R>(name, text, values).catch(fenced);
   }
 }
+
+const fenced = (error: unknown): never => {
+  if (stateOf(error) === HOLDING_LOST) throw new HoldingLost('another sender has taken the partition', { cause: error });
+  throw error;
+};
 
 /** The columns of rows, as parameters for `unnest`. */
 const columns = <R extends object, Name extends keyof R>(rows: readonly R[], names: readonly Name[]): readonly unknown[] =>
