@@ -159,6 +159,15 @@ describe('a lane whose receiver hangs', () => {
     expect(world.postponed).toHaveLength(2);
   });
 
+  it('has its room again when those who took it have gone', () => {
+    const world = new CoreWorld({ laneBytes: 10_000 });
+    for (let round = 0; round < 3; round += 1) {
+      world.offer('a', { count: 20, bytes: 1_000 });
+      while (world.underWay.length > 0) world.finish('a');
+    }
+    expect(world.postponed).toEqual([]);
+  });
+
   it('has three quarters of the slots at most, with all who are as slow', () => {
     const world = new CoreWorld({ maxInFlight: 100 });
     for (let n = 0; n < 7; n += 1) world.offer(`slow ${n}`, { count: 10 });
