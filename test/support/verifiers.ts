@@ -76,7 +76,7 @@ const python = async (): Promise<Verifier> => {
 const go = async (): Promise<Verifier> => {
   const cwd = join(sources, 'go');
   const program = ['main.go', 'go.sum'].map((file) => readFileSync(join(cwd, file), 'utf8'));
-  const folder = await madeOnce('go', program, (draft) => run('go', ['build', '-o', join(draft, 'verify'), '.'], { cwd }));
+  const folder = await madeOnce('go', program, (draft) => run('go', ['build', '-buildvcs=false', '-o', join(draft, 'verify'), '.'], { cwd }));
   return verifier('Go', { knowsV1a: true }, join(folder, 'verify'), []);
 };
 

@@ -189,6 +189,17 @@ describe('client credentials', () => {
     expect(second.attempt.duration_ms).toBeLessThan(1_000);
   });
 
+  it('are waited for by each as long as it can itself', async () => {
+    const clientCredentials = credentials();
+    isHeld = true;
+    const patient = attempt({ clientCredentials });
+    await eventually(() => release);
+    expect((await attempt({ clientCredentials, timeoutMs: 50 })).verdict).toMatchObject({ error: { code: 'auth_failed', message: expect.stringContaining('did not answer in time') } });
+    release?.();
+    expect((await patient).verdict).toEqual({ success: true });
+    expect(asked).toHaveLength(1);
+  });
+
   it('are not waited for when the delivery is given up', async () => {
     isHeld = true;
     const stop = new AbortController();
