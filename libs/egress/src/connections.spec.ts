@@ -3,11 +3,14 @@ import { once } from 'node:events';
 import { createServer as createHttpServer, type RequestListener } from 'node:http';
 import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { parseCidrs, type EgressPolicy } from './address-guard.js';
 import { HttpSender, type HttpOutcome, type HttpRequest, type HttpSenderOptions } from './http.js';
 
 const policy: EgressPolicy = { allowHttp: true, allowedAddresses: parseCidrs('127.0.0.0/8') };
+
+/** Machines that have much else to do take their time. */
+jest.setTimeout(20_000);
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -35,7 +38,7 @@ const listening = async (server: Server, host = '127.0.0.1'): Promise<number> =>
   return (server.address() as AddressInfo).port;
 };
 
-const requestTo = (url: string, rest: Partial<HttpRequest> = {}): HttpRequest => ({ url, headers: [], body: Buffer.from('{"a":1}'), timeoutMs: 5_000, ...rest });
+const requestTo = (url: string, rest: Partial<HttpRequest> = {}): HttpRequest => ({ url, headers: [], body: Buffer.from('{"a":1}'), timeoutMs: 15_000, ...rest });
 
 /** Every address of loopback is an origin of this server. It counts its connections, those that are open too. */
 const everywhere = async (onRequest: RequestListener) => {
@@ -62,7 +65,7 @@ const held = () => {
 };
 
 const until = async (isSo: () => boolean): Promise<void> => {
-  const untilMs = Date.now() + 5_000;
+  const untilMs = Date.now() + 15_000;
   while (!isSo() && Date.now() < untilMs) await new Promise((resolve) => setTimeout(resolve, 5));
   expect(isSo()).toBe(true);
 };
@@ -144,7 +147,7 @@ describe('connections', () => {
     expect(process.memoryUsage().rss - beforeBytes).toBeLessThan(300 * 1024 * 1024);
     await until(() => sender.openConnections === 0);
     expect(sender.origins).toBe(0);
-  }, 30_000);
+  });
 });
 
 /**
@@ -192,7 +195,7 @@ const receiverThread = async () => {
       Atomics.store(state, 0, 0);
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker has none
       worker.postMessage(how);
-      Atomics.wait(state, 0, 0, 5_000);
+      Atomics.wait(state, 0, 0, 10_000);
     },
   };
 };

@@ -1,5 +1,5 @@
 import { createServer, type AddressInfo, type Server } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { parseCidrs, type EgressPolicy } from './address-guard.js';
 import { ClientCredentials } from './client-credentials.js';
 import { nameResolver } from './dns/name-resolver.js';
@@ -9,6 +9,9 @@ import type { Resolve } from './resolve.js';
 
 /** 127.0.0.2 plays a public address; nothing else on this machine may be reached. */
 const policy: EgressPolicy = { allowHttp: true, allowedAddresses: parseCidrs('127.0.0.2/32') };
+
+/** Machines that have much else to do take their time. */
+jest.setTimeout(20_000);
 
 let answers: (name: string, type: 'A' | 'AAAA') => TestAnswer;
 let nameServer: TestNameServer;
@@ -41,7 +44,7 @@ afterEach(async () => {
 });
 
 const send = (host = 'receiver.example'): Promise<HttpOutcome> =>
-  sender.send({ url: `http://${host}:${port}/`, headers: [], body: Buffer.from('{}'), timeoutMs: 3_000 });
+  sender.send({ url: `http://${host}:${port}/`, headers: [], body: Buffer.from('{}'), timeoutMs: 10_000 });
 
 const a = (...addresses: readonly string[]) => addresses.map((address) => ({ type: 'A', address }) as const);
 const aaaa = (...addresses: readonly string[]) => addresses.map((address) => ({ type: 'AAAA', address }) as const);
@@ -119,7 +122,7 @@ describe('a name that is bound to another address (DNS rebinding)', () => {
     answers = () => a('127.0.0.2');
     expect(await send()).toMatchObject({ response: { status: 204 } });
     const stricter = new HttpSender({ policy: { ...policy, allowedAddresses: parseCidrs('') }, resolve });
-    const outcome = await stricter.send({ url: `http://receiver.example:${port}/`, headers: [], body: Buffer.from('{}'), timeoutMs: 3_000 });
+    const outcome = await stricter.send({ url: `http://receiver.example:${port}/`, headers: [], body: Buffer.from('{}'), timeoutMs: 10_000 });
     expect(outcome).toMatchObject({ failure: { code: 'address_blocked' } });
     expect(nameServer.asked).toHaveLength(2);
     await stricter.close();
@@ -130,7 +133,7 @@ describe('a token endpoint', () => {
   it('whose name resolves to a private address is not asked', async () => {
     answers = () => a('127.0.0.1');
     const settings = { tokenUrl: `http://login.example:${port}/token`, clientId: 'me' };
-    const token = new ClientCredentials(settings, () => 'secret').token(sender, { timeoutMs: 3_000, remainingMs: 3_000 });
+    const token = new ClientCredentials(settings, () => 'secret').token(sender, { timeoutMs: 10_000, remainingMs: 3_000 });
     expect(await token).toMatchObject({ failure: { code: 'auth_failed', message: expect.stringContaining('login.example resolves to an address that is not public') } });
     expect(nameServer.asked).toContain('A login.example');
     expect(reached).toEqual([]);
@@ -147,7 +150,7 @@ describe('a name with many addresses', () => {
     });
     await new Promise<void>((listening) => elsewhere.listen(port, '127.0.0.5', listening));
     const lenient = new HttpSender({ policy: { allowHttp: true, allowedAddresses: parseCidrs('127.0.0.0/8') }, resolve });
-    const outcomeOf = () => lenient.send({ url: `http://many.example:${port}/`, headers: [], body: Buffer.from('{}'), timeoutMs: 3_000 });
+    const outcomeOf = () => lenient.send({ url: `http://many.example:${port}/`, headers: [], body: Buffer.from('{}'), timeoutMs: 10_000 });
     answers = () => a('127.0.0.3', '127.0.0.4', '127.0.0.5');
     expect(await outcomeOf()).toMatchObject({ failure: { code: 'connection_refused' } });
     answers = () => a('127.0.0.3', '127.0.0.5', '127.0.0.4');

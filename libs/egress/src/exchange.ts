@@ -87,10 +87,6 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiter {
   }
 
   onConnection(connection: Connection): void {
-    if (this.settled) {
-      this.connections.release(connection);
-      return;
-    }
     this.connection = connection;
     const { headers, body } = this.request;
     // The client only reads the array; its type does not say so.

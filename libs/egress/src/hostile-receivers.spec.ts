@@ -3,16 +3,18 @@ import { createConnection, createServer as createTcpServer, type AddressInfo, ty
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import { Worker } from 'node:worker_threads';
 import { gzipSync } from 'node:zlib';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { parseCidrs, type EgressPolicy } from './address-guard.js';
 import { HttpSender, type HttpOutcome, type HttpRequest, type HttpSenderOptions } from './http.js';
 import { expiredCertificate, testCertificate } from './test-certificate.js';
 
 const policy: EgressPolicy = { allowHttp: true, allowedAddresses: parseCidrs('127.0.0.0/8') };
 const TIMEOUT_MS = 150;
-const PATIENCE_MS = 3_000;
+const PATIENCE_MS = 10_000;
 
 const cleanups: (() => unknown)[] = [];
+/** Machines that have much else to do take their time. */
+jest.setTimeout(20_000);
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
@@ -137,7 +139,7 @@ describe('a receiver that', () => {
     const timeoutMs = when === 'at once' ? PATIENCE_MS : TIMEOUT_MS;
     const outcome = await sender.send(requestTo(await held(behaviour), { timeoutMs }));
     expect(endingOf(outcome)).toBe(ending);
-    expect(outcome.durationMs).toBeLessThan(when === 'at once' ? PATIENCE_MS / 2 : TIMEOUT_MS + 500);
+    expect(outcome.durationMs).toBeLessThan(when === 'at once' ? PATIENCE_MS / 2 : TIMEOUT_MS + 2_000);
     // Whatever it was: the next one is not touched by it, and no socket is left behind.
     const well = await held(saysAndEnds('HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\nwell'));
     expect(await sender.send(requestTo(well))).toMatchObject({ response: { body: 'well' } });
@@ -319,7 +321,7 @@ describe('memory', () => {
       expect(new Set(outcomes.map(endingOf))).toEqual(new Set(['200']));
     }
     expect(process.memoryUsage().rss - beforeBytes).toBeLessThan(200 * MEGABYTE);
-  }, 20_000);
+  });
 
   it('is taken once by a body that nobody reads, however many wait for it to be read', async () => {
     const server = createTcpServer({ pauseOnConnect: true }, () => undefined);
@@ -331,7 +333,7 @@ describe('memory', () => {
     expect(new Set(outcomes.map(endingOf))).toEqual(new Set(['timeout']));
     expect(process.memoryUsage().rss - beforeBytes).toBeLessThan(200 * MEGABYTE);
     await gone(sender);
-  }, 20_000);
+  });
 
   it('is bounded by the header limit while headers drip, also in the smallest pieces', async () => {
     const sender = senderWith();
@@ -340,5 +342,5 @@ describe('memory', () => {
     const outcomes = await Promise.all(Array.from({ length: 20 }, () => sender.send(requestTo(url, { timeoutMs: 500 }))));
     expect(new Set(outcomes.map(endingOf))).toEqual(new Set(['timeout']));
     expect((process.memoryUsage().rss - beforeBytes) / 20).toBeLessThan(10 * MEGABYTE);
-  }, 20_000);
+  });
 });
