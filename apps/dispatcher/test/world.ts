@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { frame, POSITION_HEADER, SCHEMA_HEADER, SCHEMA_VERSION, unframe, type Envelope, type RequestedHead, type Routed, type SubscriptionState } from '@posthorn/contracts';
+import { frame, POSITION_HEADER, SCHEMA_HEADER, SCHEMA_VERSION, unframe, type Attempted, type Envelope, type Outcome, type RequestedHead, type Routed, type SubscriptionState } from '@posthorn/contracts';
 import { Kafka, type Producer } from '@posthorn/kafka';
 import { SecretBox } from '@posthorn/service-kit';
 import { createDatabase, eventually, freePort, posthornDir, type Database } from '@posthorn/testkit';
@@ -22,10 +22,16 @@ const given = (variable: string): string => {
 export class World {
   readonly requests: { readonly partition: number; readonly head: RequestedHead }[] = [];
   readonly decisions: Routed[] = [];
+  /** As often as they stand in the topic. */
+  readonly outcomes: Outcome[] = [];
+  /** Wall clock, by the event's id. */
+  readonly publishedMs = new Map<string, number>();
   #position = 0;
 
   private constructor(
-    private readonly service: Service,
+    private readonly name: string,
+    private readonly env: Readonly<Record<string, string>>,
+    private readonly services: Service[],
     private readonly database: Database,
     private readonly kafka: Kafka,
     private readonly producer: Producer,
@@ -38,29 +44,41 @@ export class World {
     const key = randomBytes(32);
     const database = await createDatabase(given('POSTHORN_DATABASE_URL'), topicPrefix);
     const kafka = new Kafka({ brokers: given('POSTHORN_KAFKA_BROKERS').split(','), ssl: false, clientId: 'dispatcher-test', topicPrefix }, silent);
-    await kafka.ensureTopics(['registry.state', 'events.accepted', 'deliveries.routed', 'deliveries.requested']);
-    const service = new Service({
-      name: 'dispatcher',
-      port: await freePort('127.0.0.1'),
-      env: {
-        POSTHORN_DATABASE_URL: database.url,
-        POSTHORN_TOPIC_PREFIX: topicPrefix,
-        POSTHORN_DISPATCHER_ROLES: roles,
-        POSTHORN_ENCRYPTION_KEYS: `k1:${key.toString('base64')}`,
-        POSTHORN_EGRESS_ALLOW_HTTP: 'true',
-        POSTHORN_EGRESS_ALLOW_CIDRS: '127.0.0.0/8',
-      },
-      logFile: join(posthornDir, 'test', 'logs', name, 'dispatcher.log'),
-    });
-    const world = new World(service, database, kafka, await kafka.producer(), new SecretBox([['k1', key]]));
+    await kafka.ensureTopics(['registry.state', 'events.accepted', 'deliveries.routed', 'deliveries.requested', 'deliveries.attempted']);
+    const env = {
+      POSTHORN_DATABASE_URL: database.url,
+      POSTHORN_TOPIC_PREFIX: topicPrefix,
+      POSTHORN_ENCRYPTION_KEYS: `k1:${key.toString('base64')}`,
+      POSTHORN_EGRESS_ALLOW_HTTP: 'true',
+      POSTHORN_EGRESS_ALLOW_CIDRS: '127.0.0.0/8',
+    };
+    const world = new World(name, env, [], database, kafka, await kafka.producer(), new SecretBox([['k1', key]]));
     await kafka.follow({
       topic: kafka.topic('deliveries.requested'),
       onRecord: ({ value, partition }) => world.requests.push({ partition, head: unframe<RequestedHead>(Buffer.from(value ?? '')).head }),
     });
     await kafka.follow({ topic: kafka.topic('deliveries.routed'), onRecord: ({ value }) => world.decisions.push(JSON.parse(String(value)) as Routed) });
+    await kafka.follow({
+      topic: kafka.topic('deliveries.attempted'),
+      onRecord: ({ value }) => world.outcomes.push(...(JSON.parse(String(value)) as Attempted).outcomes),
+    });
     await Promise.all(states(world).map((state) => world.publishState(state)));
-    await service.start();
+    await world.another(roles);
     return world;
+  }
+
+  /** One more process over the same topics, once it is ready. */
+  async another(roles: string): Promise<Service> {
+    const name = `dispatcher${this.services.length === 0 ? '' : `-${this.services.length + 1}`}`;
+    const service = new Service({
+      name: 'dispatcher',
+      port: await freePort('127.0.0.1'),
+      env: { ...this.env, POSTHORN_DISPATCHER_ROLES: roles },
+      logFile: join(posthornDir, 'test', 'logs', this.name, `${name}.log`),
+    });
+    this.services.push(service);
+    await service.start();
+    return service;
   }
 
   /** A state as the registry would publish it, its secret encrypted. */
@@ -98,13 +116,29 @@ export class World {
   }
 
   publishEvent(id: string, { data = Buffer.from('{}'), ...more }: Partial<Envelope> & { readonly data?: Buffer } = {}): Promise<void> {
+    this.publishedMs.set(id, Date.now());
     const now = new Date().toISOString();
     const event: Envelope = { specversion: '1.0', id, tenant: 'default', type: 'invoice.paid', source: '/test', time: now, acceptedtime: now, ...more };
     return this.producer.send({
       topic: this.kafka.topic('events.accepted'),
-      key: event.tenant + event.id,
+      key: event.partitionkey ?? event.tenant + event.id,
       value: frame(event, data, event.datacontenttype),
       headers: { [SCHEMA_HEADER]: SCHEMA_VERSION },
+    });
+  }
+
+  /** Whatever happens meanwhile; resolves when Kafka has them all. */
+  publishAtRate(ids: readonly string[], perSecond: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const published: Promise<void>[] = [];
+      const startMs = performance.now();
+      const timer = setInterval(() => {
+        const due = Math.min(ids.length, ((performance.now() - startMs) / 1_000) * perSecond);
+        for (const id of ids.slice(published.length, Math.ceil(due))) published.push(this.publishEvent(id));
+        if (published.length < ids.length) return;
+        clearInterval(timer);
+        Promise.all(published).then(() => resolve(), reject);
+      }, 10);
     });
   }
 
@@ -116,18 +150,35 @@ export class World {
     }, `the decision about ${eventId}`);
   }
 
+  /** Of the backlog, and whatever else the dispatcher keeps. */
+  get databaseUrl(): string {
+    return this.database.url;
+  }
+
+  /** Ends the first process as a power cut would, and starts it again. */
+  async kill(): Promise<void> {
+    await this.services[0]?.end('SIGKILL');
+    await this.services[0]?.start();
+  }
+
+  /** Why the first process is not ready. */
+  async reasons(): Promise<readonly { readonly name: string; readonly reason: string }[]> {
+    const { reasons = [] } = (await (await fetch(`${this.services[0]?.url}/readyz`)).json()) as { reasons?: { name: string; reason: string }[] };
+    return reasons;
+  }
+
   /** What the probe answers, once it answers something. */
-  until<T>(probe: () => T | undefined, describe: string): Promise<T> {
-    return eventually(async () => probe(), { ...PATIENCE, describe: () => describe });
+  until<T>(probe: () => T | undefined | Promise<T | undefined>, describe: string | (() => string)): Promise<NonNullable<T>> {
+    return eventually(probe, { ...PATIENCE, describe });
   }
 
   async metric(line: string): Promise<number> {
-    const text = await (await fetch(`${this.service.url}/metrics`)).text();
+    const text = await (await fetch(`${this.services[0]?.url}/metrics`)).text();
     return Number(text.split('\n').find((each) => each.startsWith(line))?.split(' ').at(-1) ?? 0);
   }
 
   async close(): Promise<void> {
-    await this.service.end('SIGTERM');
+    await Promise.all(this.services.map((service) => service.end('SIGTERM')));
     await this.kafka.close();
     await this.database.drop();
   }
