@@ -22,8 +22,8 @@ export type Candidates = {
   readonly disabledCount: number;
 };
 
-const ENABLED = '+';
-const DISABLED = '-';
+const ENABLED = 0;
+const DISABLED = 1;
 
 /** The last of the row's entries in the lists, chained to the others. */
 const ENTRY = 0;
@@ -37,7 +37,7 @@ const COLUMNS = 4;
 
 /**
  * Which subscriptions ask for an event, of a million and more. Each is a row of integers; ids, filters and keys are texts
- * outside of the JavaScript heap, equal ones once. For each tenant, pattern and whether enabled there is a list of rows: looking up
+ * outside of the JavaScript heap, equal ones once. For each tenant and pattern there is a list of the rows that are enabled, and one of the others: looking up
  * an event takes one probe for its type, one for each prefix of it and one for `*`, plus the rows found, however many others there are;
  * a change takes one step for each pattern, however long the lists. Holds no secrets.
  */
@@ -80,13 +80,15 @@ export class SubscriptionTable {
     const disabled: string[] = [];
     let disabledCount = 0;
     for (const key of keysOf(tenant, type)) {
-      this.#postings.forEach(ENABLED + key, (row) => {
+      const found = this.#postings.find(key);
+      if (found === undefined) continue;
+      this.#postings.forEach(found, ENABLED, (row) => {
         const filter = this.#rows.get(row, FILTER);
         const group = filter === NO_FILTER ? unfiltered : groupOf(filtered, filter);
         group.push({ subscription: this.#ids.text(row), home: this.#rows.get(row, HOME), spread: this.#rows.get(row, SPREAD) });
       });
-      disabledCount += this.#postings.length(DISABLED + key);
-      this.#postings.forEach(DISABLED + key, (row) => disabled.push(this.#ids.text(row)), MOST_NEAR_MATCHES - disabled.length);
+      disabledCount += this.#postings.length(found, DISABLED);
+      this.#postings.forEach(found, DISABLED, (row) => disabled.push(this.#ids.text(row)), MOST_NEAR_MATCHES - disabled.length);
     }
     const byText = new Map(Array.from(filtered, ([filter, group]) => [this.#filters.text(filter - 1), group]));
     return { unfiltered, filtered: byText, disabled, disabledCount };
@@ -97,10 +99,10 @@ export class SubscriptionTable {
     this.#rows.set(row, HOME, this.#homeOf(id));
     this.#rows.set(row, SPREAD, enabled ? (policy.spread ?? 1) : 0);
     if (enabled) this.#enabled += 1;
-    const mark = enabled ? ENABLED : DISABLED;
+    const side = enabled ? ENABLED : DISABLED;
     let entry = 0;
     // With what another pattern covers left out, an event finds a row in one list only.
-    for (const pattern of withoutCovered(event_types)) entry = this.#postings.add(mark + keyOf(tenant, pattern), row, entry);
+    for (const pattern of withoutCovered(event_types)) entry = this.#postings.add(keyOf(tenant, pattern), side, row, entry);
     this.#rows.set(row, ENTRY, entry);
   }
 
