@@ -358,7 +358,7 @@ describe('subscriptions', () => {
 
 describe('what is wrong', () => {
   it('is told member by member, at the paths of REST', async () => {
-    const subscription = { ...good, url: 'nowhere', event_types: ['Invoice'], policy: { ...policy, timeout: { seconds: 60, nanos: 0 } } };
+    const subscription = { ...good, url: '', event_types: ['Invoice'], policy: { ...policy, timeout: { seconds: 60, nanos: 0 } } };
     const refused = await refusalOf(subscriptions.createSubscription({ tenant: 'acme', subscription }));
     expect(refused.code).toBe(status.INVALID_ARGUMENT);
     const { reason, violations } = detailsOf(refused);
