@@ -305,11 +305,14 @@ describe('the guard', () => {
     expect(reached()).toBe(0);
   });
 
-  it('refuses http, credentials and ports without a connection', async () => {
-    const policy = { ...loopback, allowHttp: false };
-    expect(await send('http://127.0.0.1:1/', {}, { policy })).toMatchObject({ failure: { code: 'address_blocked' } });
-    expect(await send('http://a:b@127.0.0.1/')).toMatchObject({ failure: { code: 'address_blocked' } });
-    expect(await send('http://127.0.0.1:25/')).toMatchObject({ failure: { code: 'address_blocked' } });
+  it.each([
+    ['http://127.0.0.1:1/', 'https_required: '],
+    ['https://a:b@127.0.0.1/', 'invalid_url: '],
+    ['https://127.0.0.1:25/', 'port_blocked: '],
+    ['https://10.0.0.1/', 'address_blocked: '],
+  ])('refuses %s without a connection, and says why as the registry does', async (url, reason) => {
+    const { failure } = await send(url, {}, { policy: { ...loopback, allowHttp: false } });
+    expect(failure).toEqual({ code: 'address_blocked', message: expect.stringMatching(`^${reason}[A-Z0-9]`) });
   });
 
   it('refuses a name that resolves to a private address, and does not tell which', async () => {

@@ -57,8 +57,12 @@ const metadata = z
   .record(z.string().min(1).max(64), z.string().max(subscriptionLimits.metadataValue))
   .refine((record) => Object.keys(record).length <= subscriptionLimits.metadata, `at most ${subscriptionLimits.metadata} members`);
 
-/** Judged by the rules of sending, which want to see it as it was written: a URL parser here would mend it first. */
-const url = z.string().min(1).max(subscriptionLimits.url).meta({ format: 'uri' });
+/** Its form; the rules of sending judge it, as it was written, so nothing here may mend it (`z.url` would trim it). */
+const url = z
+  .string()
+  .max(subscriptionLimits.url)
+  .refine((text) => /^https?:\/\//i.test(text) && URL.canParse(text), 'invalid_url: The URL is not an absolute http or https URL.')
+  .meta({ format: 'uri' });
 
 /** `2xx`, or one status. */
 const statusPattern = z.string().regex(/^[1-5](?:xx|\d\d)$/, 'a status like 204, or a class like 2xx');
