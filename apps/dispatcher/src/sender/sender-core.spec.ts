@@ -220,6 +220,16 @@ describe('a breaker', () => {
     expect(world.core.countLanes()).toMatchObject({ open: 1 });
   });
 
+  it('brings back what is postponed at the last pace that was good, not at that of failing', () => {
+    const world = new CoreWorld();
+    world.offer('a', { count: 10 });
+    world.pass(100);
+    for (let n = 0; n < 10; n += 1) world.finish('a');
+    failTen(world, 'a');
+    world.offer('a', { count: 4 });
+    expect(world.postponed.slice(1).map(({ dueMs }) => dueMs - world.nowMs)).toEqual([20_000, 20_010, 20_020]);
+  });
+
   it('lets one probe go, then two, then all', () => {
     const world = new CoreWorld();
     failTen(world, 'a');
