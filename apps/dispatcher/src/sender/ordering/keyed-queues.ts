@@ -48,7 +48,7 @@ export type Hands<D> = {
    * @returns whether its record is done, which may have other deliveries too; if not, `recordDone` is to tell when it is
    */
   complete(delivery: D): boolean;
-  /** There is no room for it in the backlog: it fails. @param later what it would have waited for, if it was a head */
+  /** There is no room for it in the backlog: it fails. @param later what it would have waited for, if it is a head: then it is told of by `ended` */
   refuse(delivery: D, later: Later | undefined): void;
   write(statement: Statement<D>): void;
   /** Nothing is sent to the subscription any more, or not in order: its rows end as they come. */
@@ -219,7 +219,7 @@ export class KeyedQueues<D extends Ordered> {
       this.#patience.shift();
       const { chain } = first;
       const oldest = chain.waiting.peek();
-      if (!chain.isStored && oldest !== undefined && oldest.sinceMs + PATIENCE_MS <= nowMs) this.#park(chain, undefined, nowMs);
+      if (!chain.isStored && oldest !== undefined && oldest.sinceMs + PATIENCE_MS <= nowMs) this.#park(chain, undefined);
     }
   }
 
@@ -247,7 +247,7 @@ export class KeyedQueues<D extends Ordered> {
     const { result } = chain;
     if (chain.isStored) this.#proceedStored(chain);
     else if (result?.kind === 'ended') this.#nextInMemory(chain, nowMs);
-    else if (result?.kind === 'later') this.#park(chain, result.later, nowMs);
+    else if (result?.kind === 'later') this.#park(chain, result.later);
   }
 
   #proceedStored(chain: Chain<D>): void {
@@ -278,7 +278,7 @@ export class KeyedQueues<D extends Ordered> {
   }
 
   /** Out of memory, the whole of it. @param later undefined when the head is under way */
-  #park(chain: Chain<D>, later: Later | undefined, nowMs: number): void {
+  #park(chain: Chain<D>, later: Later | undefined): void {
     const { line } = chain;
     const [head] = chain.heads;
     if (head === undefined) return;
@@ -290,9 +290,7 @@ export class KeyedQueues<D extends Ordered> {
     }
     chain.result = undefined;
     if (!hasRoom) {
-      chain.heads = [];
       this.#hands.refuse(head, later);
-      this.#startWaiting(chain, nowMs);
       return;
     }
     const followers = this.#admit(chain, 1);

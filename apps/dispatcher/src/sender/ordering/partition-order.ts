@@ -194,7 +194,8 @@ export class PartitionOrder {
       start: (heads: readonly OrderedDelivery[], nowMs: number) => this.#start(heads, nowMs),
       complete: (delivery: OrderedDelivery) => this.#complete(delivery),
       refuse: (delivery: OrderedDelivery, later: Later | undefined) => {
-        refuse(delivery, later?.number ?? delivery.request.head.number).then(() => delivery.request.oneDone(), fatal);
+        const written = refuse(delivery, later?.number ?? delivery.request.head.number);
+        written.then(() => (later === undefined ? delivery.request.oneDone() : this.ended(delivery)), fatal);
       },
       write: (statement: Statement<OrderedDelivery>) => {
         this.#statements.push(statement);
