@@ -16,7 +16,7 @@ export const data = Buffer.from('{"b":12345678901234567890,"a":1.0}');
 
 export class FakeRecord implements IncomingRecord {
   readonly partition = 0;
-  readonly offset = '0';
+  readonly offset: string;
   readonly key = null;
   readonly timestampMs: number;
   readonly value: Buffer;
@@ -27,8 +27,9 @@ export class FakeRecord implements IncomingRecord {
   constructor(
     readonly topic: string,
     head: object,
-    { headers = {}, timestampMs = 0 }: { headers?: Record<string, string>; timestampMs?: number } = {},
+    { headers = {}, timestampMs = 0, offset = '0' }: { headers?: Record<string, string>; timestampMs?: number; offset?: string } = {},
   ) {
+    this.offset = offset;
     this.timestampMs = timestampMs;
     this.value = frame(head, data);
     this.headers = Object.fromEntries(Object.entries({ schema: '1', ...headers }).map(([name, text]) => [name, Buffer.from(text)]));

@@ -1,0 +1,361 @@
+import { describe, expect, it } from '@jest/globals';
+import { recordSchemas, unframe, type Operation, type Outcome, type RequestedHead, type SubscriptionState } from '@posthorn/contracts';
+import type { AttemptResult } from '@posthorn/egress';
+import type { OutgoingRecord } from '@posthorn/kafka';
+import { Wheel } from '../../delay/wheel.js';
+import { RegistryFeed } from '../../registry/registry-feed.js';
+import { MemoryBacklog } from '../../spec-support/memory-backlog.js';
+import { defaultPolicy, event, FakeRecord, requestFor, subscription, turn } from '../../spec-support/records.js';
+import { Sender } from '../sender.js';
+import { Subscriptions } from '../subscriptions.js';
+import { orderingKeyOf } from './ordered-delivery.js';
+
+const PARTITION = 0;
+const RETRY_MS = 10_000;
+const policy = { ...defaultPolicy, ordering: 'by_key' as const, retry_schedule_ms: [RETRY_MS, RETRY_MS] };
+const ordered = (rest: Partial<SubscriptionState> = {}): SubscriptionState => subscription('sub_a', ['*'], { policy, ...rest });
+
+const success: AttemptResult['verdict'] = { success: true };
+const failure: AttemptResult['verdict'] = { success: false, error: { code: 'bad_status', message: 'answered 500' } };
+
+/** A sender that has partition 0, over a backlog that it may share with others. */
+const sending = ({ state = ordered(), backlog = new MemoryBacklog(), limit = 100 }: { state?: SubscriptionState; backlog?: MemoryBacklog; limit?: number } = {}) => {
+  const subscriptions = new Subscriptions(() => 'whsec_secret', 12);
+  const feed = new RegistryFeed([subscriptions], () => new Promise(() => undefined));
+  const clock = { nowMs: 0, alarms: [] as { atMs: number; ring: () => void }[] };
+  const attempts: { id: string; end: (verdict: AttemptResult['verdict']) => Promise<void> }[] = [];
+  const outcomes: Outcome[] = [];
+  const sent: OutgoingRecord[] = [];
+  const fatal: unknown[] = [];
+  const sender = new Sender({
+    subscriptions,
+    feed,
+    attempt: ({ eventId, subscription: { url } }) =>
+      new Promise((resolve) => {
+        const attempt = { started_at: '2026-01-01T00:00:00.000Z', duration_ms: 1, request: { url, headers: {} } };
+        const end = (verdict: AttemptResult['verdict']): Promise<void> => {
+          resolve({ attempt, verdict });
+          return settled();
+        };
+        attempts.push({ id: eventId, end });
+      }),
+    send: async (record) => void sent.push(record),
+    writeOutcome: async (_, outcome) => void outcomes.push(outcome),
+    topic: (name) => name,
+    wheel: new Wheel((name) => name, 15),
+    backlog,
+    backlogLimit: limit,
+    committed: () => 0,
+    isCommitted: () => false,
+    maxInFlight: 100,
+    laneBytes: 1_000_000,
+    nowMs: () => clock.nowMs,
+    random: () => 0.5,
+    setTimer: (ms, ring) => {
+      const alarm = { atMs: clock.nowMs + ms, ring };
+      clock.alarms.push(alarm);
+      return () => void (clock.alarms.includes(alarm) && clock.alarms.splice(clock.alarms.indexOf(alarm), 1));
+    },
+    observe: { outcome: () => undefined, postponed: () => undefined, breaker: () => undefined },
+    fatal: (error) => void fatal.push(error),
+  });
+  let position = 0;
+  const learn = (state: SubscriptionState): void => {
+    position += 1;
+    feed.apply({ key: Buffer.from(state.id), value: Buffer.from(JSON.stringify({ state })), headers: { position: Buffer.from(String(position)) } });
+  };
+  const removed = (): void => feed.apply({ key: Buffer.from('sub_a'), value: null, headers: { position: Buffer.from(String((position += 1))) } });
+  feed.listen({ changed: ({ id }) => sender.ordering.changed(id), removed: (id) => sender.ordering.changed(id) });
+  learn(state);
+  let offset = 0;
+  const arrive = async (id: string, key: string | null = 'k', rest: Partial<RequestedHead> = {}): Promise<FakeRecord> => {
+    const head = requestFor(['sub_a'], { event: { ...event, id, ...(key !== null && { partitionkey: key }) }, ...rest });
+    const record = new FakeRecord('deliveries.requested', head, { offset: String(offset++) });
+    sender.onRecord(record);
+    await settled();
+    return record;
+  };
+  const end = async (id: string, verdict: AttemptResult['verdict']): Promise<void> => attempts.findLast((attempt) => attempt.id === id)?.end(verdict);
+  const pass = async (ms: number): Promise<void> => {
+    const untilMs = clock.nowMs + ms;
+    for (;;) {
+      await settled();
+      const [next] = clock.alarms.filter(({ atMs }) => atMs <= untilMs).toSorted((a, b) => a.atMs - b.atMs);
+      if (next === undefined) break;
+      clock.alarms.splice(clock.alarms.indexOf(next), 1);
+      clock.nowMs = Math.max(clock.nowMs, next.atMs);
+      next.ring();
+    }
+    clock.nowMs = untilMs;
+  };
+  return { sender, backlog, attempts, outcomes, sent, fatal, learn, removed, arrive, end, pass, started: () => attempts.map(({ id }) => id) };
+};
+
+const settled = async (): Promise<void> => {
+  for (let times = 0; times < 10; times += 1) await turn();
+};
+
+const headOf = ({ value }: OutgoingRecord): RequestedHead => unframe<RequestedHead>(value as Buffer).head;
+const statuses = (outcomes: readonly Outcome[]): unknown => outcomes.map(({ event_id, number, status }) => `${event_id} #${number} ${status}`);
+
+describe('a sender of an ordered subscription', () => {
+  it('sends the next of a key when the outcome of the one before is in Kafka; other keys, and events without one, at once', async () => {
+    const { sender, arrive, end, started } = sending();
+    sender.ordering.assigned(PARTITION, 0);
+    for (const [id, key] of [['1', 'k'], ['2', 'k'], ['3', 'l'], ['4', null]] as const) await arrive(id, key);
+    expect(started()).toEqual(['1', '3', '4']);
+    await end('1', success);
+    expect(started()).toEqual(['1', '3', '4', '2']);
+  });
+
+  it('has nothing to do with the backlog while nothing has to wait', async () => {
+    const { sender, backlog, arrive, end } = sending();
+    sender.ordering.assigned(PARTITION, 0);
+    const records = [await arrive('1'), await arrive('2')];
+    await end('1', success);
+    await end('2', failure);
+    expect(records.map(({ timesDone }) => timesDone)).toEqual([1, 1]);
+    // Only what failed has got there, and the one before, which could be read again.
+    expect([...backlog.rows.values()].map(({ offset, isEnded }) => [offset, isEnded])).toEqual([[0, true], [1, false]]);
+  });
+
+  it('keeps a retry from the wheel, and the key behind it; sends them in order when it is due, with the same ids', async () => {
+    const { sender, sent, outcomes, arrive, end, pass, started } = sending();
+    sender.ordering.assigned(PARTITION, 0);
+    await arrive('1');
+    await end('1', failure);
+    const second = await arrive('2');
+    expect([started(), sent, second.timesDone]).toEqual([['1'], [], 1]);
+    await pass(RETRY_MS - 1);
+    expect(started()).toEqual(['1']);
+    await pass(1);
+    expect(started()).toEqual(['1', '1']);
+    await end('1', success);
+    await end('2', success);
+    expect(statuses(outcomes)).toEqual(['1 #1 retrying', '1 #2 delivered', '2 #1 delivered']);
+    expect(outcomes.map(({ trigger }) => trigger)).toEqual(['first', 'retry', 'first']);
+    expect(Date.parse(outcomes[0]?.next_attempt_at ?? '')).toBe(RETRY_MS);
+  });
+
+  it('goes on behind a delivery that has failed for good', async () => {
+    const { sender, outcomes, arrive, end, pass, started } = sending();
+    sender.ordering.assigned(PARTITION, 0);
+    await arrive('1');
+    await arrive('2');
+    for (let times = 0; times < 3; times += 1) {
+      await end('1', failure);
+      await pass(RETRY_MS);
+    }
+    expect([started(), statuses(outcomes)]).toEqual([['1', '1', '1', '2'], ['1 #1 retrying', '1 #2 retrying', '1 #3 failed']]);
+  });
+
+  it('puts a redelivery behind what waits', async () => {
+    const { sender, arrive, end, pass, started } = sending();
+    sender.ordering.assigned(PARTITION, 0);
+    await arrive('1');
+    await end('1', failure);
+    await arrive('2');
+    await arrive('0', 'k', { round: 1, trigger: 'redeliver' });
+    await pass(RETRY_MS);
+    for (const id of ['1', '2', '0']) await end(id, success);
+    expect(started()).toEqual(['1', '1', '2', '0']);
+  });
+
+  it('does not send again what the router has asked for twice', async () => {
+    const { sender, outcomes, arrive, end, started } = sending();
+    sender.ordering.assigned(PARTITION, 0);
+    await arrive('1');
+    await end('1', success);
+    const again = await arrive('1');
+    expect([started(), again.timesDone, statuses(outcomes)]).toEqual([['1'], 1, ['1 #1 delivered']]);
+  });
+
+  it('judges no record before the partition has been taken, and what comes before that in its order', async () => {
+    const { sender, backlog, arrive, started } = sending();
+    const take = backlog.take.bind(backlog);
+    const taking = Promise.withResolvers<void>();
+    backlog.take = (partition, committed) => taking.promise.then(() => take(partition, committed));
+    sender.ordering.assigned(PARTITION, 0);
+    await arrive('1');
+    await arrive('2', null);
+    expect(started()).toEqual(['2']);
+    taking.resolve();
+    await settled();
+    expect(started()).toEqual(['2', '1']);
+  });
+
+  it('takes up after another one where that was: what was under way is made again, the rest waits for it', async () => {
+    const backlog = new MemoryBacklog();
+    const former = sending({ backlog });
+    former.sender.ordering.assigned(PARTITION, 0);
+    await former.arrive('1');
+    await former.end('1', failure);
+    await former.arrive('2');
+    await former.pass(RETRY_MS);
+    const { sender, arrive, end, pass, started } = sending({ backlog });
+    sender.ordering.assigned(PARTITION, 0);
+    // Read again, as nothing has been committed.
+    await arrive('1');
+    await arrive('2');
+    await arrive('3');
+    await pass(RETRY_MS);
+    expect(started()).toEqual(['1']);
+    for (const id of ['1', '2', '3']) await end(id, success);
+    expect(started()).toEqual(['1', '2', '3']);
+  });
+
+  it('stops when another one has taken the partition, and ends itself if it is not told why', async () => {
+    const backlog = new MemoryBacklog();
+    const { sender, fatal, outcomes, arrive, end, pass, started } = sending({ backlog });
+    sender.ordering.assigned(PARTITION, 0);
+    await arrive('1');
+    await end('1', failure);
+    await backlog.take(PARTITION, 0);
+    await arrive('2');
+    await pass(RETRY_MS);
+    expect([started(), sender.ordering.trouble]).toEqual([['1'], 'another sender has taken the order of partition 0']);
+    expect(fatal).toEqual([]);
+    await pass(30_000);
+    expect(fatal).toHaveLength(1);
+    expect(statuses(outcomes)).toEqual(['1 #1 retrying']);
+  });
+
+  it('that is given back a partition that another one had meanwhile starts anew', async () => {
+    const backlog = new MemoryBacklog();
+    const { sender, fatal, arrive, end } = sending({ backlog });
+    sender.ordering.assigned(PARTITION, 0);
+    await arrive('1');
+    await backlog.take(PARTITION, 0);
+    await end('1', failure);
+    sender.ordering.assigned(PARTITION, 0);
+    expect(fatal).toMatchObject([{ message: expect.stringContaining('another sender') }]);
+  });
+
+  it('keeps quiet about a partition that went to another one, and does not send what it had read of it', async () => {
+    const { sender, fatal, arrive, end, pass, started } = sending();
+    sender.ordering.assigned(PARTITION, 0);
+    await arrive('1');
+    await end('1', failure);
+    await arrive('2');
+    sender.ordering.revoked(PARTITION);
+    await pass(60_000);
+    expect([started(), fatal, sender.ordering.waiting]).toEqual([['1'], [], { keys: 0, deliveries: 0 }]);
+  });
+
+  it('writes down at its end what came of a row that was under way, so that it is not sent again', async () => {
+    const { sender, backlog, arrive, end, pass } = sending();
+    sender.ordering.assigned(PARTITION, 0);
+    await arrive('1');
+    await end('1', failure);
+    await pass(RETRY_MS);
+    sender.ordering.revoked(PARTITION);
+    const closing = sender.ordering.close(1_000);
+    await end('1', success);
+    await closing;
+    expect([...backlog.rows.values()].map(({ isEnded }) => isEnded)).toEqual([true]);
+  });
+
+  it('tells that the backlog is away, keeps what has to get there, and goes on by itself', async () => {
+    const { sender, backlog, arrive, end, pass, started } = sending();
+    sender.ordering.assigned(PARTITION, 0);
+    const blocked = await arrive('1');
+    const park = backlog.park.bind(backlog);
+    backlog.park = () => Promise.reject(new Error('connection refused'));
+    await end('1', failure);
+    await arrive('2', 'free');
+    expect([sender.ordering.trouble, blocked.timesDone, started()]).toEqual([expect.stringContaining('connection refused'), 0, ['1', '2']]);
+    backlog.park = park;
+    await pass(500);
+    expect([sender.ordering.trouble, blocked.timesDone]).toEqual([undefined, 1]);
+  });
+});
+
+describe('at the bound of the backlog', () => {
+  it('a delivery of a blocked key fails, with the reason, and somebody is told', async () => {
+    const { sender, outcomes, sent, arrive, end } = sending({ limit: 2 });
+    sender.ordering.assigned(PARTITION, 0);
+    await arrive('1');
+    await end('1', failure);
+    await arrive('2');
+    const refused = await arrive('3');
+    expect(outcomes.at(-1)).toMatchObject({ event_id: '3', number: 1, status: 'failed', reason: 'ordering_backlog_full' });
+    recordSchemas.attempted.shape.outcomes.element.strict().parse(JSON.parse(JSON.stringify(outcomes.at(-1))));
+    const operations = sent.filter(({ topic }) => topic === 'operations').map(({ value }) => JSON.parse(String(value)) as Operation);
+    expect(operations).toMatchObject([{ type: 'delivery.failed', data: { event_id: '3', attempts: 0, reason: 'ordering_backlog_full' } }]);
+    expect(refused.timesDone).toBe(1);
+  });
+
+  it('a head that would have to wait fails as the attempt that is not made, and the next is sent', async () => {
+    const { sender, outcomes, arrive, end, started } = sending({ limit: 1 });
+    sender.ordering.assigned(PARTITION, 0);
+    await arrive('0', 'other');
+    await end('0', failure);
+    await arrive('1');
+    await arrive('2');
+    await end('1', failure);
+    expect(statuses(outcomes)).toEqual(['0 #1 retrying', '1 #1 retrying', '1 #2 failed']);
+    expect(started()).toEqual(['0', '1', '2']);
+  });
+});
+
+/** 150 of one key, of which the first has failed once. */
+const withBacklog = async () => {
+  const world = sending({ limit: 1_000 });
+  world.sender.ordering.assigned(PARTITION, 0);
+  await world.arrive('1');
+  await world.end('1', failure);
+  for (let n = 2; n <= 150; n += 1) await world.arrive(String(n));
+  world.outcomes.splice(0);
+  return world;
+};
+
+describe('a subscription with a backlog', () => {
+  it.each([
+    ['is disabled', 'the subscription is disabled', (world: Awaited<ReturnType<typeof withBacklog>>) => world.learn(ordered({ enabled: false }))],
+    ['is deleted', 'the subscription was deleted', (world: Awaited<ReturnType<typeof withBacklog>>) => world.removed()],
+  ])('that %s has it cancelled at once, in order, with the reason', async (_, reason, withdraw) => {
+    const world = await withBacklog();
+    withdraw(world);
+    await world.pass(1);
+    const { outcomes, sender, started } = world;
+    expect(outcomes.map(({ event_id, status, reason }) => [event_id, status, reason])).toEqual(
+      Array.from({ length: 150 }, (_, n) => [String(n + 1), 'cancelled', reason]),
+    );
+    expect(outcomes[0]?.number).toBe(2);
+    expect([sender.ordering.waiting, started()]).toEqual([{ keys: 0, deliveries: 0 }, ['1']]);
+  });
+
+  it('that is not to be served in order any more has it sent as others are, by way of the wheel', async () => {
+    const world = await withBacklog();
+    world.learn(ordered({ policy: defaultPolicy }));
+    await world.pass(1);
+    const heads = world.sent.filter(({ topic }) => topic.startsWith('deliveries.delayed')).map(headOf);
+    expect(heads.map(({ event: { id }, number, trigger, subscriptions, reserved }) => [id, number, trigger, subscriptions, reserved])).toEqual(
+      Array.from({ length: 150 }, (_, n) => [String(n + 1), n === 0 ? 2 : 1, n === 0 ? 'retry' : 'first', ['sub_a'], undefined]),
+    );
+    expect([world.outcomes, world.sender.ordering.waiting]).toEqual([[], { keys: 0, deliveries: 0 }]);
+    await world.arrive('151');
+    await world.arrive('152');
+    expect(world.started().slice(1)).toEqual(['151', '152']);
+  });
+
+  it('that is withdrawn while nobody has the partition loses its backlog when somebody takes it', async () => {
+    const { backlog } = await withBacklog();
+    const { sender, outcomes, pass } = sending({ backlog, state: ordered({ enabled: false }) });
+    sender.ordering.assigned(PARTITION, 1_000);
+    await settled();
+    await pass(1);
+    expect(outcomes).toHaveLength(150);
+    expect(sender.ordering.waiting).toEqual({ keys: 0, deliveries: 0 });
+  });
+});
+
+describe('the key that stands for a partitionkey', () => {
+  it('is itself, unless it is long or no text of PostgreSQL', () => {
+    expect(orderingKeyOf('customer 7 \u{1F511}')).toBe('customer 7 \u{1F511}');
+    const others = ['x'.repeat(65), 'x'.repeat(66), 'a\0b', 'a\u{FFFD}b\0', '\uD800', '\uD801'].map(orderingKeyOf);
+    for (const key of others) expect(key).toMatch(/^sha256:[\w-]{43}$/);
+    // Both lone surrogates are the same in UTF-8: such keys share an order, which costs nothing but time.
+    expect(new Set(others).size).toBe(5);
+  });
+});
