@@ -24,7 +24,7 @@ import { SenderCore, type BreakerState, type Ending, type PostponeCause } from '
 import type { SendingTerms, Subscriptions } from './subscriptions.js';
 
 export type SenderParts = {
-  readonly subscriptions: Subscriptions;
+  readonly subscriptions: Pick<Subscriptions, 'get'>;
   readonly feed: RegistryFeed;
   readonly attempt: (request: AttemptRequest) => Promise<AttemptResult>;
   /** Resolves when Kafka has acknowledged it. */

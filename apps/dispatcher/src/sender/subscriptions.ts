@@ -113,7 +113,7 @@ const unpacked = (id: string, { own, common }: Packed): SendingState => {
   return { id, tenant, url, authentication, signing_secrets, enabled, headers, payload, policy };
 };
 
-const termsOf = (state: SendingState, decrypt: (secret: Encrypted) => string, partitions: number): SendingTerms => ({
+export const termsOf = (state: SendingState, decrypt: (secret: Encrypted) => string, partitions: number): SendingTerms => ({
   id: state.id,
   tenant: state.tenant,
   enabled: state.enabled,
