@@ -36,6 +36,11 @@ const UNKNOWN_RESPONSE_MS = 10;
 /** Weight of the newest response time in the mean. */
 const NEWEST = 0.1;
 const LONGEST_PAUSE_MS = 3_600_000;
+/**
+ * So long after its first start a lane does not know its pace: the first requests of a burst wait for connections and for code to be compiled. Until
+ * then a place by the pace is a guess, and no farther away than this: whoever comes back for it finds out.
+ */
+const LEARNING_MS = 10_000;
 /** Beside the bytes: each that waits takes a few hundred of its own. */
 const MOST_WAITING = 4_000;
 
@@ -73,6 +78,8 @@ export class Lane<D> implements Linked<Lane<D>>, Appointed {
   #pausedUntilMs = Number.NEGATIVE_INFINITY;
   /** The place after all that were set aside. */
   #nextPlaceMs = Number.NEGATIVE_INFINITY;
+  #firstStartMs: number | undefined;
+  #isLearning = true;
   #hasProbe = false;
 
   constructor(
@@ -157,10 +164,12 @@ export class Lane<D> implements Linked<Lane<D>>, Appointed {
    * no longer than it has patience for: a receiver that has become faster than its places say is not left idle.
    */
   #placeByPaceMs(nowMs: number): number {
+    this.#learn(nowMs);
     const paceMs = this.#paceMs(nowMs);
     const isFree = this.#waiting.length === 0 && this.#hasFreeSlot;
     if (isFree && (this.#nextPlaceMs <= nowMs || paceMs <= PATIENCE_MS / 2)) return nowMs;
-    return Math.max(nowMs + this.#waiting.length * paceMs, this.#nextPlaceMs);
+    const queuedMs = nowMs + this.#waiting.length * paceMs;
+    return this.#isLearning ? queuedMs : Math.max(queuedMs, this.#nextPlaceMs);
   }
 
   /** Why a delivery that comes now cannot have its place here; undefined if it can. */
@@ -198,13 +207,23 @@ export class Lane<D> implements Linked<Lane<D>>, Appointed {
       this.#hasProbe = true;
       return Math.ceil(soonestMs);
     }
+    this.#learn(nowMs);
     const paceMs = this.#paceMs(nowMs);
     const probedMs = state === 'closed' ? soonestMs : soonestMs + this.#terms.timeoutMs;
     const byPaceMs = Math.max(probedMs, this.#nextPlaceMs, nowMs + this.#waiting.length * paceMs);
-    const placeMs = this.#places === undefined ? byPaceMs : this.#places.nextMs(byPaceMs);
+    const isGuess = this.#isLearning && state === 'closed' && byPaceMs > nowMs + LEARNING_MS;
+    const nearMs = isGuess ? soonestMs + ((byPaceMs - soonestMs) % LEARNING_MS) : byPaceMs;
+    const placeMs = this.#places === undefined ? nearMs : this.#places.nextMs(nearMs);
     this.#places?.take(placeMs);
-    this.#nextPlaceMs = placeMs + paceMs;
+    this.#nextPlaceMs = Math.max(byPaceMs, placeMs) + paceMs;
     return Math.ceil(placeMs);
+  }
+
+  /** When it has learned, its guesses are over: whoever has one comes back soon. */
+  #learn(nowMs: number): void {
+    if (!this.#isLearning || this.#firstStartMs === undefined || nowMs - this.#firstStartMs < LEARNING_MS) return;
+    this.#isLearning = false;
+    if (this.breaker.state === 'closed') this.#nextPlaceMs = Number.NEGATIVE_INFINITY;
   }
 
   push(waiting: Waiting<D>): void {
@@ -222,6 +241,7 @@ export class Lane<D> implements Linked<Lane<D>>, Appointed {
     this.#underWay += 1;
     this.#startedMs += nowMs;
     this.#starts?.take(nowMs);
+    this.#firstStartMs ??= nowMs;
   }
 
   ended({ kind, durationMs }: Ending, nowMs: number): void {
@@ -247,10 +267,11 @@ export class Lane<D> implements Linked<Lane<D>>, Appointed {
     return this.#attemptMs(nowMs) > SLOW_MS;
   }
 
-  /** What an attempt takes: as they did, or as those under way do if that is longer, so that a receiver that hangs is noticed. */
+  /** What an attempt takes: as they did, or, where it hangs, as those under way do. */
   #attemptMs(nowMs: number): number {
     const responseMs = this.#responseMs ?? UNKNOWN_RESPONSE_MS;
-    return this.#underWay === 0 ? responseMs : Math.max(responseMs, nowMs - this.#startedMs / this.#underWay);
+    const ageMs = this.#underWay === 0 ? 0 : nowMs - this.#startedMs / this.#underWay;
+    return ageMs > SLOW_MS ? Math.max(responseMs, ageMs) : responseMs;
   }
 
   /** How far apart the lane can start them. */

@@ -201,6 +201,39 @@ describe('a lane whose receiver hangs', () => {
   });
 });
 
+/** A receiver whose first answers take 900 ms, of which nobody knows yet whether all will. */
+const begun = (): CoreWorld => {
+  const world = new CoreWorld({ laneBytes: 2_000 });
+  world.offer('a', { count: 10 });
+  world.pass(900);
+  for (let n = 0; n < 10; n += 1) world.finish('a');
+  world.offer('a', { count: 10 });
+  return world;
+};
+const spanOf = (world: CoreWorld, from: number): number => Math.max(...world.postponed.slice(from).map(({ dueMs }) => dueMs)) - world.nowMs;
+
+describe('a lane that has just begun', () => {
+  it('gives a burst no place farther than ten seconds away, by a pace that it has from a few', () => {
+    const world = begun();
+    world.offer('a', { count: 1_000 });
+    const dues = world.postponed.map(({ dueMs }) => dueMs);
+    expect(dues.length).toBeGreaterThan(950);
+    expect(spanOf(world, 0)).toBeLessThanOrEqual(11_000);
+    expect(new Set(dues).size).toBeGreaterThan(50);
+  });
+
+  it('gives the places that are right once it has learned, and minds none of its guesses', () => {
+    const world = begun();
+    world.offer('a', { count: 1_000 });
+    world.serve('a', { ms: 10_000, responseMs: 900 });
+    const before = world.postponed.length;
+    world.offer('a', { count: 30 });
+    world.offer('a', { count: 1_000, isReserved: true });
+    expect(spanOf(world, before)).toBeGreaterThan(85_000);
+    expect(spanOf(world, before)).toBeLessThan(100_000);
+  });
+});
+
 describe('a breaker', () => {
   it('opens when a receiver only fails, and everything is postponed: the first to its reopening, as a probe, the rest until that is known', () => {
     const world = new CoreWorld();
