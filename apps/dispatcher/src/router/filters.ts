@@ -1,7 +1,7 @@
 import type { Envelope, NearMatchReason } from '@posthorn/contracts';
 import { compileFilter, EventInput, type Filter, type FilterVerdict, GenerationCache, type StepBudget } from '@posthorn/domain';
 
-/** Compiled filters kept, of those in use lately, in two generations; and the characters of a generation, each of which becomes some 50 bytes. */
+/** Compiled filters kept, of those in use lately, in two generations; and the characters of a generation, each of which becomes 50 to 120 bytes. */
 const KEPT = 10_000;
 const KEPT_CHARACTERS = 1_000_000;
 
