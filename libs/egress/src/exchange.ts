@@ -37,7 +37,11 @@ const MAX_BODY_BYTES = 64 * 1024;
 /** Of 1xx before the real one. A client would go on reading them until the deadline. */
 const MAX_INFORMATIONAL = 20;
 
+/** Status line, header lines and their ends, of all responses together. */
+export const MAX_HEADER_BYTES = 16 * 1024;
+
 export const ABORTED: HttpFailure = { code: 'aborted', message: 'The attempt was aborted.' };
+const HEADERS_TOO_LARGE: HttpFailure = { code: 'response_too_large', message: 'The response headers are larger than 16 KiB.' };
 const TOO_MANY_INFORMATIONAL: HttpFailure = {
   code: 'response_too_large',
   message: `There were more than ${MAX_INFORMATIONAL} informational responses before the real one.`,
@@ -58,7 +62,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiter {
   private connection: Connection | undefined = undefined;
   /** It is being written to a connection. */
   private hasBegun = false;
-  private bytesReadBefore = 0;
+  /** Received so far; it matters until the headers are complete. */
+  private headerBytes = 0;
   private informational = 0;
   private status = 0;
   private headers: Readonly<Record<string, string>> = {};
@@ -88,6 +93,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiter {
 
   onConnection(connection: Connection): void {
     this.connection = connection;
+    connection.user = this;
     const { headers, body } = this.request;
     // The client only reads the array; its type does not say so.
     connection.client.dispatch({ path: this.path, method: 'POST', headers: headers as string[], body }, this);
@@ -113,7 +119,16 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiter {
 
   onRequestStart(): void {
     this.hasBegun = true;
-    this.bytesReadBefore = this.connection?.socket?.bytesRead ?? 0;
+  }
+
+  headerRoom(): number {
+    if (this.status !== 0 || !this.hasBegun) return Infinity;
+    if (this.headerBytes >= MAX_HEADER_BYTES) this.fail(HEADERS_TOO_LARGE);
+    return MAX_HEADER_BYTES - this.headerBytes;
+  }
+
+  onBytes(count: number): void {
+    this.headerBytes += count;
   }
 
   onResponseStart(_: Dispatcher.DispatchController, status: number, headers: RawHeaders): void {
@@ -162,7 +177,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiter {
   /** On a connection that was kept, and on which nothing came back this time. */
   private get isUnanswered(): boolean {
     const { connection } = this;
-    return connection !== undefined && connection.uses > 1 && (!this.hasBegun || connection.socket?.bytesRead === this.bytesReadBefore);
+    return connection !== undefined && connection.uses > 1 && this.headerBytes === 0;
   }
 
   private again(): void {

@@ -4,7 +4,7 @@ import type { EgressPolicy } from './address-guard.js';
 import { Connections } from './connections.js';
 import { guardedConnector } from './connector.js';
 import { nameResolver } from './dns/name-resolver.js';
-import { ABORTED, Exchange, type HttpOutcome, type HttpRequest } from './exchange.js';
+import { ABORTED, Exchange, MAX_HEADER_BYTES, type HttpOutcome, type HttpRequest } from './exchange.js';
 import type { HttpFailure } from './failure.js';
 import { openFilesLimit } from './open-files.js';
 import type { Resolve } from './resolve.js';
@@ -44,7 +44,6 @@ type Target = { readonly origin: string; readonly path: string } | { readonly re
 const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
 const DEFAULT_KEEP_ALIVE_MS = 4_000;
 const KEEP_ALIVE_CAP_MS = 30_000;
-const MAX_HEADER_BYTES = 16 * 1024;
 const MAX_CONNECTIONS = 10_000;
 const SHARE_OF_FILES = 0.75;
 const MAX_IDLE = 2_000;
