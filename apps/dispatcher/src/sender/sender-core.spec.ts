@@ -282,6 +282,8 @@ describe('a breaker', () => {
   it('opens again when the probe fails, and sends away those that wait for it, or when it takes longer than they have patience', () => {
     const world = new CoreWorld();
     failTen(world, 'a');
+    world.offer('a');
+    world.postponed.length = 0;
     world.pass(5_000);
     world.offer('a', { count: 5 });
     world.finish('a', 'failure');
