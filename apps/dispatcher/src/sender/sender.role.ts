@@ -58,7 +58,7 @@ export const senderRole = async ({ config, kit, consumption, ...parts }: RolePar
       ...metrics,
       breaker: (to, subscription) => {
         metrics.breaker(to);
-        kit.log.info({ tenant: parts.subscriptions.get(subscription)?.tenant, subscription, to }, 'breaker');
+        kit.log.info({ tenant: parts.subscriptions.get(subscription)?.tenant, subscription, to }, 'a circuit breaker has changed');
       },
     },
   });
