@@ -29,10 +29,9 @@ export const dispatcherModule = async (config: DispatcherConfig, kit: Kit): Prom
   const subscriptions = new Subscriptions((secret) => config.POSTHORN_ENCRYPTION_KEYS.decrypt(secret), partitions);
   const partitionOfDelivery = (subscription: string, eventId: string): number =>
     partitionFor(subscription, subscriptions.get(subscription)?.spread ?? 1, eventId, partitions);
-  const isRouter = (role: RoleName): boolean => role === 'router';
   const roles = config.POSTHORN_DISPATCHER_ROLES;
   // Each role's view of the registry takes room, and the sender's holds secrets.
-  const views = [...(roles.some(isRouter) ? [table] : []), ...(roles.every(isRouter) ? [] : [subscriptions])];
+  const views = [...(roles.includes('router') ? [table] : []), ...(roles.some((role) => role !== 'router') ? [subscriptions] : [])];
   const feed: RegistryFeed = new RegistryFeed(views, () => following.readToEnd());
   const following = await kafka.follow({ topic: topic('registry.state'), onRecord: feed.apply });
   const isRead = following.caughtUp.then(() => log.info({ position: feed.position }, 'the registry has been read'));
