@@ -1,4 +1,4 @@
-// `npm start`, `npm test`, `npm run bench`. Plain JavaScript without dependencies: on a bare clone there is nothing else yet.
+// `npm start`, `npm test`, `npm run bench`, `npm run simulate`. Plain JavaScript without dependencies: on a bare clone there is nothing else yet.
 // Kept to syntax that old versions of Node can read too, so that they can say what is wrong.
 const OLDEST = 20;
 

@@ -24,8 +24,10 @@ const commandOf = (name, rest) => {
         ? ['scripts/lib/bench.mjs', [bench, ...args]]
         : `npm run bench -- <name>, one of: ${benches().join(', ') || '(none yet)'}`;
     }
+    case 'simulate':
+      return ['scripts/lib/simulate.mjs', rest];
     default:
-      return 'node scripts/run.mjs start | test | bench';
+      return 'node scripts/run.mjs start | test | bench | simulate';
   }
 };
 

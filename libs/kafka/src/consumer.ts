@@ -33,7 +33,7 @@ export type ConsumeOptions = {
   readonly patience?: { readonly minBytes: number; readonly maxWaitMs: number } | undefined;
   /** How long a rebalance or close() waits for the records in flight; default 10 s. */
   readonly drainMs?: number | undefined;
-  /** A partition with work that makes no progress for so long is reported by `stalled`; default 5 min. */
+  /** A partition with work that makes no progress for so long is reported by `stalled`; default 5 min. Infinity: nobody looks. */
   readonly stallMs?: number | undefined;
   /** After twice `stallMs`; default: log and end the process, because a new start is the one remedy left. */
   readonly onStalled?: ((stall: Stall) => void) | undefined;
@@ -144,7 +144,7 @@ export class GroupConsumption implements Consumption, GroupHooks {
     await consumer.subscribe({ topics: [...topics], fromBeginning: true });
     this.#timers = [
       this.time.every(COMMIT_INTERVAL_MS, () => void this.#commit()),
-      this.time.every(Math.min(WATCH_INTERVAL_MS, this.#watchdog.stallMs / 2), () => this.#watch()),
+      ...(this.#watchdog.stallMs === Infinity ? [] : [this.time.every(Math.min(WATCH_INTERVAL_MS, this.#watchdog.stallMs / 2), () => this.#watch())]),
     ];
     await consumer.run({ autoCommit: false, eachBatchAutoResolve: false, eachBatch: async (payload) => this.#take(payload) });
   }

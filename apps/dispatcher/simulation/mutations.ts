@@ -1,0 +1,173 @@
+/** A mistake that somebody could make: `find`, which stands in `file` once, replaced. */
+export type Mutation = { readonly name: string; readonly file: string; readonly find: string; readonly replace: string };
+
+const sender = 'apps/dispatcher/src/sender';
+const kafka = 'libs/kafka/src';
+
+/** Mistakes that the simulator must find, each alone. */
+export const mutations: readonly Mutation[] = [
+  {
+    name: 'the record is done before its outcome and its retry are written',
+    file: `${sender}/sender.ts`,
+    find: 'await Promise.all([\n      this.#conclude(request, outcomeOf(head, subscription, { step, attempt }, nowMs)),',
+    replace: 'void Promise.all([\n      this.#conclude(request, outcomeOf(head, subscription, { step, attempt }, nowMs)),',
+  },
+  {
+    name: 'the record is done before Kafka has acknowledged its outcome',
+    file: `${sender}/outcome-packer.ts`,
+    find: 'lane.waiting.push({ outcome, written, failed });',
+    replace: 'lane.waiting.push({ outcome, written, failed });\n      written();',
+  },
+  {
+    name: 'the delay commits before it has produced',
+    file: 'apps/dispatcher/src/delay/delay.ts',
+    find: 'send(outgoing).then(() => record.done(), fatal);',
+    replace: 'record.done();\n    send(outgoing).catch(fatal);',
+  },
+  {
+    name: 'a delivery is put off, and its record done, before it is in the wheel',
+    file: `${sender}/sender.ts`,
+    find: 'await this.#delay(request.postponedRecord(',
+    replace: 'void this.#delay(request.postponedRecord(',
+  },
+  {
+    name: 'an open breaker never becomes half open',
+    file: `${sender}/breaker.ts`,
+    find: "if (this.#state !== 'open' || nowMs < this.#reopensAtMs) return false;",
+    replace: 'if (nowMs > 0) return false;',
+  },
+  {
+    name: 'the breaker never opens',
+    file: `${sender}/breaker.ts`,
+    find: 'if (this.#consecutiveFailures < CONSECUTIVE_FAILURES && !this.#failsTooOften()) return false;',
+    replace: 'if (nowMs > 0) return false;',
+  },
+  {
+    name: 'what is put off forgets its due time',
+    file: `${sender}/sender.ts`,
+    find: 'request.postponedRecord(subscription, dueAtMs), dueAtMs,',
+    replace: 'request.postponedRecord(subscription, this.#parts.nowMs()), this.#parts.nowMs(),',
+  },
+  {
+    name: 'what has a place reserved takes another one',
+    file: `${sender}/sender-core.ts`,
+    find: 'return isReserved ? lane.refusesReserved(bytes, laneBytes) : lane.refuses(bytes, laneBytes, nowMs);',
+    replace: 'return isReserved && laneBytes < 0 ? undefined : lane.refuses(bytes, laneBytes, nowMs);',
+  },
+  {
+    name: 'what arrives for a blocked key is started',
+    file: `${sender}/ordering/keyed-queues.ts`,
+    find: 'if (!chain.isStored && chain.heads.length === 0) {',
+    replace: 'if (chain.heads.length === 0) {',
+  },
+  {
+    name: 'followers are started while the head is under way',
+    file: `${sender}/ordering/keyed-queues.ts`,
+    find: 'if (!chain.isStored && chain.heads.length === 0) {',
+    replace: 'if (!chain.isStored) {',
+  },
+  {
+    name: 'a head that is to come back later gives way to the next',
+    file: `${sender}/ordering/keyed-queues.ts`,
+    find: "else if (result?.kind === 'later') this.#park(chain, result.later);",
+    replace: "else if (result?.kind === 'later') this.#nextInMemory(chain, nowMs);",
+  },
+  {
+    name: 'a head in the backlog is not looked for when it becomes due before what was read',
+    file: `${sender}/ordering/partition-order.ts`,
+    find: 'if (dueAtMs <= this.#cursor.dueAtMs) this.#cursor = { dueAtMs, offset: -1, index: -1 };',
+    replace: '',
+  },
+  {
+    name: "a retry keeps its attempt's number",
+    file: `${sender}/delivery.ts`,
+    find: "number: head.number + 1, trigger: 'retry' }, subscription",
+    replace: "number: head.number, trigger: 'retry' }, subscription",
+  },
+  {
+    name: 'the window takes a record in flight for one that is done',
+    file: `${kafka}/partition-window.ts`,
+    find: 'start = slot.offset + 1;',
+    replace: 'start = slot.offset;',
+  },
+  {
+    name: 'the window ends with the last completion, not before the first gap',
+    file: `${kafka}/partition-window.ts`,
+    find: 'while (this.#slots[this.#head]?.done) this.#head++;',
+    replace: 'this.#head++;',
+  },
+  {
+    name: 'who takes a partition over ignores what is done above the committed offset',
+    file: `${kafka}/group-offsets.ts`,
+    find: 'done: decodeDone(committed, metadata) }',
+    replace: 'done: decodeDone(committed, metadata).slice(0, 0) }',
+  },
+  {
+    name: 'a record whose partition was taken away is completed all the same',
+    file: `${kafka}/incoming.ts`,
+    find: 'if (!this.#isRevoked) this.#finish(this);',
+    replace: 'this.#finish(this);',
+  },
+  {
+    name: 'a full window does not pause its partition',
+    file: `${kafka}/consumer.ts`,
+    find: 'if (!isPaused && (isTotalFull || isScattered || window.bytes >= this.#windowBytes))',
+    replace: 'if (!isPaused && (isTotalFull || isScattered))',
+  },
+  {
+    name: 'the delay lets go a little early',
+    file: 'apps/dispatcher/src/delay/delay.ts',
+    find: 'first.leavesMs <= nowMs; first',
+    replace: 'first.leavesMs - 20 <= nowMs; first',
+  },
+  {
+    name: 'what waits goes into a tier that is too long',
+    file: 'apps/dispatcher/src/delay/wheel.ts',
+    find: 'delayTiers.findLast(({ ms }) => ms <= remainingMs)?.name',
+    replace: 'delayTiers.find(({ ms }) => ms >= remainingMs)?.name',
+  },
+  {
+    name: 'one more at a time than the subscription allows',
+    file: `${sender}/lane.ts`,
+    find: 'return this.#underWay < this.#terms.maxConcurrency && ',
+    replace: 'return this.#underWay <= this.#terms.maxConcurrency && ',
+  },
+  {
+    name: 'a burst of one more than the rate limit allows',
+    file: `${sender}/rate.ts`,
+    find: 'this.#toleranceMs = (burst - 1) * this.#intervalMs;',
+    replace: 'this.#toleranceMs = burst * this.#intervalMs;',
+  },
+  {
+    name: 'one more request under way than the sender may have',
+    file: `${sender}/sender-core.ts`,
+    find: 'while (this.#inFlight < this.#parts.maxInFlight) {',
+    replace: 'while (this.#inFlight <= this.#parts.maxInFlight) {',
+  },
+  {
+    name: 'Retry-After does not hold for the rest of the lane',
+    file: `${sender}/lane.ts`,
+    find: 'this.#pausedUntilMs = Math.max(this.#pausedUntilMs, nowMs + Math.min(retryAfterMs, LONGEST_PAUSE_MS));',
+    replace: 'this.#pausedUntilMs = Math.max(this.#pausedUntilMs, Math.min(nowMs, retryAfterMs, LONGEST_PAUSE_MS));',
+  },
+  {
+    name: 'a cancelled delivery is tried again',
+    file: `${sender}/sender.ts`,
+    find: 'await this.#conclude(request, outcomeOf(request.head, subscription, { cancelled: reasonToCancel(terms) }, this.#parts.nowMs()));\n    }',
+    replace:
+      'await this.#conclude(request, outcomeOf(request.head, subscription, { cancelled: reasonToCancel(terms) }, this.#parts.nowMs()));\n' +
+      '      await this.#delay(request.retryRecord(subscription, this.#parts.nowMs() + 5_000), this.#parts.nowMs() + 5_000, this.#parts.nowMs());\n    }',
+  },
+  {
+    name: 'a lane that waits is forgotten when another one is served',
+    file: `${sender}/sender-core.ts`,
+    find: '      this.#begin(lane, first.delivery, nowMs);\n      this.#settle(lane, nowMs);',
+    replace: '      this.#begin(lane, first.delivery, nowMs);',
+  },
+];
+
+/** @throws {Error} when what is to be changed is not there, or more than once: then the list has to follow the sources */
+export const applied = ({ name, find, replace }: Mutation, text: string): string => {
+  if (text.split(find).length !== 2) throw new Error(`the mutation "${name}" finds its place ${text.split(find).length - 1} times`);
+  return text.replace(find, () => replace);
+};
