@@ -14,7 +14,7 @@ export class Request {
   #record: RequestSource;
   #data: Buffer;
   #open: number;
-  #whenDone: (() => void)[] = [];
+  #whenDone: (() => void)[] | undefined;
   readonly #payloads = new Map<string, Payload | PayloadFailed>();
 
   constructor(record: RequestSource, head: RequestedHead, data: Buffer) {
@@ -62,16 +62,15 @@ export class Request {
     this.#open -= 1;
     if (this.#open > 0) return;
     this.#record.done();
-    this.#letGo();
-    for (const run of this.#whenDone.splice(0)) run();
+    for (const run of this.#whenDone ?? []) run();
   }
 
   get isDone(): boolean {
     return this.#open === 0;
   }
 
-  /** Whoever has to remember the request for a while longer needs no more than its head. */
-  #letGo(): void {
+  /** When it is done: whoever has to remember it for a while longer needs no more than its head. */
+  letGo(): void {
     const { partition, offset, revoked } = this.#record;
     this.#record = { partition, offset, revoked, value: null, done: () => undefined };
     this.#data = NOTHING;
@@ -81,7 +80,7 @@ export class Request {
   /** Runs it when the record is done for all of its subscriptions; at once if it is. */
   whenDone(run: () => void): void {
     if (this.#open === 0) run();
-    else this.#whenDone.push(run);
+    else (this.#whenDone ??= []).push(run);
   }
 
   /** The next attempt of one of its deliveries, as a record of the delay wheel. */

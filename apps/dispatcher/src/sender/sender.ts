@@ -1,5 +1,4 @@
 import {
-  deliveryId,
   requireKnownSchema,
   SCHEMA_HEADER,
   SCHEMA_VERSION,
@@ -280,5 +279,6 @@ const reasonToCancel = (terms: SendingTerms | undefined): string =>
 /** It may have been written twice: a retry or an overflow by a crash before its record was done, what is to be in order by the router. */
 const mayRepeat = ({ request: { head }, ordered }: Delivery): boolean => head.number > 1 || head.reserved === true || ordered !== undefined;
 
+/** Of an attempt; the subscription's id says whose event it is. */
 const keyOf = ({ event, round, number }: RequestedHead, subscription: string): string =>
-  `${deliveryId(event.tenant, event.id, subscription)}/${round}/${number}`;
+  `${subscription}/${round}/${number}/${event.id}`;

@@ -74,12 +74,12 @@ export type Chain<D> = {
   /** What came of the heads, until it is acted upon. */
   result: Result | undefined;
   /** Arrived, and not in the backlog. */
-  readonly waiting: Fifo<Waiting<D>>;
+  waiting: Fifo<Waiting<D>> | undefined;
   /** Ended in memory, and not yet committed: after a crash they are read again. */
   lingering: Fifo<D>;
   /** The first of these whose record is not done. The records behind it wait for it, so that a crash repeats all of them or none. */
   openRecord: D | undefined;
-  uncompleted: Fifo<D>;
+  uncompleted: Fifo<D> | undefined;
 };
 
 const ENDED: Result = { kind: 'ended' };
@@ -155,7 +155,7 @@ export class KeyedQueues<D extends Ordered> {
       this.#start(chain, [delivery], nowMs);
       return;
     }
-    chain.waiting.push({ delivery, sinceMs: nowMs });
+    (chain.waiting ??= new Fifo()).push({ delivery, sinceMs: nowMs });
     if (chain.isStored) this.#proceed(chain, nowMs);
     else this.#patience.push({ chain, untilMs: nowMs + PATIENCE_MS });
   }
@@ -185,7 +185,7 @@ export class KeyedQueues<D extends Ordered> {
     if (chain === undefined || chain.openRecord !== delivery) return;
     chain.openRecord = undefined;
     while (chain.openRecord === undefined) {
-      const next = chain.uncompleted.shift();
+      const next = chain.uncompleted?.shift();
       if (next === undefined) return;
       this.#complete(chain, next);
     }
@@ -218,7 +218,7 @@ export class KeyedQueues<D extends Ordered> {
     for (let first = this.#patience.peek(); first !== undefined && first.untilMs <= nowMs; first = this.#patience.peek()) {
       this.#patience.shift();
       const { chain } = first;
-      const oldest = chain.waiting.peek();
+      const oldest = chain.waiting?.peek();
       if (!chain.isStored && oldest !== undefined && oldest.sinceMs + PATIENCE_MS <= nowMs) this.#park(chain, undefined);
     }
   }
@@ -272,7 +272,7 @@ export class KeyedQueues<D extends Ordered> {
   }
 
   #startWaiting(chain: Chain<D>, nowMs: number): void {
-    const next = chain.waiting.shift();
+    const next = chain.waiting?.shift();
     if (next === undefined) this.#dropIfIdle(chain);
     else this.#start(chain, [next.delivery], nowMs);
   }
@@ -285,7 +285,7 @@ export class KeyedQueues<D extends Ordered> {
     const hasRoom = line.rows + (later === undefined ? 1 : 0) < this.#limit;
     if (!hasRoom && later === undefined) {
       // Who has no patience left cannot be stored with the head.
-      for (let next = chain.waiting.shift(); next !== undefined; next = chain.waiting.shift()) this.#hands.refuse(next.delivery, undefined);
+      for (let next = chain.waiting?.shift(); next !== undefined; next = chain.waiting?.shift()) this.#hands.refuse(next.delivery, undefined);
       return;
     }
     chain.result = undefined;
@@ -304,7 +304,7 @@ export class KeyedQueues<D extends Ordered> {
     const room = this.#limit - line.rows - besides;
     const admitted: D[] = [];
     while (admitted.length < MOST_ROWS) {
-      const next = waiting.shift();
+      const next = waiting?.shift();
       if (next === undefined) break;
       if (admitted.length < room) admitted.push(next.delivery);
       else this.#hands.refuse(next.delivery, undefined);
@@ -324,16 +324,16 @@ export class KeyedQueues<D extends Ordered> {
     // What had ended is known in the backlog, too: nothing has to wait for anything.
     const { uncompleted } = chain;
     chain.lingering = new Fifo();
-    chain.uncompleted = new Fifo();
+    chain.uncompleted = undefined;
     chain.openRecord = undefined;
-    for (let next = uncompleted.shift(); next !== undefined; next = uncompleted.shift()) this.#hands.complete(next);
+    for (let next = uncompleted?.shift(); next !== undefined; next = uncompleted?.shift()) this.#hands.complete(next);
     if (head !== undefined) this.#hands.complete(head.delivery);
     for (const delivery of followers) this.#hands.complete(delivery);
     if (head?.later !== undefined) chain.heads = [];
   }
 
   #advanced({ chain, ended }: Statement<D> & { kind: 'advance' }, next: readonly D[], nowMs: number): void {
-    const { line, waiting, key } = chain;
+    const { line, key } = chain;
     line.rows -= ended.length;
     chain.heads = [];
     if (next.length > 0) {
@@ -343,13 +343,13 @@ export class KeyedQueues<D extends Ordered> {
     chain.isStored = false;
     line.blocked.delete(key);
     this.#startWaiting(chain, nowMs);
-    if (waiting.length > 0) this.#patience.push({ chain, untilMs: nowMs + PATIENCE_MS });
+    if (chain.waiting !== undefined && chain.waiting.length > 0) this.#patience.push({ chain, untilMs: nowMs + PATIENCE_MS });
   }
 
   #linger(chain: Chain<D>, delivery: D): void {
     chain.lingering.push(delivery);
     if (chain.openRecord === undefined) this.#complete(chain, delivery);
-    else chain.uncompleted.push(delivery);
+    else (chain.uncompleted ??= new Fifo()).push(delivery);
   }
 
   #complete(chain: Chain<D>, delivery: D): void {
@@ -357,7 +357,7 @@ export class KeyedQueues<D extends Ordered> {
   }
 
   #dropIfIdle({ line, key, heads, waiting, lingering, isBusy }: Chain<D>): void {
-    if (isBusy || heads.length > 0 || waiting.length > 0 || lingering.length > 0) return;
+    if (isBusy || heads.length > 0 || (waiting !== undefined && waiting.length > 0) || lingering.length > 0) return;
     line.chains.delete(key);
     if (line.chains.size === 0 && line.blocked.size === 0) this.#lines.delete(line.subscription);
   }
@@ -370,10 +370,10 @@ export class KeyedQueues<D extends Ordered> {
       isBusy: false,
       heads: [],
       result: undefined,
-      waiting: new Fifo(),
+      waiting: undefined,
       lingering: new Fifo(),
       openRecord: undefined,
-      uncompleted: new Fifo(),
+      uncompleted: undefined,
     };
     line.chains.set(key, chain);
     return chain;

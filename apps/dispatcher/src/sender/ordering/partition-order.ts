@@ -210,14 +210,22 @@ export class PartitionOrder {
   #complete(delivery: OrderedDelivery): boolean {
     const { request } = delivery;
     request.oneDone();
-    if (request.isDone) this.#uncommitted.push(delivery);
-    else
-      request.whenDone(() => {
-        this.#uncommitted.push(delivery);
-        this.#queues?.recordDone(delivery);
-        this.#setAlarm(this.#parts.nowMs());
-      });
-    return request.isDone;
+    if (request.isDone) {
+      this.#remember(delivery);
+      return true;
+    }
+    request.whenDone(() => {
+      this.#remember(delivery);
+      this.#queues?.recordDone(delivery);
+      this.#setAlarm(this.#parts.nowMs());
+    });
+    return false;
+  }
+
+  /** Until it is committed; its payload is not needed for that. */
+  #remember(delivery: OrderedDelivery): void {
+    delivery.request.letGo();
+    this.#uncommitted.push(delivery);
   }
 
   #start(heads: readonly OrderedDelivery[], nowMs: number): void {
