@@ -37,7 +37,11 @@ const collect = async <R>(kafka: Kafka, topic: TopicName): Promise<readonly R[]>
 
 /** The whole of Posthorn: its five services as processes, over topics and a database of their own in the given Kafka and PostgreSQL. */
 export class Posthorn {
+  readonly #replicas: Service[] = [];
+
   private constructor(
+    private readonly name: string,
+    private readonly env: Readonly<Record<string, string>>,
     readonly services: Readonly<Record<ServiceName, Service>>,
     readonly api: Api,
     private readonly database: Database,
@@ -48,8 +52,11 @@ export class Posthorn {
     private readonly operations: readonly Operation[],
   ) {}
 
-  /** @param name of the folder of the logs, `.posthorn/test/logs/<name>` */
-  static async start(name: string): Promise<Posthorn> {
+  /**
+   * @param name of the folder of the logs, `.posthorn/test/logs/<name>`
+   * @param settings of all services, beside those that they need
+   */
+  static async start(name: string, settings: Readonly<Record<string, string>> = {}): Promise<Posthorn> {
     const topicPrefix = `e2e${randomBytes(6).toString('hex')}`;
     const adminApiKey = `phk_${randomBytes(24).toString('base64url')}`;
     const database = await createDatabase(given('POSTHORN_DATABASE_URL'), topicPrefix);
@@ -62,6 +69,7 @@ export class Posthorn {
       POSTHORN_ENCRYPTION_KEYS: `k1:${randomBytes(32).toString('base64')}`,
       POSTHORN_EGRESS_ALLOW_HTTP: 'true',
       POSTHORN_EGRESS_ALLOW_CIDRS: '127.0.0.0/8',
+      ...settings,
       ...Object.fromEntries([...ports].map(([service, port]) => [`POSTHORN_${service.replaceAll('-', '_').toUpperCase()}_URL`, `http://127.0.0.1:${port}`])),
     };
     const services = Object.fromEntries(
@@ -79,7 +87,7 @@ export class Posthorn {
         collect<Operation>(kafka, 'operations'),
       ]);
       const api = new Api(services.gateway.url, adminApiKey);
-      return new Posthorn(services, api, database, kafka, await kafka.producer(), rejections, routings, operations);
+      return new Posthorn(name, env, services, api, database, kafka, await kafka.producer(), rejections, routings, operations);
     } catch (error) {
       await Promise.all([...Object.values(services).map((service) => service.end('SIGKILL')), kafka.close()]);
       await database.drop();
@@ -167,8 +175,22 @@ export class Posthorn {
     return eventually(() => this.rejections.find(isMeant), { ...PATIENCE, describe: () => `a rejection; there are ${JSON.stringify(this.rejections)}` });
   }
 
+  /** Within the time that a slow machine may take. */
+  async until(isMet: () => boolean | Promise<boolean>, describe: () => string, { timeoutMs = 90_000, everyMs = 20 } = {}): Promise<void> {
+    await eventually(isMet, { timeoutMs, everyMs, describe });
+  }
+
+  /** One more process of a service, once it is ready; with settings of its own. */
+  async replica(service: ServiceName, settings: Readonly<Record<string, string>>): Promise<Service> {
+    const logFile = join(posthornDir, 'test', 'logs', this.name, `${service}-${this.#replicas.length + 2}.log`);
+    const replica = new Service({ name: service, port: await freePort('127.0.0.1'), env: { ...this.env, ...settings }, logFile });
+    this.#replicas.push(replica);
+    await replica.start();
+    return replica;
+  }
+
   async close(): Promise<void> {
-    await Promise.all([...Object.values(this.services).map((service) => service.end('SIGTERM')), this.kafka.close()]);
+    await Promise.all([...[...Object.values(this.services), ...this.#replicas].map((service) => service.end('SIGTERM')), this.kafka.close()]);
     await this.database.drop();
   }
 }
