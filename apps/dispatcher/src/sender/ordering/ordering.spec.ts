@@ -48,7 +48,7 @@ const sending = ({ state = ordered(), backlog = new MemoryBacklog(), limit = 100
     committed: () => 0,
     isCommitted: () => false,
     maxInFlight: 100,
-    laneBytes: 1_000_000,
+    windowBytes: 8_000_000,
     nowMs: () => clock.nowMs,
     random: () => 0.5,
     setTimer: (ms, ring) => {
@@ -218,6 +218,22 @@ describe('a sender of an ordered subscription', () => {
     await pass(30_000);
     expect(fatal).toHaveLength(1);
     expect(statuses(outcomes)).toEqual(['1 #1 retrying']);
+  });
+
+  it('sends nothing more of what it had read from a backlog that is another one’s by then', async () => {
+    const backlog = new MemoryBacklog();
+    const { sender, arrive, end, pass, started } = sending({ backlog, state: ordered({ policy: { ...policy, max_concurrency: 1 } }) });
+    sender.ordering.assigned(PARTITION, 0);
+    for (const [id, key] of [['1', 'k'], ['2', 'l']] as const) {
+      await arrive(id, key);
+      await end(id, failure);
+    }
+    await pass(RETRY_MS);
+    expect(started()).toEqual(['1', '2', '1']);
+    await backlog.take(PARTITION, 0);
+    await arrive('3');
+    await end('1', success);
+    expect(started()).toEqual(['1', '2', '1']);
   });
 
   it('that is given back a partition that another one had meanwhile starts anew', async () => {
