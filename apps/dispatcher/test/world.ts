@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { frame, POSITION_HEADER, SCHEMA_HEADER, SCHEMA_VERSION, unframe, type Attempted, type Envelope, type Outcome, type RequestedHead, type Routed, type SubscriptionState } from '@posthorn/contracts';
+import { DELAY_SLOTS, frame, POSITION_HEADER, SCHEMA_HEADER, SCHEMA_VERSION, unframe, type Attempted, type Envelope, type Outcome, type RequestedHead, type Routed, type SubscriptionState } from '@posthorn/contracts';
 import { Kafka, type Producer } from '@posthorn/kafka';
 import { SecretBox } from '@posthorn/service-kit';
 import { createDatabase, eventually, freePort, posthornDir, type Database } from '@posthorn/testkit';
 import { Service } from '../../../test/support/service.js';
+import { Wheel } from '../src/delay/wheel.js';
 
 const AT = '2026-01-02T03:04:05.678Z';
 const PATIENCE = { timeoutMs: 60_000, everyMs: 20 } as const;
@@ -20,7 +21,7 @@ const given = (variable: string): string => {
 
 /** The dispatcher as a process, over topics of a test's own; the test is what registry and ingestion would be. */
 export class World {
-  readonly requests: { readonly partition: number; readonly head: RequestedHead }[] = [];
+  readonly requests: { readonly partition: number; readonly head: RequestedHead; readonly writtenMs: number }[] = [];
   readonly decisions: Routed[] = [];
   /** As often as they stand in the topic. */
   readonly outcomes: Outcome[] = [];
@@ -55,7 +56,8 @@ export class World {
     const world = new World(name, env, [], database, kafka, await kafka.producer(), new SecretBox([['k1', key]]));
     await kafka.follow({
       topic: kafka.topic('deliveries.requested'),
-      onRecord: ({ value, partition }) => world.requests.push({ partition, head: unframe<RequestedHead>(Buffer.from(value ?? '')).head }),
+      onRecord: ({ value, partition, timestampMs }) =>
+        world.requests.push({ partition, head: unframe<RequestedHead>(Buffer.from(value ?? '')).head, writtenMs: timestampMs }),
     });
     await kafka.follow({ topic: kafka.topic('deliveries.routed'), onRecord: ({ value }) => world.decisions.push(JSON.parse(String(value)) as Routed) });
     await kafka.follow({
@@ -125,6 +127,22 @@ export class World {
       value: frame(event, data, event.datacontenttype),
       headers: { [SCHEMA_HEADER]: SCHEMA_VERSION },
     });
+  }
+
+  /** A retry as a sender would put it into the wheel. */
+  publishRetry(id: string, subscription: string, dueMs: number): Promise<void> {
+    const now = new Date().toISOString();
+    const head: RequestedHead = {
+      event: { specversion: '1.0', id, tenant: 'default', type: 'invoice.paid', source: '/test', time: now, acceptedtime: now },
+      subscriptions: [subscription],
+      position: 1,
+      round: 0,
+      number: 2,
+      trigger: 'retry',
+      due_at: new Date(dueMs).toISOString(),
+    };
+    const wheel = new Wheel((name) => this.kafka.topic(name), DELAY_SLOTS);
+    return this.producer.send({ ...wheel.placeFor(subscription, Date.now(), dueMs), value: frame(head, Buffer.from('{}')), headers: { [SCHEMA_HEADER]: SCHEMA_VERSION } });
   }
 
   /** Whatever happens meanwhile; resolves when Kafka has them all. */
