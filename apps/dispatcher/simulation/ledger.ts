@@ -41,8 +41,9 @@ type Step = {
   nextDueMs: number;
   /** It has been put off so often, unattempted. */
   postponed: number;
-  /** When its last record was appended, counted in appends. */
+  /** When its last record was appended, counted in appends; and the last one that came or went back with a place reserved. */
   appended: number;
+  reserved: number;
 };
 
 /** One event for one subscription: everything that is known of it. */
@@ -77,7 +78,7 @@ class Delivery {
   step(number: number): Step {
     let step = this.steps.get(number);
     if (step === undefined) {
-      step = { status: undefined, nextDueMs: 0, postponed: 0, appended: 0 };
+      step = { status: undefined, nextDueMs: 0, postponed: 0, appended: 0, reserved: 0 };
       this.steps.set(number, step);
     }
     return step;
@@ -223,6 +224,7 @@ export class Ledger {
       const step = delivery.step(head.number);
       const isMoved = step.appended > 0;
       step.appended = this.#appended;
+      if (head.reserved === true) step.reserved = this.#appended;
       delivery.open += 1;
       if (!isDelayed) {
         delivery.arrivedMs = this.clock.nowMs;
@@ -256,7 +258,7 @@ export class Ledger {
 
   #waitsForItsRateAlone({ plan, isDoubled, bornMs }: Delivery): boolean {
     const isQuick = plan.behaviours.every(({ kind }) => kind === 'fast') && !this.#reconfigured.has(plan.id);
-    const isRoomy = this.scenario.laneBytes >= ROOMY_BYTES && this.scenario.maxInFlight >= ROOMY_SLOTS;
+    const isRoomy = this.scenario.windowBytes / 8 >= ROOMY_BYTES && this.scenario.maxInFlight >= ROOMY_SLOTS;
     return isQuick && isRoomy && !isDoubled && this.#troubles === 0 && this.#disturbedMs + RESERVED_MS < bornMs;
   }
 
@@ -423,7 +425,7 @@ export class Ledger {
       this.violate('no attempt early', `${name} is attempted ${Math.ceil(notBeforeMs - nowMs)} ms before its time`);
     }
     const readyMs = notBeforeMs === 0 ? arrivedMs : notBeforeMs;
-    if (nowMs <= readyMs + LATE_MS || this.#troubles > 0 || !isPrompt(plan)) return;
+    if (nowMs <= readyMs + LATE_MS || this.#troubles > 0 || delivery.isDoubled || !isPrompt(plan)) return;
     const sender = this.#senderOf(life);
     const excuses = {
       disturbed: this.#disturbedMs + RECOVERY_MS,
@@ -572,7 +574,8 @@ export class Ledger {
 
 /** What has to have come of a request's record before it is done. */
 const missingOfRequested = (delivery: Delivery, number: number, appended: number): string | undefined => {
-  const { status, appended: last } = delivery.step(number);
+  const { status, appended: last, reserved } = delivery.step(number);
+  if (reserved > appended) return undefined;
   if (status === undefined) return last > appended ? undefined : 'neither its outcome nor another place for it is in Kafka';
   if (status !== 'retrying') return undefined;
   const next = delivery.steps.get(number + 1);

@@ -51,8 +51,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'what has a place reserved takes another one',
     file: `${sender}/sender-core.ts`,
-    find: 'return isReserved ? lane.refusesReserved(bytes, laneBytes) : lane.refuses(bytes, laneBytes, nowMs);',
-    replace: 'return isReserved && laneBytes < 0 ? undefined : lane.refuses(bytes, laneBytes, nowMs);',
+    find: 'return isReserved ? lane.refusesReserved(bytes, windowBytes) : lane.refuses(bytes, windowBytes, nowMs);',
+    replace: 'return isReserved && windowBytes < 0 ? undefined : lane.refuses(bytes, windowBytes, nowMs);',
   },
   {
     name: 'what arrives for a blocked key is started',

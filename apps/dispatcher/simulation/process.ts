@@ -148,7 +148,7 @@ export class Process {
       committed: (partition) => consumption.committed(topic('deliveries.requested'), partition),
       isCommitted: (partition, offset) => consumption.isCommitted(topic('deliveries.requested'), partition, offset),
       maxInFlight: scenario.maxInFlight,
-      laneBytes: scenario.laneBytes,
+      windowBytes: scenario.windowBytes,
       observe: { outcome: () => undefined, postponed: () => undefined, breaker: () => undefined },
       fatal: (error) => this.#fatal(error),
       nowMs: () => clock.wallMs,

@@ -21,8 +21,8 @@ export const reportOf = async (seed: number): Promise<string> => {
   ].join('\n');
 };
 
-const describe = ({ partitions, maxInFlight, windowBytes, laneBytes, backlogLimit, processes, subscriptions, events, faults }: Scenario): readonly string[] => [
-  `  ${partitions} partitions, ${maxInFlight} requests in flight, windows of ${windowBytes} bytes, lanes of ${laneBytes}, ${backlogLimit} in the backlog`,
+const describe = ({ partitions, maxInFlight, windowBytes, backlogLimit, processes, subscriptions, events, faults }: Scenario): readonly string[] => [
+  `  ${partitions} partitions, ${maxInFlight} requests in flight, windows of ${windowBytes} bytes, ${backlogLimit} in the backlog`,
   ...processes.map(({ name, roles, startMs }) => `  ${name}: ${roles.join(' and ')}, from ${inSeconds(startMs)} on`),
   ...subscriptions.map((plan) => `  ${plan.id}: ${inWords(plan)}`),
   ...events.map(

@@ -58,8 +58,6 @@ export type Scenario = {
   readonly maxInFlight: number;
   /** Of a partition. */
   readonly windowBytes: number;
-  /** That may wait in a lane. */
-  readonly laneBytes: number;
   /** Of a subscription, in the backlog. */
   readonly backlogLimit: number;
   readonly processes: readonly ProcessPlan[];
@@ -81,7 +79,7 @@ export const scenarioOf = (seed: number): Scenario => {
     seed,
     partitions: draw.whole(1, 4),
     maxInFlight: draw.pick(4, 8, 16, 64, 1_000),
-    ...bytes(draw),
+    windowBytes: windowBytes(draw),
     backlogLimit: draw.isOnce(0.1) ? draw.whole(2, 8) : 100_000,
     processes,
     subscriptions,
@@ -90,11 +88,8 @@ export const scenarioOf = (seed: number): Scenario => {
   };
 };
 
-/** A lane has an eighth of its window, as in the sender's role; sometimes so little that it has no room. */
-const bytes = (draw: Draw) => {
-  const laneBytes = Math.round(draw.isOnce(0.2) ? draw.magnitude(1_000, 10_000) : draw.magnitude(10_000, 100_000));
-  return { laneBytes, windowBytes: laneBytes * 8 };
-};
+/** Sometimes so little that a lane among many has no room. */
+const windowBytes = (draw: Draw): number => 8 * Math.round(draw.isOnce(0.2) ? draw.magnitude(1_000, 10_000) : draw.magnitude(10_000, 100_000));
 
 const subscriptionPlan = (draw: Draw, id: string, activeMs: number): SubscriptionPlan => {
   const ordering = draw.isOnce(0.3) ? 'by_key' : 'none';

@@ -65,7 +65,7 @@ const simplify = async (now: () => Scenario, isAsBad: (scenario: Scenario) => Pr
     }
   }
   if (now().partitions > 1) await isAsBad({ ...now(), partitions: 1 });
-  for (const settings of [{ maxInFlight: 1_000 }, { windowBytes: 800_000, laneBytes: 100_000 }, { backlogLimit: 100_000 }]) await isAsBad({ ...now(), ...settings });
+  for (const settings of [{ maxInFlight: 1_000 }, { windowBytes: 800_000 }, { backlogLimit: 100_000 }]) await isAsBad({ ...now(), ...settings });
   if (now().processes.some(({ startMs }) => startMs > 0)) await isAsBad({ ...now(), processes: now().processes.map((plan) => ({ ...plan, startMs: 0 })) });
 };
 

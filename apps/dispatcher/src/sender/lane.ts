@@ -23,10 +23,23 @@ export type PostponeCause = 'rate_limit' | 'breaker' | 'slow';
 
 export type Waiting<D> = { readonly delivery: D; readonly bytes: number; readonly sinceMs: number };
 
-/** As long as a delivery may wait in a lane, and with it the offset of its record. */
-export const PATIENCE_MS = 2_000;
-/** A place is waited for that is so near: the rest of the patience is for what delays it. */
-const NEAR_MS = 1_500;
+/** What a lane may hold up in its partition. */
+type Tolerance = {
+  /** As long as a delivery may wait in the lane, and with it the offset of its record. */
+  readonly patienceMs: number;
+  /** A place is waited for that is so near: the rest of the patience is for what delays it. */
+  readonly nearMs: number;
+  readonly mostWaiting: number;
+};
+
+const STRICT: Tolerance = { patienceMs: 2_000, nearMs: 1_500, mostWaiting: 4_000 };
+/**
+ * A quick receiver in a partition of few: that its partition is held up for a moment costs the others less than what the way through the wheel
+ * takes of this sender, whose speed is theirs too.
+ */
+const LENIENT: Tolerance = { patienceMs: 12_000, nearMs: 8_000, mostWaiting: 50_000 };
+/** The part of its partition's window that each lane of many may hold. */
+export const LEAST_SHARE = 1 / 8;
 /** A lane whose attempts take longer than that on average is slow. */
 const SLOW_MS = 1_000;
 /** What is postponed takes its way through Kafka; it is not sent there for less. */
@@ -41,8 +54,6 @@ const LONGEST_PAUSE_MS = 3_600_000;
  * then a place by the pace is a guess, and no farther away than this: whoever comes back for it finds out.
  */
 const LEARNING_MS = 10_000;
-/** Beside the bytes: each that waits takes a few hundred of its own. */
-const MOST_WAITING = 4_000;
 
 /**
  * A subscription's own queue, its limits, and what is known of its receiver. It tells when the next one may start, and what is to come of
@@ -62,6 +73,8 @@ export class Lane<D> implements Linked<Lane<D>>, Appointed {
   credit = 0;
   isSlow = false;
   idleSinceMs = 0;
+  /** Of its partition's window, as many as there are to share it. */
+  share = LEAST_SHARE;
 
   readonly breaker = new Breaker();
   readonly #waiting = new Fifo<Waiting<D>>();
@@ -116,7 +129,7 @@ export class Lane<D> implements Linked<Lane<D>>, Appointed {
   /** When the first of those that wait has done so for as long as it may. */
   get impatientAtMs(): number {
     const first = this.#waiting.peek();
-    return first === undefined ? Number.POSITIVE_INFINITY : first.sinceMs + PATIENCE_MS;
+    return first === undefined ? Number.POSITIVE_INFINITY : first.sinceMs + this.#tolerance.patienceMs;
   }
 
   /** Limits that changed hold for what comes: places under the old ones are not waited for. */
@@ -167,21 +180,31 @@ export class Lane<D> implements Linked<Lane<D>>, Appointed {
     this.#learn(nowMs);
     const paceMs = this.#paceMs(nowMs);
     const isFree = this.#waiting.length === 0 && this.#hasFreeSlot;
-    if (isFree && (this.#nextPlaceMs <= nowMs || paceMs <= PATIENCE_MS / 2)) return nowMs;
+    if (isFree && (this.#nextPlaceMs <= nowMs || paceMs <= STRICT.patienceMs / 2)) return nowMs;
     const queuedMs = nowMs + this.#waiting.length * paceMs;
     return this.#isLearning ? queuedMs : Math.max(queuedMs, this.#nextPlaceMs);
   }
 
-  /** Why a delivery that comes now cannot have its place here; undefined if it can. */
-  refuses(bytes: number, mostBytes: number, nowMs: number): PostponeCause | undefined {
-    if (this.#placeByRateMs(nowMs) - nowMs > NEAR_MS) return 'rate_limit';
-    if (this.#placeByPaceMs(nowMs) - nowMs > NEAR_MS) return this.causeOfWaiting;
-    return this.refusesReserved(bytes, mostBytes);
+  get #tolerance(): Tolerance {
+    const isLenient = this.share > LEAST_SHARE && !this.isSlow && this.breaker.state === 'closed';
+    return isLenient ? LENIENT : STRICT;
+  }
+
+  /**
+   * Why a delivery that comes now cannot have its place here; undefined if it can.
+   * @param windowBytes of the partition, of which this lane has a share
+   */
+  refuses(bytes: number, windowBytes: number, nowMs: number): PostponeCause | undefined {
+    if (this.#placeByRateMs(nowMs) - nowMs > STRICT.nearMs) return 'rate_limit';
+    if (this.#placeByPaceMs(nowMs) - nowMs > this.#tolerance.nearMs) return this.causeOfWaiting;
+    return this.refusesReserved(bytes, windowBytes);
   }
 
   /** The same of one that has its place already. */
-  refusesReserved(bytes: number, mostBytes: number): PostponeCause | undefined {
-    const hasRoom = this.#waiting.length === 0 || (this.#waiting.length < MOST_WAITING && this.#waitingBytes + bytes <= mostBytes);
+  refusesReserved(bytes: number, windowBytes: number): PostponeCause | undefined {
+    const tolerance = this.#tolerance;
+    const mostBytes = windowBytes * (tolerance === LENIENT ? this.share : LEAST_SHARE);
+    const hasRoom = this.#waiting.length === 0 || (this.#waiting.length < tolerance.mostWaiting && this.#waitingBytes + bytes <= mostBytes);
     return hasRoom ? undefined : this.causeOfWaiting;
   }
 

@@ -2,9 +2,12 @@ import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { CoreWorld, fast, type Started } from '../spec-support/core-world.js';
 import type { LaneTerms } from './lane-terms.js';
+import { LEAST_SHARE } from './lane.js';
 import { RateLimit } from './rate.js';
 
 const PATIENCE_MS = 2_000;
+/** Of a lane that shares its window with few. */
+const LENIENT_PATIENCE_MS = 12_000;
 const LANE_BYTES = 5_000;
 
 type Step =
@@ -66,6 +69,7 @@ class Shadow {
   constructor(
     readonly key: string,
     readonly terms: LaneTerms,
+    readonly share: number,
   ) {
     if (terms.rate === undefined) return;
     this.#rate = new RateLimit();
@@ -97,7 +101,7 @@ class Watch {
   constructor({ maxInFlight, lanes }: { maxInFlight: number; lanes: readonly LaneTerms[] }) {
     this.#maxInFlight = maxInFlight;
     this.world = new CoreWorld({ maxInFlight, laneBytes: LANE_BYTES });
-    this.#shadows = lanes.map((laneTerms, n) => new Shadow(`lane ${n}`, laneTerms));
+    this.#shadows = lanes.map((laneTerms, n) => new Shadow(`lane ${n}`, laneTerms, n === 0 ? 1 / 2 : LEAST_SHARE));
   }
 
   follow(next: Step): void {
@@ -125,7 +129,7 @@ class Watch {
     if (shadow === undefined) return;
     for (let n = 0; n < count; n += 1) {
       this.waiting.set(this.#offered++, { lane: shadow.key, bytes, sinceMs: this.world.nowMs });
-      this.world.offer(shadow.key, { bytes, isReserved, terms: shadow.terms });
+      this.world.offer(shadow.key, { bytes, isReserved, terms: shadow.terms, share: shadow.share });
       this.#look();
     }
   }
@@ -181,11 +185,11 @@ class Watch {
     const [first] = waiting;
     if (first === undefined) return;
     hold(shadow.state !== 'open', 'waits for a breaker that is open');
-    hold(waiting.length === 1 || waiting.reduce((sum, { bytes }) => sum + bytes, -first.bytes) <= LANE_BYTES, 'more bytes than a lane may hold');
+    hold(waiting.length === 1 || waiting.reduce((sum, { bytes }) => sum + bytes, -first.bytes) <= (LANE_BYTES / LEAST_SHARE) * shadow.share, 'more bytes than a lane may hold');
     // Slow lanes may have three quarters of the slots. Below that nobody waits for one.
     if (core.inFlight >= Math.floor(this.#maxInFlight * 0.75)) return;
     hold(!shadow.mayStart(count, nowMs), 'waits though it may go');
-    hold(nowMs - first.sinceMs <= PATIENCE_MS, 'has waited for longer than it has patience');
+    hold(nowMs - first.sinceMs <= (shadow.share > LEAST_SHARE ? LENIENT_PATIENCE_MS : PATIENCE_MS), 'has waited for longer than it has patience');
   }
 }
 

@@ -135,6 +135,35 @@ describe('a rate limit', () => {
   });
 });
 
+describe('a lane that shares its partition with few', () => {
+  const burst = { count: 3_000, bytes: 1_000 };
+
+  it('keeps a burst for a quick receiver, which another lane would send away', () => {
+    const world = new CoreWorld({ laneBytes: 500_000 });
+    world.offer('a', { ...burst, share: 1 });
+    expect(world.postponed).toEqual([]);
+    world.offer('b', burst);
+    expect(world.postponed.length).toBeGreaterThan(2_000);
+    world.serve('a', { ms: 2_000, responseMs: 5 });
+    expect(world.countOf('a')).toBe(3_000);
+  });
+
+  it('keeps no more than its share, and no rate waiting', () => {
+    const world = new CoreWorld({ laneBytes: 500_000 });
+    world.offer('a', { ...burst, share: 1 / 2 });
+    expect(world.postponed).toHaveLength(3_000 - 10 - 2_000);
+    world.offer('b', { count: 100, share: 1, terms: limited(20, 5) });
+    expect(world.postponed.filter(({ parcel }) => parcel.lane === 'b').length).toBeGreaterThan(50);
+  });
+
+  it('has no more patience than any, as soon as its receiver hangs', () => {
+    const world = new CoreWorld();
+    world.offer('a', { count: 30, share: 1 });
+    world.pass(PATIENCE_MS + 500);
+    expect(world.postponed).toHaveLength(20);
+  });
+});
+
 describe('a lane whose receiver hangs', () => {
   it('hands over what has waited for longer than its patience, spaced at the pace that it has now', () => {
     const world = new CoreWorld();
@@ -369,7 +398,7 @@ describe('a lane', () => {
     const { core } = new CoreWorld();
     for (let n = 0; n <= 50_000; n += 1) {
       const lane = `lane ${n}`;
-      core.offer({ delivery: { lane, n, bytes: 1, isReserved: false }, lane, bytes: 1, isReserved: false }, fast, 0);
+      core.offer({ delivery: { lane, n, bytes: 1, isReserved: false }, lane, bytes: 1, isReserved: false, share: 1 }, fast, 0);
       core.finished(lane, { kind: 'throttled', durationMs: 0, retryAfterMs: 10_000 }, 0);
       core.recorded(0);
     }

@@ -14,13 +14,15 @@ export type Offer<D> = {
   readonly bytes: number;
   /** It was postponed before, and comes at the place that was set aside for it. */
   readonly isReserved: boolean;
+  /** Of the window of its partition: what is left to each, when all lanes that use it lately have as much. */
+  readonly share: number;
 };
 
 export type SenderCoreParts<D> = {
   /** Attempts under way, or not yet recorded, in all. */
   readonly maxInFlight: number;
-  /** Bytes that may wait in one lane; a single delivery may be larger. */
-  readonly laneBytes: number;
+  /** What a partition may have in memory. A lane has its share of that; a single delivery may be larger. */
+  readonly windowBytes: number;
   /** Uniform in [0, 1). */
   readonly random: () => number;
   /** It must be told of by `finished` and `recorded`, at once or later. */
@@ -110,6 +112,7 @@ export class SenderCore<D> {
   offer(offer: Offer<D>, terms: LaneTerms, clockMs: number): void {
     const nowMs = this.#read(clockMs);
     const lane = this.#laneOf(offer.lane, terms);
+    lane.share = offer.share;
     if (lane.breaker.reopens(nowMs)) this.#parts.onBreaker('half_open', lane.key);
     const cause = this.#refusal(lane, offer, nowMs);
     if (cause !== undefined) {
@@ -186,8 +189,8 @@ export class SenderCore<D> {
 
   #refusal(lane: Lane<D>, { bytes, isReserved }: Offer<D>, nowMs: number): PostponeCause | undefined {
     if (lane.closedUntilMs > nowMs) return lane.breaker.state === 'open' ? 'breaker' : 'rate_limit';
-    const { laneBytes } = this.#parts;
-    return isReserved ? lane.refusesReserved(bytes, laneBytes) : lane.refuses(bytes, laneBytes, nowMs);
+    const { windowBytes } = this.#parts;
+    return isReserved ? lane.refusesReserved(bytes, windowBytes) : lane.refuses(bytes, windowBytes, nowMs);
   }
 
   /** Whether there is one that nobody waits for. */

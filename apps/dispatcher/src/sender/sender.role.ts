@@ -47,7 +47,7 @@ export const senderRole = async ({ config, kit, consumption, ...parts }: RolePar
     committed: (partition) => consumption()?.committed(requested, partition),
     isCommitted: (partition, offset) => consumption()?.isCommitted(requested, partition, offset) ?? false,
     maxInFlight: config.POSTHORN_SENDER_MAX_IN_FLIGHT,
-    laneBytes: WINDOW_BYTES / 8,
+    windowBytes: WINDOW_BYTES,
     nowMs: Date.now,
     random: Math.random,
     setTimer: (ms, run) => {

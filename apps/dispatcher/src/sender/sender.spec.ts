@@ -55,7 +55,7 @@ const sending = (...states: SubscriptionState[]) => {
     isCommitted: () => false,
     wheel: new Wheel((name) => name, 15),
     maxInFlight: 100,
-    laneBytes: 1_000_000,
+    windowBytes: 8_000_000,
     nowMs: () => clock.nowMs,
     random: () => 0.5,
     setTimer: (ms, ring) => {

@@ -14,6 +14,7 @@ import type { Wheel } from '../delay/wheel.js';
 import type { RegistryFeed } from '../registry/registry-feed.js';
 import { failureToTell, outcomeOf, Request, type DelayedRecord } from './delivery.js';
 import { endingOf } from './ending.js';
+import { LaneShares } from './lane-shares.js';
 import { noTerms } from './lane-terms.js';
 import type { Backlog } from './ordering/backlog.js';
 import { orderingKeyOf, type OrderedDelivery } from './ordering/ordered-delivery.js';
@@ -41,8 +42,8 @@ export type SenderParts = {
   /** Whether the group knows that this record of it, which may be above, is done. */
   readonly isCommitted: (partition: number, offset: number) => boolean;
   readonly maxInFlight: number;
-  /** Bytes that may wait in one lane: a small part of what a partition's window holds, so that no lane can fill it. */
-  readonly laneBytes: number;
+  /** What a partition may have in memory. */
+  readonly windowBytes: number;
   /** Wall clock. */
   readonly nowMs: () => number;
   /** Uniform in [0, 1). */
@@ -82,6 +83,7 @@ export class Sender {
   readonly ordering: Ordering;
   readonly #parts: SenderParts;
   readonly #recentAttempts = new RecentAttempts();
+  readonly #shares = new Map<number, LaneShares>();
   #alarm: { readonly atMs: number; readonly cancel: () => void } | undefined;
 
   constructor(parts: SenderParts) {
@@ -127,7 +129,17 @@ export class Sender {
   #offer(request: Request, subscription: string, terms: SendingTerms | undefined, ordered: OrderedDelivery | undefined, nowMs: number): void {
     const lane = laneOf(subscription, terms, request.partition);
     const delivery: Delivery = { request, subscription, lane, ordered };
-    this.core.offer({ delivery, lane, bytes: request.bytes, isReserved: request.head.reserved === true }, terms?.lane ?? noTerms, nowMs);
+    const share = this.#sharesOf(request.partition).of(lane, nowMs);
+    this.core.offer({ delivery, lane, bytes: request.bytes, isReserved: request.head.reserved === true, share }, terms?.lane ?? noTerms, nowMs);
+  }
+
+  #sharesOf(partition: number): LaneShares {
+    let shares = this.#shares.get(partition);
+    if (shares === undefined) {
+      shares = new LaneShares();
+      this.#shares.set(partition, shares);
+    }
+    return shares;
   }
 
   /** The core is told of the time when it wants to be. An alarm that has become too early is left: it costs one idle look. */

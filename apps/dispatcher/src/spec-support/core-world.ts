@@ -1,4 +1,5 @@
 import type { LaneTerms } from '../sender/lane-terms.js';
+import { LEAST_SHARE } from '../sender/lane.js';
 import { SenderCore, type BreakerState, type Ending, type PostponeCause } from '../sender/sender-core.js';
 
 export type Parcel = { readonly lane: string; readonly n: number; readonly bytes: number; readonly isReserved: boolean };
@@ -23,7 +24,7 @@ export class CoreWorld {
   constructor({ maxInFlight = 100, laneBytes = 1_000_000, random = 0.5 }: { maxInFlight?: number; laneBytes?: number; random?: number } = {}) {
     this.core = new SenderCore({
       maxInFlight,
-      laneBytes,
+      windowBytes: laneBytes / LEAST_SHARE,
       random: () => random,
       start: (parcel, atMs) => {
         this.started.push({ parcel, atMs });
@@ -34,10 +35,10 @@ export class CoreWorld {
     });
   }
 
-  offer(lane: string, { count = 1, bytes = 100, isReserved = false, terms = fast }: { count?: number; bytes?: number; isReserved?: boolean; terms?: LaneTerms } = {}): void {
+  offer(lane: string, { count = 1, bytes = 100, isReserved = false, terms = fast, share = LEAST_SHARE }: { count?: number; bytes?: number; isReserved?: boolean; terms?: LaneTerms; share?: number } = {}): void {
     for (let i = 0; i < count; i += 1) {
       const delivery = { lane, n: this.#offered++, bytes, isReserved };
-      this.core.offer({ delivery, lane, bytes, isReserved }, terms, this.nowMs);
+      this.core.offer({ delivery, lane, bytes, isReserved, share }, terms, this.nowMs);
     }
   }
 
