@@ -82,6 +82,11 @@ export class GroupConsumption implements Consumption, GroupHooks {
   #inFlightBytes = 0;
   #paused = 0;
   #isAssigned = false;
+  /**
+   * The windows hold what the group has committed. Not so between a join and what follows it: another member may have come further meanwhile, and
+   * to commit what a window knew before would take the group back.
+   */
+  #isUpToDate = false;
   #isClosing = false;
   #group: ConsumerGroup | undefined;
   #consumer: Consumer | undefined;
@@ -299,6 +304,7 @@ export class GroupConsumption implements Consumption, GroupHooks {
     this.#isAssigned = false;
     this.#pauseAll();
     await this.#handBack(group);
+    this.#isUpToDate = false;
     // The client's stop does not reach one that is about to join: it would go on reading, unseen, until the process ends.
     if (this.#isClosing) throw new KafkaError('closed', 'the consumer is closed');
   }
@@ -337,6 +343,7 @@ export class GroupConsumption implements Consumption, GroupHooks {
         this.#assign(group, topic, partition, progress.get(key), ends.get(key));
       }
     }
+    this.#isUpToDate = true;
     if (this.#isClosing) {
       await group.leave();
       throw new KafkaError('closed', 'the consumer is closed');
@@ -421,7 +428,7 @@ export class GroupConsumption implements Consumption, GroupHooks {
     const changes = [...this.#partitions.values()]
       .map((partition) => ({ partition, progress: partition.window.progress() }))
       .filter(({ partition, progress }) => !sameProgress(progress, partition.committed));
-    if (changes.length === 0 || !this.#group?.memberId) return;
+    if (changes.length === 0 || !this.#isUpToDate || !this.#group?.memberId) return;
     const byTopic = new Map<string, PartitionCommit[]>();
     const told = new Map<Partition, Progress>();
     for (const { partition, progress } of changes) {
