@@ -94,6 +94,8 @@ type LaneView = {
   /** Failures in a row, of requests that began after its breaker has opened for the last time, and when the last one came. */
   failures: number;
   failedMs: number;
+  /** Whether its breaker has counted the same is not known: a lane that nothing came for may have been forgotten. */
+  isForgotten: boolean;
   openedMs: number;
   /** Between these nothing may be sent there. */
   quietFromMs: number;
@@ -283,7 +285,7 @@ export class Ledger {
   #checkOutcome(delivery: Delivery, outcome: Outcome): void {
     const { number, status, reason } = outcome;
     const { name, plan } = delivery;
-    if (number > 1 && delivery.steps.get(number - 1)?.status === undefined) {
+    if (number > 1 && delivery.steps.get(number - 1)?.status === undefined && this.#isUntroubled(delivery)) {
       this.violate('attempts without gaps', `${name} #${number} ${status}, and nothing is known of #${number - 1}`);
     }
     if (delivery.end !== undefined && number > delivery.end.number && this.#isUntroubled(delivery)) {
@@ -378,14 +380,18 @@ export class Ledger {
       return;
     }
     if (startedMs <= lane.openedMs) return;
-    // A lane that nothing comes for is forgotten.
-    if (nowMs - lane.failedMs > BREAKER_WINDOW_MS) lane.failures = 0;
-    lane.failures = answer === 'success' ? 0 : lane.failures + 1;
+    if (answer === 'success') {
+      lane.failures = 0;
+      lane.isForgotten = false;
+      return;
+    }
+    if (lane.failures > 0 && nowMs - lane.failedMs > BREAKER_WINDOW_MS) lane.isForgotten = true;
+    lane.failures += 1;
     lane.failedMs = nowMs;
     if (lane.failures < MOST_FAILURES) return;
     lane.failures = 0;
     lane.openedMs = nowMs;
-    this.#isQuiet(lane, SHORTEST_OPEN_MS);
+    if (!lane.isForgotten) this.#isQuiet(lane, SHORTEST_OPEN_MS);
   }
 
   #isQuiet(lane: LaneView, forMs: number): void {
@@ -476,6 +482,9 @@ export class Ledger {
     for (const delivery of this.#deliveries.values()) {
       const last = Math.max(...[...delivery.steps].flatMap(([number, { status }]) => (status === undefined ? [] : [number])), 0);
       const status = delivery.steps.get(last)?.status;
+      for (let number = 1; number < last; number++) {
+        if (delivery.steps.get(number)?.status === undefined) this.violate('attempts without gaps', `${delivery.name} has an outcome #${last}, and none #${number}`);
+      }
       if (status === undefined) this.violate('every delivery ends', `${delivery.name} has no outcome at all`);
       else if (status === 'retrying') this.violate('every delivery ends', `${delivery.name} was to be tried again after #${last}, and was not`);
       if (this.waitsAs(delivery.id) !== undefined) this.violate('every delivery ends', `${delivery.name} is still in the backlog`);
@@ -556,7 +565,7 @@ export class Ledger {
     let lane = lanes.get(key);
     if (lane === undefined) {
       const tokens = plan.rate === undefined ? 0 : this.#rateOf(plan.rate, plan).burst;
-      lane = { underWay: 0, tokens, countedMs: this.clock.nowMs, fullMs: 0, failures: 0, failedMs: 0, openedMs: 0, quietFromMs: 0, quietUntilMs: 0 };
+      lane = { underWay: 0, tokens, countedMs: this.clock.nowMs, fullMs: 0, failures: 0, failedMs: 0, isForgotten: false, openedMs: 0, quietFromMs: 0, quietUntilMs: 0 };
       lanes.set(key, lane);
     }
     return lane;

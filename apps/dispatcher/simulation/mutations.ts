@@ -103,6 +103,12 @@ export const mutations: readonly Mutation[] = [
     replace: 'done: decodeDone(committed, metadata).slice(0, 0) }',
   },
   {
+    name: 'who has just joined commits before it knows how far the others have come',
+    file: `${kafka}/consumer.ts`,
+    find: 'if (changes.length === 0 || !this.#isUpToDate || !this.#group?.memberId) return;',
+    replace: 'if (changes.length === 0 || !this.#group?.memberId) return;',
+  },
+  {
     name: 'a record whose partition was taken away is completed all the same',
     file: `${kafka}/incoming.ts`,
     find: 'if (!this.#isRevoked) this.#finish(this);',

@@ -192,7 +192,7 @@ const kafkaTrouble = (draw: Draw) =>
   draw.pick<{ isDown: true } | { slowness: number } | { lostAnswers: number } | { failures: number }>(
     { isDown: true },
     { slowness: Math.round(draw.magnitude(10, 500)) },
-    { lostAnswers: draw.pick(0.05, 0.3) },
+    { lostAnswers: draw.pick(0.02, 0.1) },
     { failures: draw.pick(0.1, 0.5) },
   );
 
