@@ -157,11 +157,12 @@ export class Sender {
   }
 
   async #send(delivery: Delivery, startedMs: number): Promise<void> {
-    const { request, subscription, lane } = delivery;
+    const { subscription, lane } = delivery;
     const terms = this.#parts.subscriptions.get(subscription);
-    if (request.revoked || this.#isRepeated(delivery) || !terms?.enabled) {
+    const isRevoked = this.#isRevoked(delivery);
+    if (isRevoked || this.#isRepeated(delivery) || !terms?.enabled) {
       this.#finished(lane, { kind: 'not_attempted', durationMs: this.#parts.nowMs() - startedMs });
-      if (request.revoked) this.#drop(delivery);
+      if (isRevoked) this.#drop(delivery);
       else await this.#withoutAttempt(delivery, terms);
     } else {
       await this.#attempt(delivery, terms, startedMs);
@@ -187,8 +188,9 @@ export class Sender {
     const nowMs = this.#parts.nowMs();
     this.#finished(lane, endingOf(verdict, nowMs - startedMs));
     // Cut off by our own end, or the partition has a new owner: the attempt is made again there, and one chain of retries is enough.
-    if (!verdict.success && (request.revoked || verdict.error.code === 'aborted')) {
-      if (request.revoked) this.#drop(delivery);
+    const isRevoked = this.#isRevoked(delivery);
+    if (!verdict.success && (isRevoked || verdict.error.code === 'aborted')) {
+      if (isRevoked) this.#drop(delivery);
       return;
     }
     const step = this.#stepAfter(verdict, request, terms, nowMs, lane);
@@ -230,7 +232,7 @@ export class Sender {
 
   async #postpone(delivery: Delivery, dueAtMs: number, cause: PostponeCause): Promise<void> {
     const { request, subscription, ordered } = delivery;
-    if (request.revoked) {
+    if (this.#isRevoked(delivery)) {
       this.#drop(delivery);
       return;
     }
@@ -255,6 +257,11 @@ export class Sender {
     const terms = this.#parts.subscriptions.get(subscription);
     if (terms?.enabled) await this.#delay(request.plainRecord(subscription, nowMs), nowMs, nowMs);
     else await this.#conclude(request, outcomeOf(request.head, subscription, { cancelled: reasonToCancel(terms) }, nowMs));
+  }
+
+  /** Somebody else makes it, or has made it. */
+  #isRevoked({ request, ordered }: Delivery): boolean {
+    return request.revoked || (ordered !== undefined && !this.ordering.isHead(ordered));
   }
 
   #isRepeated(delivery: Delivery): boolean {

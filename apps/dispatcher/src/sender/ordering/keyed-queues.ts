@@ -141,6 +141,11 @@ export class KeyedQueues<D extends Ordered> {
     return (this.#lines.get(subscription)?.blocked.size ?? 0) > 0;
   }
 
+  /** Whether it is still to be attempted by us: not when the partition, or the key, has gone on without it. */
+  isHead(delivery: D): boolean {
+    return this.#lines.get(delivery.subscription)?.chains.get(delivery.key)?.heads[0] === delivery;
+  }
+
   /** When to call `tick`; undefined: nothing waits for the time to pass. */
   get nextTickMs(): number | undefined {
     return this.#patience.peek()?.untilMs;

@@ -35,9 +35,12 @@ export class Ordering {
    * @param committed nothing below this offset is read again
    */
   assigned(partition: number, committed: number): void {
+    const { fatal } = this.#parts;
     const order = this.#partitions.get(partition);
-    if (order?.isLost) this.#parts.fatal(new Error(`partition ${partition} has been another sender's meanwhile, and is to be read anew`));
-    else if (order === undefined) this.#partitions.set(partition, new PartitionOrder(partition, committed, this.#parts));
+    const startAnew = (): void => fatal(new Error(`partition ${partition} has been another sender's meanwhile, and is to be read anew`));
+    if (order === undefined) this.#partitions.set(partition, new PartitionOrder(partition, committed, this.#parts));
+    else if (order.isLost) startAnew();
+    else order.isStillHeld().then((isHeld) => isHeld || startAnew(), fatal);
   }
 
   revoked(partition: number): void {
@@ -53,6 +56,11 @@ export class Ordering {
   /** In the order of the partition. */
   arrive(delivery: OrderedDelivery): void {
     this.#partitions.get(delivery.request.partition)?.arrive(delivery);
+  }
+
+  /** Whether it is ours to attempt: its record may be done, and so not revoked, while it waits in the backlog for whoever has the partition. */
+  isHead(delivery: OrderedDelivery): boolean {
+    return this.#partitions.get(delivery.request.partition)?.isHead(delivery) ?? false;
   }
 
   /** It has ended for good, and its outcome is in Kafka. */

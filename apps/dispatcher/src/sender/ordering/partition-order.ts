@@ -109,6 +109,19 @@ export class PartitionOrder {
     return this.#queues?.rows ?? 0;
   }
 
+  isHead(delivery: OrderedDelivery): boolean {
+    return this.#queues?.isHead(delivery) ?? false;
+  }
+
+  /**
+   * Whether nobody else has held the partition since it was taken. Who was away for long may be given it again without having been
+   * told that it was gone.
+   */
+  async isStillHeld(): Promise<boolean> {
+    if (this.#holding !== undefined) await this.#sure((backlog, holding) => backlog.nextDueMs(holding, BEFORE_ALL));
+    return !this.#isLost;
+  }
+
   arrive(delivery: OrderedDelivery): void {
     if (this.#queues === undefined) {
       this.#early.push(delivery);
