@@ -38,6 +38,7 @@ const collect = async <R>(kafka: Kafka, topic: TopicName): Promise<readonly R[]>
 /** The whole of Posthorn: its five services as processes, over topics and a database of their own in the given Kafka and PostgreSQL. */
 export class Posthorn {
   readonly #replicas: Service[] = [];
+  #processes = 1;
 
   private constructor(
     private readonly name: string,
@@ -182,7 +183,8 @@ export class Posthorn {
 
   /** One more process of a service, once it is ready; with settings of its own. */
   async replica(service: ServiceName, settings: Readonly<Record<string, string>>): Promise<Service> {
-    const logFile = join(posthornDir, 'test', 'logs', this.name, `${service}-${this.#replicas.length + 2}.log`);
+    this.#processes += 1;
+    const logFile = join(posthornDir, 'test', 'logs', this.name, `${service}-${this.#processes}.log`);
     const replica = new Service({ name: service, port: await freePort('127.0.0.1'), env: { ...this.env, ...settings }, logFile });
     this.#replicas.push(replica);
     await replica.start();
