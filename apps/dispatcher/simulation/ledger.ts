@@ -94,7 +94,7 @@ type LaneView = {
   /** Failures in a row, of requests that began after its breaker has opened for the last time, and when the last one came. */
   failures: number;
   failedMs: number;
-  /** Whether its breaker has counted the same is not known: a lane that nothing came for may have been forgotten. */
+  /** Whether its breaker has counted the same is not known: a lane that nothing came for may have been forgotten, a process may have stood still. */
   isForgotten: boolean;
   openedMs: number;
   /** Between these nothing may be sent there. */
@@ -369,6 +369,7 @@ export class Ledger {
     // A process that stands still hears of it later.
     const isHeard = !request.life.isOver && request.life.stalledUntilMs <= nowMs;
     if (isHeard) this.#leaveAlone(lane, request.startedMs, answer, pauseMs);
+    else lane.isForgotten = true;
     this.#judge(delivery.plan.id, answer, pauseMs ?? 0);
   }
 

@@ -79,6 +79,18 @@ export const mutations: readonly Mutation[] = [
     replace: '',
   },
   {
+    name: 'a head is started though its partition has gone on without it',
+    file: `${sender}/sender.ts`,
+    find: 'return request.revoked || (ordered !== undefined && !this.ordering.isHead(ordered));',
+    replace: 'return request.revoked || (ordered !== undefined && this.#parts.maxInFlight < 0);',
+  },
+  {
+    name: 'a partition that stays is taken for one that nobody else has had',
+    file: `${sender}/ordering/ordering.ts`,
+    find: 'else order.isStillHeld().then((isHeld) => isHeld || startAnew(), fatal);',
+    replace: '',
+  },
+  {
     name: "a retry keeps its attempt's number",
     file: `${sender}/delivery.ts`,
     find: "number: head.number + 1, trigger: 'retry' }, subscription",

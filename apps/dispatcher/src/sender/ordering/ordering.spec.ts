@@ -247,6 +247,35 @@ describe('a sender of an ordered subscription', () => {
     expect(fatal).toMatchObject([{ message: expect.stringContaining('another sender') }]);
   });
 
+  it('that is given a partition again, and was not told that another one had it meanwhile, starts anew', async () => {
+    const backlog = new MemoryBacklog();
+    const { sender, fatal } = sending({ backlog });
+    sender.ordering.assigned(PARTITION, 0);
+    await settled();
+    sender.ordering.assigned(PARTITION, 0);
+    await settled();
+    expect(fatal).toEqual([]);
+    await backlog.take(PARTITION, 0);
+    sender.ordering.assigned(PARTITION, 0);
+    await settled();
+    expect(fatal).toMatchObject([{ message: expect.stringContaining('another sender') }]);
+  });
+
+  it('does not send the head of a key that waits in its lane, when it is in the backlog and the partition has gone', async () => {
+    const { sender, backlog, arrive, end, pass, started } = sending({ state: ordered({ policy: { ...policy, max_concurrency: 1 } }) });
+    sender.ordering.assigned(PARTITION, 0);
+    for (const id of ['1', '2', '3']) await arrive(id, 'k');
+    await arrive('other', 'l');
+    await pass(1_500);
+    await end('1', success);
+    await pass(600);
+    expect([started(), [...backlog.rows.values()].filter(({ isEnded }) => !isEnded).length]).toEqual([['1', 'other'], 2]);
+    sender.ordering.revoked(PARTITION);
+    await end('other', success);
+    await pass(10);
+    expect(started()).toEqual(['1', 'other']);
+  });
+
   it('keeps quiet about a partition that went to another one, and does not send what it had read of it', async () => {
     const { sender, fatal, arrive, end, pass, started } = sending();
     sender.ordering.assigned(PARTITION, 0);
