@@ -1,7 +1,7 @@
 import type { ASTNode } from '@marcbachmann/cel-js';
 import { RE2JS, RE2JSException } from 're2js';
 import { functions, methods, type CelFunction } from './functions.js';
-import { EvaluationFailed, FAILURE_STEPS, metered, pay, stepsToMatch } from './meter.js';
+import { EvaluationFailed, FAILURE_STEPS, metered, pay, stepsForNames, stepsToMatch } from './meter.js';
 import { add, arithmetic, compare, equals, isIn, item, member, negate, noOverload, subtract, type Comparison } from './operators.js';
 import { expressionLimits, ExpressionRefused } from './source.js';
 import { CelType, isList, isMembers, type Members, type Value } from './value.js';
@@ -393,6 +393,6 @@ const quantifier =
 const namesOf = (value: Value, kind: string): readonly string[] => {
   if (!isMembers(value)) return noOverload(kind, value);
   const names = Object.keys(value as Members);
-  pay(names.length);
+  pay(stepsForNames(names.length));
   return names;
 };

@@ -204,7 +204,17 @@ describe('what is refused, with the place', () => {
 
 describe('a hostile filter', () => {
   const long = 'x'.repeat(100_000);
-  const many = input({ list: Array.from({ length: 50_000 }, (_, i) => i), long, same: `${long.slice(1)}x` });
+  const named = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`name${i}`, i]));
+  const many = input({
+    list: Array.from({ length: 50_000 }, (_, i) => i),
+    long,
+    same: `${long.slice(1)}x`,
+    names: named(3_000),
+    fewer: named(2_999),
+    objects: Array.from({ length: 1_000 }, () => ({})),
+    accents: 'äA'.repeat(30_000),
+    seconds: '1s'.repeat(50_000),
+  });
 
   it.each([
     'data.list.exists(a, data.list.exists(b, data.list.exists(c, c < 0)))',
@@ -222,11 +232,25 @@ describe('a hostile filter', () => {
     '[data.list].map(a, a + a + a + a).map(b, b + b + b + b).map(c, c + c + c + c).map(d, d + d + d).size() > 0',
     'data.long.split("").map(a, data.long.split("")).size() > 0',
     'data.long.replace("", data.long).size() > 0',
+    'data.list.exists(a, data.names == data.fewer)',
+    'data.names in data.objects',
+    'data.accents.lowerAscii() != ""',
     '(data.long.indexOf("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxy")) + data.list.map(l, data.long.indexOf("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxy")).size() > 0',
   ])('ends soon: %s', (text) => {
     const started = performance.now();
     expect(judge(text, many)).toEqual({ matches: false, reason: 'it takes more than 50000 steps' });
     expect(performance.now() - started).toBeLessThan(1_000);
+  });
+
+  it('reads no duration of more than a few terms', () => {
+    expect(judge('duration("1h1m1s1ms1us1ns1s1s") > duration("1h")', many)).toEqual({ matches: true });
+    expect(judge('data.list.exists(a, duration(data.seconds) < duration("1s"))', many).matches).toBe(false);
+    expect(judge('duration(data.seconds) > duration("1h")', many)).toEqual({ matches: false, reason: 'not a duration like "1h30m"' });
+  });
+
+  it('tells the beginning of a name that the event gave', () => {
+    expect(judge('data[data.long] == 1', many)).toEqual({ matches: false, reason: `there is no member "${'x'.repeat(128)}"` });
+    expect(judge('data.list.exists(a, data.long[data.long] == 1)', many)).toMatchObject({ reason: expect.stringMatching(/^.{1,200}$/) });
   });
 
   it('takes no more than what several have left together, and of that what it takes', () => {

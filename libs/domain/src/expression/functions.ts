@@ -1,4 +1,4 @@
-import { EvaluationFailed, pay, payForText, stepsToFind } from './meter.js';
+import { EvaluationFailed, pay, payForText, stepsForNames, stepsToFind } from './meter.js';
 import { duration, int, noOverload, timestamp } from './operators.js';
 import { CelType, Duration, isList, isMembers, RequestParts, timestampText, typeName, type Value } from './value.js';
 
@@ -19,7 +19,7 @@ const size = (value: Value): bigint => {
   if (isList(value)) return BigInt(value.length);
   if (!isMembers(value)) return noOverload('size', value);
   const { length } = Object.keys(value);
-  pay(length);
+  pay(stepsForNames(length));
   return BigInt(length);
 };
 
@@ -41,7 +41,8 @@ const toTimestamp = (value: Value): Date => {
 };
 
 const UNIT_MS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1_000, ms: 1, us: 1e-3, ns: 1e-6 };
-const DURATION = /^([+-]?)((?:\d{1,12}(?:\.\d{1,9})?(?:h|ms|m|s|us|ns))+)$/;
+/** At most eight terms: more than there are units, and no more than takes a step. */
+const DURATION = /^([+-]?)((?:\d{1,12}(?:\.\d{1,9})?(?:h|ms|m|s|us|ns)){1,8})$/;
 
 const toDuration = (value: Value): Duration => {
   if (value instanceof Duration) return value;
@@ -149,6 +150,15 @@ const trim = (text: string): string => {
   return text.slice(from, to);
 };
 
+const BEYOND_ASCII = /[^\0-\x7f]/;
+
+/** All of it at once if it is ASCII; else run by run, of which there may be one for every other character. */
+const inAscii = (text: string, runs: RegExp, change: (letters: string) => string): string => {
+  if (!BEYOND_ASCII.test(text)) return change(text);
+  pay(text.length);
+  return text.replace(runs, change);
+};
+
 const HALVES = /[\uD800-\uDFFF]/;
 
 /** A text by its code points, which is what CEL counts; where each has one unit, the text itself will do. */
@@ -219,8 +229,8 @@ export const methods: Readonly<Record<string, CelFunction>> = {
     const at = text.indexOf(part);
     return BigInt(at < 0 ? at : codePoints(text.slice(0, at)).length);
   }),
-  'lowerAscii/0': onText('lowerAscii', (text) => text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase())),
-  'upperAscii/0': onText('upperAscii', (text) => text.replace(/[a-z]+/g, (letters) => letters.toUpperCase())),
+  'lowerAscii/0': onText('lowerAscii', (text) => inAscii(text, /[A-Z]+/g, (letters) => letters.toLowerCase())),
+  'upperAscii/0': onText('upperAscii', (text) => inAscii(text, /[a-z]+/g, (letters) => letters.toUpperCase())),
   'trim/0': onText('trim', trim),
   'substring/1': (self, from) => substring(self, from),
   'substring/2': substring,

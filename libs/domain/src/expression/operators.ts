@@ -1,4 +1,4 @@
-import { COMPARED_AT_ONCE, EvaluationFailed, pay, payForText } from './meter.js';
+import { COMPARED_AT_ONCE, EvaluationFailed, pay, payForText, stepsForNames } from './meter.js';
 import { CelType, Duration, isList, isMembers, memberOf, RequestParts, typeName, type Value } from './value.js';
 
 /** @throws {EvaluationFailed} */
@@ -28,7 +28,9 @@ export const equals = (a: Value, b: Value): boolean => {
   }
   if (!isMembers(b)) return false;
   const names = Object.keys(a);
-  if (names.length !== Object.keys(b).length) return false;
+  const others = Object.keys(b).length;
+  pay(stepsForNames(Math.max(names.length, others)));
+  if (names.length !== others) return false;
   pay(names.length);
   return names.every((name) => {
     const other = memberOf(b, name);
@@ -184,11 +186,14 @@ export const negate = (value: Value): Value => {
   return typeof value === 'bigint' ? int(-value) : noOverload('-', value);
 };
 
+/** Of a name in a message, which goes into records: the name may come from the event, and be a megabyte. */
+const SHOWN_NAME = 128;
+
 /** `a.name`: a map's member. */
 export const member = (value: Value, name: string): Value => {
-  if (!isMembers(value)) return noOverload(`the member "${name}"`, value);
+  if (!isMembers(value)) return noOverload(`the member "${name.slice(0, SHOWN_NAME)}"`, value);
   const found = memberOf(value, name);
-  if (found === undefined) throw new EvaluationFailed(`there is no member "${name}"`);
+  if (found === undefined) throw new EvaluationFailed(`there is no member "${name.slice(0, SHOWN_NAME)}"`);
   return found;
 };
 
