@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Attempted, Outcome } from '@posthorn/contracts';
-import type { OutgoingRecord } from '@posthorn/kafka';
+import { MAX_MESSAGE_BYTES, type OutgoingRecord } from '@posthorn/kafka';
 import { OutcomePacker } from './outcome-packer.js';
 
 const outcome = (n: number): Outcome => ({
@@ -52,6 +52,19 @@ describe('the packer of outcomes', () => {
     sent[2]?.acknowledge();
     await turn();
     expect(sizes()).toEqual([1, 1, 64, 36]);
+  });
+
+  it('writes no record that Kafka would refuse, whatever receivers answer', async () => {
+    const { packer, sent, sizes } = packing();
+    const body = '\u0001'.repeat(4_096);
+    const hostile = { started_at: '2026-01-01T00:00:00.000Z', duration_ms: 1, request: { url: 'http://x', headers: {} }, response: { status: 500, headers: { a: '"'.repeat(4_095) }, body, truncated: true } };
+    for (let n = 0; n < 64; n += 1) void packer.write(0, { ...outcome(n), attempt: hostile });
+    for (let written = 0; written < 64; written += sizes().at(-1) ?? 0) {
+      await turn();
+      sent.at(-1)?.acknowledge();
+    }
+    for (const { record } of sent) expect(Buffer.byteLength(String(record.value))).toBeLessThan(MAX_MESSAGE_BYTES / 2 + 1_024);
+    expect(sizes().reduce((sum, size) => sum + size)).toBe(64);
   });
 
   it('fails exactly the outcomes of a record that failed, and goes on', async () => {

@@ -1,10 +1,15 @@
-import { SCHEMA_HEADER, SCHEMA_VERSION, type Attempted, type Outcome } from '@posthorn/contracts';
+import { SCHEMA_HEADER, SCHEMA_VERSION, type Outcome } from '@posthorn/contracts';
 import type { OutgoingRecord } from '@posthorn/kafka';
 
-/** Outcomes in one record at most. With 4 KiB of response each, a full pack stays well below the broker's limit of a record. */
+/** Outcomes in one record at most. */
 const PACK = 64;
+/**
+ * Of one record, and half of what the broker takes. An outcome of ours has 1 KB, but 4 KiB of control characters in a response are 24 KiB of JSON,
+ * and a record that Kafka refuses would end the process.
+ */
+const PACK_BYTES = 1024 * 1024;
 
-type Waiting = { readonly outcome: Outcome; readonly written: () => void; readonly failed: (error: unknown) => void };
+type Waiting = { readonly subscription: string; readonly json: string; readonly written: () => void; readonly failed: (error: unknown) => void };
 
 type Lane = { waiting: Waiting[]; underWay: boolean };
 
@@ -31,7 +36,7 @@ export class OutcomePacker {
   write(partition: number, outcome: Outcome): Promise<void> {
     const lane = this.#laneOf(partition);
     return new Promise((written, failed) => {
-      lane.waiting.push({ outcome, written, failed });
+      lane.waiting.push({ subscription: outcome.subscription_id, json: JSON.stringify(outcome), written, failed });
       // Not at once: what ends in the same turn of the event loop goes into the same record.
       if (!lane.underWay) {
         lane.underWay = true;
@@ -41,14 +46,14 @@ export class OutcomePacker {
   }
 
   #next(partition: number, lane: Lane): void {
-    const pack = lane.waiting.splice(0, PACK);
+    const pack = lane.waiting.splice(0, packLength(lane.waiting));
     const [first] = pack;
     if (first === undefined) {
       lane.underWay = false;
       return;
     }
-    const value: Attempted = { outcomes: pack.map(({ outcome }) => outcome) };
-    this.#send({ topic: this.#topic, partition, key: first.outcome.subscription_id, value: JSON.stringify(value), headers })
+    const value = `{"outcomes":[${pack.map(({ json }) => json).join()}]}`;
+    this.#send({ topic: this.#topic, partition, key: first.subscription, value, headers })
       .then(
         () => {
           for (const { written } of pack) written();
@@ -69,3 +74,13 @@ export class OutcomePacker {
     return lane;
   }
 }
+
+/** How many of the first go into one record; one in any case. */
+const packLength = (waiting: readonly Waiting[]): number => {
+  let bytes = 0;
+  for (const [index, { json }] of waiting.slice(0, PACK).entries()) {
+    bytes += Buffer.byteLength(json);
+    if (bytes > PACK_BYTES) return Math.max(1, index);
+  }
+  return Math.min(PACK, waiting.length);
+};
