@@ -40,8 +40,8 @@ const PIECE_BYTES = 4_096;
 
 /** What has a request on a connection. */
 type User = {
-  /** Bytes that may still come before the headers of the response are complete; infinite once they are. */
-  headerRoom(): number;
+  /** Bytes that may be read next, 0 when no more is wanted: what is left to the headers of the response, and anything once they are complete. */
+  room(): number;
   onBytes(count: number): void;
 };
 
@@ -92,7 +92,7 @@ export class Connection {
   private measure(socket: Socket): void {
     const read = socket.read.bind(socket);
     socket.read = (size?: number): unknown => {
-      const room = this.user?.headerRoom() ?? Infinity;
+      const room = this.user?.room() ?? Infinity;
       if (room <= 0) return null;
       const piece: Buffer | null = room === Infinity || socket.readableLength === 0 ? read(size) : read(Math.min(socket.readableLength, room, PIECE_BYTES));
       if (piece !== null) this.user?.onBytes(piece.length);

@@ -34,6 +34,8 @@ export type HttpOutcome = { readonly durationMs: number } & (
 
 /** The most of a response that is read; a longer one is cut off by closing the connection. */
 const MAX_BODY_BYTES = 64 * 1024;
+/** Of the response as it comes. Chunks may be a byte each, and have extensions without end, which no body tells of. */
+const MAX_RECEIVED_BYTES = 512 * 1024;
 /** Of 1xx before the real one. A client would go on reading them until the deadline. */
 const MAX_INFORMATIONAL = 20;
 
@@ -62,8 +64,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiter {
   private connection: Connection | undefined = undefined;
   /** It is being written to a connection. */
   private hasBegun = false;
-  /** Received so far; it matters until the headers are complete. */
-  private headerBytes = 0;
+  /** Of all responses to it. */
+  private receivedBytes = 0;
   private informational = 0;
   private status = 0;
   private headers: Readonly<Record<string, string>> = {};
@@ -121,14 +123,19 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiter {
     this.hasBegun = true;
   }
 
-  headerRoom(): number {
-    if (this.status !== 0 || !this.hasBegun) return Infinity;
-    if (this.headerBytes >= MAX_HEADER_BYTES) this.fail(HEADERS_TOO_LARGE);
-    return MAX_HEADER_BYTES - this.headerBytes;
+  room(): number {
+    if (!this.hasBegun) return Infinity;
+    if (this.status === 0) {
+      if (this.receivedBytes >= MAX_HEADER_BYTES) this.fail(HEADERS_TOO_LARGE);
+      return MAX_HEADER_BYTES - this.receivedBytes;
+    }
+    if (this.receivedBytes < MAX_RECEIVED_BYTES) return Infinity;
+    this.cutOff();
+    return 0;
   }
 
   onBytes(count: number): void {
-    this.headerBytes += count;
+    this.receivedBytes += count;
   }
 
   onResponseStart(_: Dispatcher.DispatchController, status: number, headers: RawHeaders): void {
@@ -142,10 +149,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiter {
 
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
     this.body.add(chunk);
-    if (this.body.bytes <= MAX_BODY_BYTES || this.settled) return;
-    // The status is what counts, and it has come; the rest is not worth a connection's time.
-    this.end({ durationMs: this.durationMs(), response: this.response() });
-    this.giveUp();
+    if (this.body.bytes > MAX_BODY_BYTES) this.cutOff();
   }
 
   onResponseEnd(): void {
@@ -172,12 +176,19 @@ export class Exchange implements Dispatcher.DispatchHandler, Waiter {
     this.fail(failure);
   }
 
+  /** The status is what counts, and it has come; the rest is not worth a connection's time. */
+  private cutOff(): void {
+    if (this.settled) return;
+    this.end({ durationMs: this.durationMs(), response: this.response() });
+    this.giveUp();
+  }
+
   private readonly onAbort = (): void => this.fail(ABORTED);
 
   /** On a connection that was kept, and on which nothing came back this time. */
   private get isUnanswered(): boolean {
     const { connection } = this;
-    return connection !== undefined && connection.uses > 1 && this.headerBytes === 0;
+    return connection !== undefined && connection.uses > 1 && this.receivedBytes === 0;
   }
 
   private again(): void {
