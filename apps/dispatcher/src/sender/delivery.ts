@@ -5,6 +5,11 @@ import type { IncomingRecord } from '@posthorn/kafka';
 
 const NOTHING = Buffer.alloc(0);
 
+/** Bodies kept of one request: each may be a megabyte, and a tenant has as many recipes as it has subscriptions. */
+const KEPT_BODY_BYTES = 4 * 1024 * 1024;
+
+const bodyBytes = (payload: Payload | PayloadFailed): number => ('failed' in payload ? 0 : payload.body.length);
+
 /** Where a request has been read: a record of `deliveries.requested`, or what was kept of one. */
 export type RequestSource = Pick<IncomingRecord, 'partition' | 'offset' | 'value' | 'revoked' | 'done'>;
 
@@ -15,7 +20,9 @@ export class Request {
   #data: Buffer;
   #open: number;
   #whenDone: (() => void)[] | undefined;
+  /** The one made first is forgotten when there would be too much. */
   readonly #payloads = new Map<string, Payload | PayloadFailed>();
+  #keptBytes = 0;
 
   constructor(record: RequestSource, head: RequestedHead, data: Buffer) {
     this.head = head;
@@ -47,12 +54,17 @@ export class Request {
     return this.#record.revoked;
   }
 
-  /** Made once for all subscriptions with the same recipe, whatever the fan-out. */
+  /** Made once for all subscriptions with the same recipe, whatever the fan-out; unless the recipes are so many that not all bodies can be kept. */
   payload({ key, make }: Recipe): Payload | PayloadFailed {
-    let payload = this.#payloads.get(key);
-    if (payload === undefined) {
-      payload = make(this.head.event, this.#data);
-      this.#payloads.set(key, payload);
+    const known = this.#payloads.get(key);
+    if (known !== undefined) return known;
+    const payload = make(this.head.event, this.#data);
+    this.#payloads.set(key, payload);
+    this.#keptBytes += bodyBytes(payload);
+    for (const [first, kept] of this.#payloads) {
+      if (this.#keptBytes <= KEPT_BODY_BYTES) break;
+      this.#payloads.delete(first);
+      this.#keptBytes -= bodyBytes(kept);
     }
     return payload;
   }
@@ -75,6 +87,7 @@ export class Request {
     this.#record = { partition, offset, revoked, value: null, done: () => undefined };
     this.#data = NOTHING;
     this.#payloads.clear();
+    this.#keptBytes = 0;
   }
 
   /** Runs it when the record is done for all of its subscriptions; at once if it is. */
