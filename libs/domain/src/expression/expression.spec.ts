@@ -202,9 +202,10 @@ describe('what is refused, with the place', () => {
   ])('nests too deeply: %s', (_, text) => expect(compileFilter(text).kind).toBe('refused'));
 });
 
+const named = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`name${i}`, i]));
+
 describe('a hostile filter', () => {
   const long = 'x'.repeat(100_000);
-  const named = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`name${i}`, i]));
   const many = input({
     list: Array.from({ length: 50_000 }, (_, i) => i),
     long,
