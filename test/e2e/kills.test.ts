@@ -8,6 +8,8 @@ import type { Service } from '../support/service.js';
 const KILLS = Number(process.env['POSTHORN_TEST_KILLS'] ?? 6);
 const PER_SECOND = 30;
 const SUBSCRIBER_MS = 20;
+/** Of one that takes its time: at most moments requests are under way that began before the last commit. */
+const PATIENT_MS = 400;
 /** Between one kill and the next, at least and at most; a group is without a member that was killed for ten seconds. */
 const PAUSE_MS = { least: 200, most: 4_000 };
 /** How long before a kill what is repeated because of it can have been sent first: commits are half a second apart, and the machine is busy. */
@@ -20,7 +22,7 @@ jest.setTimeout(2 * PATIENCE_MS + 20_000 * KILLS);
 const isRefused = (path: string, id: string): boolean => path === '/flapping' && id.endsWith('0');
 
 const policies = {
-  plain: { max_concurrency: 50 },
+  patient: { max_concurrency: 50 },
   flapping: { max_concurrency: 50, retry_schedule: ['1s', '2s', '2s'] },
   limited: { rate_limit: { per_second: 2 * PER_SECOND, burst: 5 } },
   spread: { spread: 4 },
@@ -32,7 +34,7 @@ let mortals: readonly Service[];
 const subscriptions = new Map<string, Subscription>();
 
 beforeAll(async () => {
-  ledger = await startLedger((path, id, times) => ({ status: isRefused(path, id) && times === 0 ? 500 : 200, delayMs: SUBSCRIBER_MS }));
+  ledger = await startLedger((path, id, times) => ({ status: isRefused(path, id) && times === 0 ? 500 : 200, delayMs: path === '/patient' ? PATIENT_MS : SUBSCRIBER_MS }));
   posthorn = await Posthorn.start('kills', { POSTHORN_DISPATCHER_ROLES: 'router' });
   const replicas = ['router', 'sender', 'sender', 'delay', 'delay'];
   mortals = [posthorn.services.dispatcher, ...(await Promise.all(replicas.map((role) => posthorn.replica('dispatcher', { POSTHORN_DISPATCHER_ROLES: role }))))];
