@@ -27,6 +27,7 @@ const sending = ({ state = ordered(), backlog = new MemoryBacklog(), limit = 100
   const outcomes: Outcome[] = [];
   const sent: OutgoingRecord[] = [];
   const fatal: unknown[] = [];
+  const kafka = { answers: Promise.resolve() };
   const sender = new Sender({
     subscriptions,
     feed,
@@ -40,7 +41,10 @@ const sending = ({ state = ordered(), backlog = new MemoryBacklog(), limit = 100
         attempts.push({ id: eventId, end });
       }),
     send: async (record) => void sent.push(record),
-    writeOutcome: async (_, outcome) => void outcomes.push(outcome),
+    writeOutcome: (_, outcome) => {
+      outcomes.push(outcome);
+      return kafka.answers;
+    },
     topic: (name) => name,
     wheel: new Wheel((name) => name, 15),
     backlog,
@@ -88,7 +92,7 @@ const sending = ({ state = ordered(), backlog = new MemoryBacklog(), limit = 100
     }
     clock.nowMs = untilMs;
   };
-  return { sender, backlog, attempts, outcomes, sent, fatal, learn, removed, arrive, end, pass, started: () => attempts.map(({ id }) => id) };
+  return { sender, backlog, kafka, attempts, outcomes, sent, fatal, learn, removed, arrive, end, pass, started: () => attempts.map(({ id }) => id) };
 };
 
 const settled = async (): Promise<void> => {
@@ -298,6 +302,79 @@ describe('a sender of an ordered subscription', () => {
     await end('1', success);
     await closing;
     expect([...backlog.rows.values()].map(({ isEnded }) => isEnded)).toEqual([true]);
+  });
+
+  it('waits at its end for no longer than it takes to write what came of rows', async () => {
+    const { sender, backlog, arrive, end, pass } = sending();
+    sender.ordering.assigned(PARTITION, 0);
+    for (const [id, key] of [['1', 'k'], ['2', 'l']] as const) {
+      await arrive(id, key);
+      await end(id, failure);
+    }
+    await pass(RETRY_MS);
+    const advance = backlog.advance.bind(backlog);
+    const answer = Promise.withResolvers<void>();
+    backlog.advance = (holding, advances) => advance(holding, advances).finally(() => answer.promise);
+    await end('1', success);
+    await end('2', success);
+    const closing = sender.ordering.close(1_000);
+    answer.resolve();
+    await closing;
+    expect([...backlog.rows.values()].map(({ isEnded }) => isEnded)).toEqual([true, true]);
+  });
+
+  it('waits at its end for no row that another one has taken', async () => {
+    const { sender, backlog, arrive, end, pass } = sending();
+    sender.ordering.assigned(PARTITION, 0);
+    for (const [id, key] of [['1', 'k'], ['2', 'l']] as const) {
+      await arrive(id, key);
+      await end(id, failure);
+    }
+    await pass(RETRY_MS);
+    await backlog.take(PARTITION, 0);
+    await end('1', success);
+    await end('2', success);
+    await sender.ordering.close(1_000);
+    expect(sender.ordering.waiting).toEqual({ keys: 0, deliveries: 0 });
+  });
+
+  it('writes down at its end what it has cancelled, so that it is not cancelled again', async () => {
+    const { sender, backlog, kafka, outcomes, learn, arrive, end, pass } = sending();
+    sender.ordering.assigned(PARTITION, 0);
+    await arrive('1');
+    await end('1', failure);
+    await arrive('2');
+    const answer = Promise.withResolvers<void>();
+    kafka.answers = answer.promise;
+    learn(ordered({ enabled: false }));
+    await pass(1);
+    expect(statuses(outcomes)).toEqual(['1 #1 retrying', '1 #2 cancelled']);
+    const closing = sender.ordering.close(1_000);
+    answer.resolve();
+    await closing;
+    expect([...backlog.rows.values()].map(({ isEnded }) => isEnded)).toEqual([true, false]);
+  });
+
+  it('comes to a head that was put off while the reading had gone further', async () => {
+    const { sender, backlog, arrive, end, pass, started } = sending({ state: ordered({ policy: { ...policy, retry_schedule_ms: [RETRY_MS, 0] } }) });
+    sender.ordering.assigned(PARTITION, 0);
+    await arrive('1', 'k');
+    await end('1', failure);
+    await pass(500);
+    await arrive('2', 'l');
+    await end('2', failure);
+    await pass(RETRY_MS - 500);
+    const [postpone, due] = [backlog.postpone.bind(backlog), backlog.due.bind(backlog)];
+    const [postponed, read] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    backlog.postpone = (holding, changes) => postpone(holding, changes).finally(() => postponed.promise);
+    backlog.due = (...args) => due(...args).finally(() => read.promise);
+    await end('1', failure);
+    await pass(500);
+    postponed.resolve();
+    await settled();
+    read.resolve();
+    await pass(1);
+    expect(started()).toEqual(['1', '2', '1', '2', '1']);
   });
 
   it('tells that the backlog is away, keeps what has to get there, and goes on by itself', async () => {

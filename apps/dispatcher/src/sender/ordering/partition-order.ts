@@ -158,6 +158,7 @@ export class PartitionOrder {
   close(): void {
     this.#isGone = true;
     this.#queues?.close();
+    for (const statement of this.#statements.splice(0)) this.#leave(statement);
     this.#early = [];
     this.#alarm?.cancel();
     this.#alarm = undefined;
@@ -176,6 +177,12 @@ export class PartitionOrder {
         ? backlog.advance(this.#holding, [{ subscription, key, ended: [place], wants: 'head' }])
         : backlog.postpone(this.#holding, [{ ...place, ...later }]);
     void written.catch(ignore).then(() => this.dropped(delivery));
+  }
+
+  /** After `close`: what was still to be written of rows that were under way. */
+  #leave(statement: Statement<OrderedDelivery>): void {
+    if (statement.kind === 'postpone') this.farewell(statement.head, statement.later);
+    if (statement.kind === 'advance') for (const ended of statement.ended) this.farewell(ended, undefined);
   }
 
   /** After `close`: nothing came of it. */
@@ -251,7 +258,12 @@ export class PartitionOrder {
     }
     for (const each of heads) this.#underWay.add(each);
     if (!isWithdrawn(head.subscription)) offer(head, nowMs);
-    else void Promise.all(heads.map(release)).then(() => this.ended(head), fatal);
+    else void Promise.all(heads.map(release)).then(() => this.#released(heads, head), fatal);
+  }
+
+  #released(heads: readonly OrderedDelivery[], head: OrderedDelivery): void {
+    if (this.#isGone) for (const each of heads) this.farewell(each, undefined);
+    else this.ended(head);
   }
 
   // Writing
@@ -307,7 +319,7 @@ export class PartitionOrder {
   async #postpone(statements: readonly (Statement<OrderedDelivery> & { kind: 'postpone' })[]): Promise<void> {
     const changes = statements.map(({ head, later }) => ({ ...placeOf(head), ...later }));
     const written = await this.#sure((backlog, holding) => backlog.postpone(holding, changes).then(() => true));
-    if (written === undefined) return;
+    if (written === undefined) return statements.forEach((statement) => this.#leave(statement));
     const nowMs = this.#parts.nowMs();
     for (const statement of statements) {
       this.#awaits(statement.later.dueAtMs);
@@ -327,7 +339,7 @@ export class PartitionOrder {
       }),
     );
     const next = await this.#sure((backlog, holding) => backlog.advance(holding, advances));
-    if (next === undefined) return;
+    if (next === undefined) return statements.forEach((statement) => this.#leave(statement));
     const nowMs = this.#parts.nowMs();
     this.#forgetSoon();
     for (const [i, statement] of statements.entries()) {
@@ -358,20 +370,25 @@ export class PartitionOrder {
     const after = this.#cursor;
     const rows = await this.#sure((backlog, holding) => backlog.due(holding, readsMs, after, PAGE));
     if (rows === undefined) return;
-    const last = rows.at(-1);
-    if (last !== undefined && rows.length === PAGE) {
-      this.#cursor = last;
-      this.#nextDueMs = last.dueAtMs;
-    } else {
-      this.#cursor = { dueAtMs: Math.max(readsMs, after.dueAtMs), offset: Number.MAX_SAFE_INTEGER, index: 0 };
-      const from = this.#cursor;
-      const next = await this.#sure((backlog, holding) => backlog.nextDueMs(holding, from));
-      this.#nextDueMs = earlier(this.#nextDueMs, next);
-    }
+    // Told to go back meanwhile, it stays there: this reading may have passed over what was written.
+    if (this.#cursor === after) await this.#moveOn(rows, Math.max(readsMs, after.dueAtMs));
     const nowMs = this.#parts.nowMs();
     for (const row of rows) this.#queues?.due(this.#restored(row), nowMs);
     this.#isReading = false;
     this.#setAlarm(nowMs);
+  }
+
+  async #moveOn(rows: readonly StoredRow[], readToMs: number): Promise<void> {
+    const last = rows.at(-1);
+    if (last !== undefined && rows.length === PAGE) {
+      this.#cursor = last;
+      this.#nextDueMs = last.dueAtMs;
+      return;
+    }
+    const from = { dueAtMs: readToMs, offset: Number.MAX_SAFE_INTEGER, index: 0 };
+    this.#cursor = from;
+    const next = await this.#sure((backlog, holding) => backlog.nextDueMs(holding, from));
+    this.#nextDueMs = earlier(this.#nextDueMs, next);
   }
 
   async #hasten(subscription: string): Promise<void> {
@@ -469,6 +486,7 @@ export class PartitionOrder {
     this.#isLost = true;
     this.#trouble = `another sender has taken the order of partition ${this.partition}`;
     this.#queues?.close();
+    this.#underWay.clear();
     this.#alarm?.cancel();
     this.#parts.setTimer(LOST_MS, () => this.#isGone || this.#parts.fatal(error));
   }
