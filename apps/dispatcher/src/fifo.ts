@@ -1,3 +1,6 @@
+/** An empty queue keeps no more room than that: there are a hundred thousand of them. */
+const KEPT = 32;
+
 /** First in, first out, in constant time: `Array.shift` copies the rest once an array has grown large. */
 export class Fifo<T> {
   #items: (T | undefined)[] = [];
@@ -27,7 +30,7 @@ export class Fifo<T> {
     if (this.#head === this.#items.length) return undefined;
     this.#items[this.#head] = undefined;
     this.#head += 1;
-    if (this.#head > 1_024 && this.#head * 2 > this.#items.length) {
+    if (this.#head > (this.length === 0 ? KEPT : 1_024) && this.#head * 2 > this.#items.length) {
       this.#items = this.#items.slice(this.#head);
       this.#head = 0;
     }

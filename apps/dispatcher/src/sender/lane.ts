@@ -272,8 +272,10 @@ export class Lane<D> implements Linked<Lane<D>>, Appointed {
     this.#startedMs = this.#underWay === 0 ? 0 : this.#startedMs - (nowMs - durationMs);
     if (kind === 'not_attempted') return;
     const known = this.#responseMs;
+    // What took longer was not the receiver: the clock leapt ahead, or we stood still.
+    const tookMs = Math.min(durationMs, 2 * this.#terms.timeoutMs);
     // Whoever fails at once is not therefore quick.
-    const sample = kind === 'success' ? durationMs : Math.max(durationMs, known ?? UNKNOWN_RESPONSE_MS);
+    const sample = kind === 'success' ? tookMs : Math.max(tookMs, known ?? UNKNOWN_RESPONSE_MS);
     this.#responseMs = known === undefined ? sample : known + NEWEST * (sample - known);
   }
 

@@ -9,7 +9,7 @@ const PACK = 64;
  */
 const PACK_BYTES = 1024 * 1024;
 
-type Waiting = { readonly subscription: string; readonly json: string; readonly written: () => void; readonly failed: (error: unknown) => void };
+type Waiting = { readonly outcome: Outcome; readonly written: () => void; readonly failed: (error: unknown) => void };
 
 type Lane = { waiting: Waiting[]; underWay: boolean };
 
@@ -36,7 +36,7 @@ export class OutcomePacker {
   write(partition: number, outcome: Outcome): Promise<void> {
     const lane = this.#laneOf(partition);
     return new Promise((written, failed) => {
-      lane.waiting.push({ subscription: outcome.subscription_id, json: JSON.stringify(outcome), written, failed });
+      lane.waiting.push({ outcome, written, failed });
       // Not at once: what ends in the same turn of the event loop goes into the same record.
       if (!lane.underWay) {
         lane.underWay = true;
@@ -46,14 +46,15 @@ export class OutcomePacker {
   }
 
   #next(partition: number, lane: Lane): void {
-    const pack = lane.waiting.splice(0, packLength(lane.waiting));
+    const texts = packOf(lane.waiting);
+    const pack = lane.waiting.splice(0, texts.length);
     const [first] = pack;
     if (first === undefined) {
       lane.underWay = false;
       return;
     }
-    const value = `{"outcomes":[${pack.map(({ json }) => json).join()}]}`;
-    this.#send({ topic: this.#topic, partition, key: first.subscription, value, headers })
+    const value = `{"outcomes":[${texts.join()}]}`;
+    this.#send({ topic: this.#topic, partition, key: first.outcome.subscription_id, value, headers })
       .then(
         () => {
           for (const { written } of pack) written();
@@ -75,12 +76,15 @@ export class OutcomePacker {
   }
 }
 
-/** How many of the first go into one record; one in any case. */
-const packLength = (waiting: readonly Waiting[]): number => {
+/** As many of the first as go into one record, as JSON; one in any case. */
+const packOf = (waiting: readonly Waiting[]): readonly string[] => {
+  const texts: string[] = [];
   let bytes = 0;
-  for (const [index, { json }] of waiting.slice(0, PACK).entries()) {
-    bytes += Buffer.byteLength(json);
-    if (bytes > PACK_BYTES) return Math.max(1, index);
+  for (const { outcome } of waiting.slice(0, PACK)) {
+    const text = JSON.stringify(outcome);
+    bytes += Buffer.byteLength(text);
+    if (bytes > PACK_BYTES && texts.length > 0) break;
+    texts.push(text);
   }
-  return Math.min(PACK, waiting.length);
+  return texts;
 };

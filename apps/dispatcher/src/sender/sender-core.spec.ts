@@ -241,6 +241,20 @@ const begun = (): CoreWorld => {
 };
 const spanOf = (world: CoreWorld, from: number): number => Math.max(...world.postponed.slice(from).map(({ dueMs }) => dueMs)) - world.nowMs;
 
+describe('a clock that leaps ahead while a request is under way', () => {
+  it('makes no slow receiver', () => {
+    const world = new CoreWorld();
+    world.offer('a');
+    world.finish('a');
+    world.pass(11_000);
+    world.offer('a');
+    world.nowMs += 3_600_000;
+    world.finish('a');
+    world.offer('a', { count: 30 });
+    for (const { atMs, dueMs } of world.postponed) expect(dueMs - atMs).toBeLessThan(10_000);
+  });
+});
+
 describe('a lane that has just begun', () => {
   it('gives a burst no place farther than ten seconds away, by a pace that it has from a few', () => {
     const world = begun();

@@ -82,7 +82,7 @@ const sending = (...states: SubscriptionState[]) => {
     }
     clock.nowMs = untilMs;
   };
-  return { sender, attempts, outcomes, retries, subscriptions, learn, pass, told };
+  return { sender, attempts, outcomes, retries, subscriptions, learn, pass, clock, told };
 };
 
 const earliest = <A extends { readonly atMs: number }>(alarms: readonly A[], untilMs: number): A | undefined =>
@@ -115,6 +115,26 @@ describe('the sender', () => {
     const [first, second] = bodies(attempts);
     expect(first?.toString()).toContain(`"data":${data.toString()}`);
     expect(second).toBe(first);
+  });
+
+  it('does not take a receiver for slow because the clock was set back', async () => {
+    const { sender, attempts, pass, told } = sending(subscription('sub_a', ['*'], { policy: { ...defaultPolicy, max_concurrency: 2 } }));
+    pass(10_000_000);
+    for (let times = 0; times < 2; times += 1) sender.onRecord(requested(requestFor(['sub_a'])));
+    pass(-3_600_000);
+    await attempts[0]?.end(success);
+    for (let times = 0; times < 4; times += 1) sender.onRecord(requested(requestFor(['sub_a'])));
+    expect(told).toEqual([]);
+  });
+
+  it('sets no alarm that Node would ring at once: its longest are of 24.8 days', async () => {
+    const rate_limit = { per_second: 0.001, burst: 1 };
+    const { sender, attempts, retries, clock, pass } = sending(subscription('sub_a', ['*'], { policy: { ...defaultPolicy, rate_limit } }));
+    for (let times = 0; times < 3_000; times += 1) sender.onRecord(requested(requestFor(['sub_a'])));
+    await attempts[0]?.end(success);
+    await retries.settleAll();
+    pass(120_000);
+    expect(clock.alarms.map(({ atMs }) => atMs - clock.nowMs < 2 ** 31)).toEqual([true]);
   });
 
   it('makes each payload once, in the format that each subscription asks for', () => {

@@ -72,6 +72,8 @@ type Delivery = {
 
 const headers = { [SCHEMA_HEADER]: SCHEMA_VERSION };
 const BACKLOG_FULL = 'ordering_backlog_full';
+/** What Node is asked for beyond 24.8 days rings at once, again and again. Places of a low rate can be that far away. */
+const LONGEST_ALARM_MS = 86_400_000;
 
 /**
  * `deliveries.requested` in, signed requests out, and for each an outcome (and a retry, if it comes to that) in Kafka before its
@@ -147,13 +149,14 @@ export class Sender {
     const atMs = this.core.nextTickMs;
     if (atMs === undefined || (this.#alarm !== undefined && this.#alarm.atMs <= atMs)) return;
     this.#alarm?.cancel();
-    const cancel = this.#parts.setTimer(Math.max(0, atMs - nowMs), () => {
+    const inMs = Math.min(Math.max(0, atMs - nowMs), LONGEST_ALARM_MS);
+    const cancel = this.#parts.setTimer(inMs, () => {
       this.#alarm = undefined;
       const ringsMs = this.#parts.nowMs();
       this.core.tick(ringsMs);
       this.#setAlarm(ringsMs);
     });
-    this.#alarm = { atMs, cancel };
+    this.#alarm = { atMs: nowMs + inMs, cancel };
   }
 
   async #send(delivery: Delivery, startedMs: number): Promise<void> {
@@ -161,7 +164,7 @@ export class Sender {
     const terms = this.#parts.subscriptions.get(subscription);
     const isRevoked = this.#isRevoked(delivery);
     if (isRevoked || this.#isRepeated(delivery) || !terms?.enabled) {
-      this.#finished(lane, { kind: 'not_attempted', durationMs: this.#parts.nowMs() - startedMs });
+      this.#finished(lane, { kind: 'not_attempted', durationMs: this.#since(startedMs) });
       if (isRevoked) this.#drop(delivery);
       else await this.#withoutAttempt(delivery, terms);
     } else {
@@ -186,7 +189,7 @@ export class Sender {
     const payload = request.payload(terms.attempt.recipe);
     const { attempt, verdict } = await this.#parts.attempt({ eventId: head.event.id, payload, subscription: terms.attempt });
     const nowMs = this.#parts.nowMs();
-    this.#finished(lane, endingOf(verdict, nowMs - startedMs));
+    this.#finished(lane, endingOf(verdict, this.#since(startedMs)));
     // Cut off by our own end, or the partition has a new owner: the attempt is made again there, and one chain of retries is enough.
     const isRevoked = this.#isRevoked(delivery);
     if (!verdict.success && (isRevoked || verdict.error.code === 'aborted')) {
@@ -243,6 +246,11 @@ export class Sender {
     }
     await this.#delay(request.postponedRecord(subscription, dueAtMs), dueAtMs, this.#parts.nowMs());
     request.oneDone();
+  }
+
+  /** The clock may have been set back meanwhile. */
+  #since(startedMs: number): number {
+    return Math.max(0, this.#parts.nowMs() - startedMs);
   }
 
   #finished(lane: string, ending: Ending): void {

@@ -27,7 +27,7 @@ const sending = ({ state = ordered(), backlog = new MemoryBacklog(), limit = 100
   const outcomes: Outcome[] = [];
   const sent: OutgoingRecord[] = [];
   const fatal: unknown[] = [];
-  const kafka = { answers: Promise.resolve() };
+  const kafka = { answers: Promise.resolve(), timesAsked: 0 };
   const sender = new Sender({
     subscriptions,
     feed,
@@ -50,7 +50,10 @@ const sending = ({ state = ordered(), backlog = new MemoryBacklog(), limit = 100
     backlog,
     backlogLimit: limit,
     committed: () => 0,
-    isCommitted: () => false,
+    isCommitted: () => {
+      kafka.timesAsked += 1;
+      return false;
+    },
     maxInFlight: 100,
     windowBytes: 8_000_000,
     nowMs: () => clock.nowMs,
@@ -353,6 +356,17 @@ describe('a sender of an ordered subscription', () => {
     answer.resolve();
     await closing;
     expect([...backlog.rows.values()].map(({ isEnded }) => isEnded)).toEqual([true, false]);
+  });
+
+  it('looks for what has been committed, also when the clock has been set back', async () => {
+    const { sender, kafka, arrive, end, pass } = sending();
+    sender.ordering.assigned(PARTITION, 0);
+    await arrive('1');
+    await end('1', success);
+    await pass(-3_600_000);
+    await arrive('2', 'l');
+    await pass(500);
+    expect(kafka.timesAsked).toBe(1);
   });
 
   it('comes to a head that was put off while the reading had gone further', async () => {

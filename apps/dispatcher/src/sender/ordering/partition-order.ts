@@ -428,7 +428,8 @@ export class PartitionOrder {
 
   #setAlarm(nowMs: number): void {
     if (this.#isGone || this.#isLost || this.#queues === undefined) return;
-    if (this.#uncommitted.length > 0) this.#checkCommitsAtMs ??= nowMs + CHECK_COMMITS_MS;
+    // Never later than that: the clock may have been set back since.
+    if (this.#uncommitted.length > 0) this.#checkCommitsAtMs = earlier(this.#checkCommitsAtMs, nowMs + CHECK_COMMITS_MS);
     const canRead = !this.#isReading && this.#underWay.size < MOST_UNDER_WAY;
     const rowsAtMs = earlier(canRead ? this.#nextDueMs : undefined, this.#forgetAtMs);
     const atMs = earlier(earlier(this.#queues.nextTickMs, this.#checkCommitsAtMs), rowsAtMs);

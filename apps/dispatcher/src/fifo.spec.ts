@@ -1,0 +1,40 @@
+import { describe, expect, it } from '@jest/globals';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { Fifo } from './fifo.js';
+
+/** Bytes on the heap that something is still reached by. */
+const heldBytes = (): number => {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+  return process.memoryUsage().heapUsed;
+};
+
+describe('a queue', () => {
+  it('gives what it has been given, in that order', () => {
+    const queue = new Fifo<number>();
+    const given: number[] = [];
+    const taken: (number | undefined)[] = [];
+    for (let n = 0; n < 10_000; n += 1) {
+      queue.push(n);
+      given.push(n);
+      if (n % 3 > 0) taken.push(queue.shift());
+      expect(queue.peek()).toBe(taken.length);
+    }
+    expect(queue.toArray()).toEqual(given.slice(taken.length));
+    while (queue.length > 0) taken.push(queue.shift());
+    expect([taken, queue.shift(), queue.peek()]).toEqual([given, undefined, undefined]);
+  });
+
+  it('takes no room for what it had once', () => {
+    const full = (): Fifo<number> => {
+      const queue = new Fifo<number>();
+      for (let n = 0; n < 1_000; n += 1) queue.push(n);
+      while (queue.length > 0) queue.shift();
+      return queue;
+    };
+    const before = heldBytes();
+    const queues = Array.from({ length: 10_000 }, full);
+    expect((heldBytes() - before) / queues.length).toBeLessThan(1_000);
+  });
+});
