@@ -105,6 +105,18 @@ const settled = async (): Promise<void> => {
 const headOf = ({ value }: OutgoingRecord): RequestedHead => unframe<RequestedHead>(value as Buffer).head;
 const statuses = (outcomes: readonly Outcome[]): unknown => outcomes.map(({ event_id, number, status }) => `${event_id} #${number} ${status}`);
 
+/** Of two keys, the first delivery has failed once and is attempted again. */
+const withRowsUnderWay = async () => {
+  const world = sending();
+  world.sender.ordering.assigned(PARTITION, 0);
+  for (const [id, key] of [['1', 'k'], ['2', 'l']] as const) {
+    await world.arrive(id, key);
+    await world.end(id, failure);
+  }
+  await world.pass(RETRY_MS);
+  return world;
+};
+
 describe('a sender of an ordered subscription', () => {
   it('sends the next of a key when the outcome of the one before is in Kafka; other keys, and events without one, at once', async () => {
     const { sender, arrive, end, started } = sending();
@@ -308,13 +320,7 @@ describe('a sender of an ordered subscription', () => {
   });
 
   it('waits at its end for no longer than it takes to write what came of rows', async () => {
-    const { sender, backlog, arrive, end, pass } = sending();
-    sender.ordering.assigned(PARTITION, 0);
-    for (const [id, key] of [['1', 'k'], ['2', 'l']] as const) {
-      await arrive(id, key);
-      await end(id, failure);
-    }
-    await pass(RETRY_MS);
+    const { sender, backlog, end } = await withRowsUnderWay();
     const advance = backlog.advance.bind(backlog);
     const answer = Promise.withResolvers<void>();
     backlog.advance = (holding, advances) => advance(holding, advances).finally(() => answer.promise);
@@ -327,13 +333,7 @@ describe('a sender of an ordered subscription', () => {
   });
 
   it('waits at its end for no row that another one has taken', async () => {
-    const { sender, backlog, arrive, end, pass } = sending();
-    sender.ordering.assigned(PARTITION, 0);
-    for (const [id, key] of [['1', 'k'], ['2', 'l']] as const) {
-      await arrive(id, key);
-      await end(id, failure);
-    }
-    await pass(RETRY_MS);
+    const { sender, backlog, end } = await withRowsUnderWay();
     await backlog.take(PARTITION, 0);
     await end('1', success);
     await end('2', success);
