@@ -9,6 +9,8 @@ const envelope: Envelope = { specversion: '1.0', id: 'e', tenant: 't', type: 'a'
 const { items, characters } = REFERENCE;
 const text = 'x'.repeat(characters);
 
+const members = () => Object.fromEntries(Array.from({ length: items }, (_, index) => [`k${index}`, index]));
+
 /** An event of the size that costs are told for: what is looked for stands in no list, so that none is left early. */
 const data = {
   n: 5,
@@ -17,7 +19,12 @@ const data = {
   texts: Array.from({ length: items }, () => text),
   numbers: Array.from({ length: items }, (_, index) => index),
   orders: Array.from({ length: items }, () => ({ name: text, lines: Array.from({ length: items }, () => ({ sku: text, n: 1 })) })),
-  map: Object.fromEntries(Array.from({ length: items }, (_, index) => [`k${index}`, index])),
+  map: members(),
+  /** As large as the parts that are compared are taken for. */
+  tree: Array.from({ length: 7 }, members),
+  same: Array.from({ length: 7 }, members),
+  /** As many members as the map, but for the last one the same; and others. */
+  maps: Array.from({ length: items }, (_, index) => (index < 6 ? { ...members(), [`k${items - 1}`]: 'x' } : {})),
 };
 const input = new EventInput(envelope, Buffer.from(JSON.stringify(data)));
 
@@ -35,6 +42,9 @@ const filters = [
   'data.numbers.all(n, n in data.numbers)',
   'data.numbers.map(n, n + 1).filter(n, n > 3).size() == 3',
   'data.numbers + data.numbers == data.texts',
+  'data.tree == data.same',
+  'data.map in data.maps',
+  'data.map == data.orders[0] || data.orders[0].lines[0] in data.numbers',
   'data.orders.exists(o, o.lines.exists(l, l.sku == "y"))',
   'data.orders.map(o, o.lines.size()).exists_one(n, n == 1)',
   'data.orders.filter(o, o.name == "y").size() == 0',

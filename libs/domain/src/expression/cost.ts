@@ -79,15 +79,18 @@ const toCompareTexts = (a: Size, b: Size): number => {
   return characters > COMPARED_AT_ONCE ? stepsForText(characters) : 0;
 };
 
+/** Of itself, or of the many small ones that it holds. */
+const toCountNames = ({ items, values }: Size): number => Math.max(stepsForNames(items), values >> 2);
+
 const toCompare = (a: Size, b: Size): number => {
   const values = Math.min(a.values, b.values);
-  return (a.items > 0 && b.items > 0 ? values + stepsForNames(a.values) + stepsForNames(b.values) : 0) + values * toCompareTexts(a, b);
+  return (a.items > 0 && b.items > 0 ? values + toCountNames(a) + toCountNames(b) : 0) + values * toCompareTexts(a, b);
 };
 
 /** Each item is compared with it, but no more than there is on either side. */
 const toLookFor = (value: Size, collection: Size): number => {
   const { items, values, item = SCALAR } = collection;
-  return items + Math.min(items * toCompare(value, item), values * (2 + toCompareTexts(value, collection)) + items * stepsForNames(value.items));
+  return items + Math.min(items * toCompare(value, item), values * (1 + toCompareTexts(value, collection)) + items * stepsForNames(value.items));
 };
 
 const isText = ({ characters, items }: Size): boolean => characters > 0 && items === 0;
@@ -123,7 +126,7 @@ const read = (size: Size, result = SCALAR): Estimated => ({ steps: stepsForText(
 
 const found = (text: Size, part: Size): Estimated => ({ steps: stepsForText(text.characters) + stepsToFind(text.characters, part.characters), size: SCALAR });
 
-/** What counts or changes characters takes each into its hands where one of them is beyond U+FFFF, or beyond ASCII. */
+/** What counts characters takes each into its hands where one of them is beyond U+FFFF. */
 const counted = (of: Estimated, text: Size): Estimated => ({ ...of, steps: of.steps + text.characters });
 
 type CostOfCall = (first: Size, second: Size) => Estimated;
@@ -137,8 +140,8 @@ const calls: Readonly<Record<string, CostOfCall>> = {
   endsWith: (text) => read(text),
   contains: found,
   indexOf: (text, part) => counted(found(text, part), text),
-  lowerAscii: (text) => counted(read(text, text), text),
-  upperAscii: (text) => counted(read(text, text), text),
+  lowerAscii: (text) => read(text, text),
+  upperAscii: (text) => read(text, text),
   trim: (text) => read(text, text),
   substring: (text) => counted(read(text, text), text),
   split,

@@ -213,7 +213,6 @@ describe('a hostile filter', () => {
     names: named(3_000),
     fewer: named(2_999),
     objects: Array.from({ length: 1_000 }, () => ({})),
-    accents: 'äA'.repeat(30_000),
     seconds: '1s'.repeat(50_000),
   });
 
@@ -235,7 +234,6 @@ describe('a hostile filter', () => {
     'data.long.replace("", data.long).size() > 0',
     'data.list.exists(a, data.names == data.fewer)',
     'data.names in data.objects',
-    'data.accents.lowerAscii() != ""',
     '(data.long.indexOf("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxy")) + data.list.map(l, data.long.indexOf("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxy")).size() > 0',
   ])('ends soon: %s', (text) => {
     const started = performance.now();
@@ -245,7 +243,6 @@ describe('a hostile filter', () => {
 
   it('reads no duration of more than a few terms', () => {
     expect(judge('duration("1h1m1s1ms1us1ns1s1s") > duration("1h")', many)).toEqual({ matches: true });
-    expect(judge('data.list.exists(a, duration(data.seconds) < duration("1s"))', many).matches).toBe(false);
     expect(judge('duration(data.seconds) > duration("1h")', many)).toEqual({ matches: false, reason: 'not a duration like "1h30m"' });
   });
 

@@ -152,12 +152,17 @@ const trim = (text: string): string => {
 
 const BEYOND_ASCII = /[^\0-\x7f]/;
 
-/** All of it at once if it is ASCII; else run by run, of which there may be one for every other character. */
-const inAscii = (text: string, runs: RegExp, change: (letters: string) => string): string => {
-  if (!BEYOND_ASCII.test(text)) return change(text);
-  pay(text.length);
-  return text.replace(runs, change);
+/** Replacing run by run would take as many calls as there are runs, which may be every other character. */
+const otherCase = (text: string, first: number, last: number, distance: number): string => {
+  const units = Buffer.from(text, 'utf16le');
+  for (let at = 0; at < units.length; at += 2) {
+    const unit = units.readUInt16LE(at);
+    if (unit >= first && unit <= last) units.writeUInt16LE(unit + distance, at);
+  }
+  return units.toString('utf16le');
 };
+const lowerAscii = (text: string): string => (BEYOND_ASCII.test(text) ? otherCase(text, 0x41, 0x5a, 0x20) : text.toLowerCase());
+const upperAscii = (text: string): string => (BEYOND_ASCII.test(text) ? otherCase(text, 0x61, 0x7a, -0x20) : text.toUpperCase());
 
 const HALVES = /[\uD800-\uDFFF]/;
 
@@ -229,8 +234,8 @@ export const methods: Readonly<Record<string, CelFunction>> = {
     const at = text.indexOf(part);
     return BigInt(at < 0 ? at : codePoints(text.slice(0, at)).length);
   }),
-  'lowerAscii/0': onText('lowerAscii', (text) => inAscii(text, /[A-Z]+/g, (letters) => letters.toLowerCase())),
-  'upperAscii/0': onText('upperAscii', (text) => inAscii(text, /[a-z]+/g, (letters) => letters.toUpperCase())),
+  'lowerAscii/0': onText('lowerAscii', lowerAscii),
+  'upperAscii/0': onText('upperAscii', upperAscii),
   'trim/0': onText('trim', trim),
   'substring/1': (self, from) => substring(self, from),
   'substring/2': substring,
