@@ -120,12 +120,13 @@ export class Request {
 
   #delayed(head: RequestedHead, subscription: string, dueAtMs: number): DelayedRecord {
     const delayed: RequestedHead = { ...head, subscriptions: [subscription], due_at: new Date(dueAtMs).toISOString() };
-    return { key: subscription, value: frame(delayed, this.#data, head.event.datacontenttype) };
+    const data = this.#data;
+    return { key: subscription, bytes: this.bytes, value: () => frame(delayed, data, head.event.datacontenttype) };
   }
 }
 
-/** What waits in the delay wheel, by its subscription. */
-export type DelayedRecord = { readonly key: string; readonly value: Buffer };
+/** What waits in the delay wheel, by its subscription; `value` copies the event, which has about so many bytes. */
+export type DelayedRecord = { readonly key: string; readonly bytes: number; readonly value: () => Buffer };
 
 /** What the audit is told, from what was asked for and what came of it. */
 export const outcomeOf = (

@@ -58,6 +58,7 @@ const sending = (...states: SubscriptionState[]) => {
     windowBytes: 8_000_000,
     nowMs: () => clock.nowMs,
     random: () => 0.5,
+    soon: setImmediate,
     setTimer: (ms, ring) => {
       const alarm = { atMs: clock.nowMs + ms, ring };
       clock.alarms.push(alarm);
@@ -135,6 +136,22 @@ describe('the sender', () => {
     await retries.settleAll();
     pass(120_000);
     expect(clock.alarms.map(({ atMs }) => atMs - clock.nowMs < 2 ** 31)).toEqual([true]);
+  });
+
+  it('copies a large event for those who cannot have it now a few at a time, as Kafka takes them', async () => {
+    const ids = Array.from({ length: 100 }, (_, n) => `sub_${n}`);
+    const states = ids.map((id) => subscription(id, ['*'], { policy: { ...defaultPolicy, rate_limit: { per_second: 0.01, burst: 1 } } }));
+    const { sender, retries, attempts } = sending(...states);
+    sender.onRecord(requested(requestFor(ids)));
+    const large = new FakeRecord('deliveries.requested', requestFor(ids), { payload: Buffer.alloc(900_000, 0x20) });
+    sender.onRecord(large);
+    await turn();
+    expect([attempts.length, retries.made.length]).toEqual([100, 18]);
+    for (let taken = 0; taken < retries.made.length; ) {
+      taken = retries.made.length;
+      await retries.settleAll();
+    }
+    expect([retries.made.length, large.timesDone]).toEqual([100, 1]);
   });
 
   it('makes each payload once, in the format that each subscription asks for', () => {

@@ -12,6 +12,7 @@ import type { AttemptRequest, AttemptResult } from '@posthorn/egress';
 import type { IncomingRecord, OutgoingRecord } from '@posthorn/kafka';
 import type { Wheel } from '../delay/wheel.js';
 import type { RegistryFeed } from '../registry/registry-feed.js';
+import { Allowance } from './allowance.js';
 import { failureToTell, outcomeOf, Request, type DelayedRecord } from './delivery.js';
 import { endingOf } from './ending.js';
 import { LaneShares } from './lane-shares.js';
@@ -50,6 +51,8 @@ export type SenderParts = {
   readonly random: () => number;
   /** Runs it once, so many milliseconds from now, unless it is cancelled. */
   readonly setTimer: (ms: number, run: () => void) => () => void;
+  /** Runs it after what is going on in this turn of the event loop. */
+  readonly soon: (run: () => void) => void;
   readonly observe: SenderObserver;
   /** Something that must not be gone on from: the records it concerns will be read again after a restart. */
   readonly fatal: (error: unknown) => void;
@@ -71,9 +74,17 @@ type Delivery = {
 };
 
 const headers = { [SCHEMA_HEADER]: SCHEMA_VERSION };
+/** A few milliseconds of work. */
+const STARTS_A_TURN = 64;
 const BACKLOG_FULL = 'ordering_backlog_full';
 /** What Node is asked for beyond 24.8 days rings at once, again and again. Places of a low rate can be that far away. */
 const LONGEST_ALARM_MS = 86_400_000;
+
+/**
+ * A record is one copy of its event for all its subscriptions; each that goes to the wheel takes one of its own. A large event for a thousand whose
+ * lanes are closed would be a gigabyte at once.
+ */
+const MOST_COPIES_BYTES = 16 * 1024 * 1024;
 
 /**
  * `deliveries.requested` in, signed requests out, and for each an outcome (and a retry, if it comes to that) in Kafka before its
@@ -86,13 +97,20 @@ export class Sender {
   readonly #parts: SenderParts;
   readonly #recentAttempts = new RecentAttempts();
   readonly #shares = new Map<number, LaneShares>();
+  /** On their way to the wheel. */
+  readonly #copies = new Allowance(MOST_COPIES_BYTES);
+  #awaitsTurn = false;
   #alarm: { readonly atMs: number; readonly cancel: () => void } | undefined;
 
   constructor(parts: SenderParts) {
     this.#parts = parts;
     this.core = new SenderCore({
       ...parts,
-      start: (delivery, nowMs) => void this.#send(delivery, nowMs).catch(parts.fatal),
+      startsATurn: STARTS_A_TURN,
+      start: (delivery, nowMs) => {
+        this.#awaitTurn();
+        this.#send(delivery, nowMs).catch(parts.fatal);
+      },
       postpone: (delivery, dueAtMs, cause) => void this.#postpone(delivery, dueAtMs, cause).catch(parts.fatal),
       onBreaker: (to, lane) => parts.observe.breaker(to, subscriptionOf(lane)),
     });
@@ -142,6 +160,17 @@ export class Sender {
       this.#shares.set(partition, shares);
     }
     return shares;
+  }
+
+  #awaitTurn(): void {
+    if (this.#awaitsTurn) return;
+    this.#awaitsTurn = true;
+    this.#parts.soon(() => {
+      this.#awaitsTurn = false;
+      const nowMs = this.#parts.nowMs();
+      this.core.turn(nowMs);
+      this.#setAlarm(nowMs);
+    });
   }
 
   /** The core is told of the time when it wants to be. An alarm that has become too early is left: it costs one idle look. */
@@ -287,8 +316,10 @@ export class Sender {
     ]);
   }
 
-  #delay({ key, value }: DelayedRecord, dueAtMs: number, nowMs: number): Promise<void> {
-    return this.#parts.send({ ...this.#parts.wheel.placeFor(key, nowMs, dueAtMs), value, headers });
+  async #delay({ key, bytes, value }: DelayedRecord, dueAtMs: number, nowMs: number): Promise<void> {
+    const turn = this.#copies.take(bytes);
+    if (turn !== undefined) await turn;
+    await this.#parts.send({ ...this.#parts.wheel.placeFor(key, nowMs, dueAtMs), value: value(), headers }).finally(() => this.#copies.giveBack(bytes));
   }
 }
 

@@ -27,11 +27,11 @@ export class FakeRecord implements IncomingRecord {
   constructor(
     readonly topic: string,
     head: object,
-    { headers = {}, timestampMs = 0, offset = '0' }: { headers?: Record<string, string>; timestampMs?: number; offset?: string } = {},
+    { headers = {}, timestampMs = 0, offset = '0', payload = data }: { headers?: Record<string, string>; timestampMs?: number; offset?: string; payload?: Buffer } = {},
   ) {
     this.offset = offset;
     this.timestampMs = timestampMs;
-    this.value = frame(head, data);
+    this.value = frame(head, payload);
     this.headers = Object.fromEntries(Object.entries({ schema: '1', ...headers }).map(([name, text]) => [name, Buffer.from(text)]));
   }
 
