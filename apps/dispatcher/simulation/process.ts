@@ -153,6 +153,7 @@ export class Process {
       fatal: (error) => this.#fatal(error),
       nowMs: () => clock.wallMs,
       random: chance.stream(`sender ${life.name}`).next,
+      soon: (run) => void clock.after(life, 0, run),
       setTimer: (ms, run) => clock.after(life, Math.max(1, ms), run),
     });
     this.#sender = sender;

@@ -135,6 +135,20 @@ describe('a rate limit', () => {
   });
 });
 
+describe('what comes all at once', () => {
+  it('is started in portions, one a turn, by all lanes in turn', () => {
+    const world = new CoreWorld({ startsATurn: 4 });
+    world.offer('a', { count: 6 });
+    world.offer('b', { count: 2 });
+    expect([world.countOf('a'), world.countOf('b')]).toEqual([4, 0]);
+    world.finish('a');
+    expect(world.started).toHaveLength(4);
+    world.core.turn(world.nowMs);
+    expect([world.countOf('a'), world.countOf('b')]).toEqual([6, 2]);
+    expect(world.postponed).toEqual([]);
+  });
+});
+
 describe('a lane that shares its partition with few', () => {
   const burst = { count: 3_000, bytes: 1_000 };
 

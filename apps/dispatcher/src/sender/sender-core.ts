@@ -21,6 +21,11 @@ export type Offer<D> = {
 export type SenderCoreParts<D> = {
   /** Attempts under way, or not yet recorded, in all. */
   readonly maxInFlight: number;
+  /**
+   * Starts between two calls of `turn`. Answers to what began in one turn of the event loop wait for each other in the next ones: of a thousand, the
+   * last would find its receiver slow, when it is we who are.
+   */
+  readonly startsATurn: number;
   /** What a partition may have in memory. A lane has its share of that; a single delivery may be larger. */
   readonly windowBytes: number;
   /** Uniform in [0, 1). */
@@ -73,6 +78,8 @@ export class SenderCore<D> {
   /** Under way in lanes that are slow. */
   #slow = 0;
   #isStarting = false;
+  /** In this turn. */
+  #begun = 0;
   /** Our time never goes back: `#aheadMs` is by how much the clock has. */
   #nowMs = Number.NEGATIVE_INFINITY;
   #aheadMs = 0;
@@ -162,6 +169,12 @@ export class SenderCore<D> {
     this.#startReady(nowMs);
   }
 
+  /** A new turn of the event loop, after one in which something was started. */
+  turn(clockMs: number): void {
+    this.#begun = 0;
+    this.#startReady(this.#read(clockMs));
+  }
+
   /** Until when the lane's receiver is to be left alone; in the past when it need not be. */
   notBeforeMs(key: string): number {
     const lane = this.#lanes.get(key);
@@ -193,9 +206,14 @@ export class SenderCore<D> {
     return isReserved ? lane.refusesReserved(bytes, windowBytes) : lane.refuses(bytes, windowBytes, nowMs);
   }
 
+  /** Another one may be started at all. */
+  get #hasSlot(): boolean {
+    return this.#inFlight < this.#parts.maxInFlight && this.#begun < this.#parts.startsATurn;
+  }
+
   /** Whether there is one that nobody waits for. */
   #hasSlotFor(lane: Lane<D>): boolean {
-    return this.#inFlight < this.#parts.maxInFlight && this.#ready.size === 0 && (!lane.isSlow || this.#slow < this.#mostSlow);
+    return this.#hasSlot && this.#ready.size === 0 && (!lane.isSlow || this.#slow < this.#mostSlow);
   }
 
   #begin(lane: Lane<D>, delivery: D, nowMs: number): void {
@@ -205,6 +223,7 @@ export class SenderCore<D> {
     }
     lane.began(nowMs);
     this.#inFlight += 1;
+    this.#begun += 1;
     if (lane.isSlow) this.#slow += 1;
     this.#parts.start(delivery, nowMs - this.#aheadMs);
   }
@@ -304,7 +323,7 @@ export class SenderCore<D> {
   #startReady(nowMs: number): void {
     if (this.#isStarting) return;
     this.#isStarting = true;
-    while (this.#inFlight < this.#parts.maxInFlight) {
+    while (this.#hasSlot) {
       const lane = this.#nextReady();
       if (lane === undefined) break;
       lane.credit = Math.min(lane.credit + CREDIT_BYTES, CREDIT_BYTES);

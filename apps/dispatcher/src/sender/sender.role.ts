@@ -50,6 +50,7 @@ export const senderRole = async ({ config, kit, consumption, ...parts }: RolePar
     windowBytes: WINDOW_BYTES,
     nowMs: Date.now,
     random: Math.random,
+    soon: setImmediate,
     setTimer: (ms, run) => {
       const timer = setTimeout(run, ms);
       return () => clearTimeout(timer);

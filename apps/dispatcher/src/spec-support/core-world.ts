@@ -21,9 +21,10 @@ export class CoreWorld {
   unrecorded = 0;
   #offered = 0;
 
-  constructor({ maxInFlight = 100, laneBytes = 1_000_000, random = 0.5 }: { maxInFlight?: number; laneBytes?: number; random?: number } = {}) {
+  constructor({ maxInFlight = 100, laneBytes = 1_000_000, random = 0.5, startsATurn = Number.POSITIVE_INFINITY }: { maxInFlight?: number; laneBytes?: number; random?: number; startsATurn?: number } = {}) {
     this.core = new SenderCore({
       maxInFlight,
+      startsATurn,
       windowBytes: laneBytes / LEAST_SHARE,
       random: () => random,
       start: (parcel, atMs) => {

@@ -58,6 +58,7 @@ const sending = ({ state = ordered(), backlog = new MemoryBacklog(), limit = 100
     windowBytes: 8_000_000,
     nowMs: () => clock.nowMs,
     random: () => 0.5,
+    soon: setImmediate,
     setTimer: (ms, ring) => {
       const alarm = { atMs: clock.nowMs + ms, ring };
       clock.alarms.push(alarm);
