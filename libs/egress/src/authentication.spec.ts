@@ -235,6 +235,22 @@ describe('client credentials', () => {
     expect(delivered).toEqual([]);
   });
 
+  it('that cannot be had are not asked for again within a second', async () => {
+    const clientCredentials = credentials();
+    const given = answer;
+    answer = { status: 503, body: '' };
+    for (const _ of [1, 2, 3]) {
+      expect((await attempt({ clientCredentials })).verdict).toMatchObject({ error: { code: 'auth_failed', message: expect.stringContaining('answered 503') } });
+    }
+    nowMs += 999;
+    await attempt({ clientCredentials });
+    expect(asked).toHaveLength(1);
+    nowMs += 1;
+    answer = given;
+    expect((await attempt({ clientCredentials })).verdict).toEqual({ success: true });
+    expect(asked).toHaveLength(2);
+  });
+
   it('take JSON for JSON, whatever its content type', async () => {
     answer = { ...answer, headers: { 'content-type': 'text/html' } };
     expect((await attempt({ clientCredentials: credentials() })).verdict).toEqual({ success: true });

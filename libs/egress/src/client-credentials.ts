@@ -23,6 +23,8 @@ const DEFAULT_LIFE_MS = 300_000;
 const LONGEST_LIFE_MS = 86_400_000;
 /** After a refresh ahead of time has failed, before the next. */
 const REFRESH_AGAIN_MS = 5_000;
+/** Who asks so soon after there was none is told so again: no breaker looks after a token endpoint, which may be anybody's. */
+const ASK_AGAIN_MS = 1_000;
 
 type Token = { readonly text: string; readonly untilMs: number; refreshAtMs: number };
 
@@ -46,6 +48,7 @@ export class ClientCredentials {
   readonly #nowMs: () => number;
   #current: Token | undefined;
   #underWay: Promise<TokenResult> | undefined;
+  #refusal: { readonly result: TokenResult; readonly untilMs: number } | undefined;
 
   /** @param secret decrypts the client's secret; an `EgressError` of it is the failure of whoever asks for a token */
   constructor(settings: ClientCredentialsSettings, secret: () => string, nowMs: () => number = Date.now) {
@@ -58,7 +61,10 @@ export class ClientCredentials {
   token(sender: HttpSender, patience: Patience): Promise<TokenResult> {
     const current = this.#current;
     const nowMs = this.#nowMs();
-    if (current === undefined || current.untilMs <= nowMs) return within(this.#requested(sender, patience.timeoutMs), patience);
+    if (current === undefined || current.untilMs <= nowMs) {
+      if (this.#refusal !== undefined && this.#refusal.untilMs > nowMs) return Promise.resolve(this.#refusal.result);
+      return within(this.#requested(sender, patience.timeoutMs), patience);
+    }
     if (current.refreshAtMs <= nowMs) {
       current.refreshAtMs = nowMs + REFRESH_AGAIN_MS;
       // What keeps it from being had is told to the first who has to wait for it.
@@ -102,12 +108,12 @@ export class ClientCredentials {
   #kept(outcome: HttpOutcome): TokenResult {
     if (outcome.failure !== undefined) {
       // Our own end is nobody's failure: the attempt will be made again elsewhere.
-      return outcome.failure.code === 'aborted' ? { failure: outcome.failure } : failed(outcome.failure.message);
+      return outcome.failure.code === 'aborted' ? { failure: outcome.failure } : this.#refused(outcome.failure.message);
     }
     const { status, body } = outcome.response;
-    if (status !== 200) return failed(`The token endpoint answered ${status}${errorIn(body)}.`);
+    if (status !== 200) return this.#refused(`The token endpoint answered ${status}${errorIn(body)}.`);
     const answer = tokenIn(body);
-    if (answer === undefined) return failed('The token endpoint did not answer with a bearer token, in at most 4 KiB of JSON.');
+    if (answer === undefined) return this.#refused('The token endpoint did not answer with a bearer token, in at most 4 KiB of JSON.');
     const { token, lifeMs } = answer;
     const endMs = this.#nowMs() + lifeMs;
     this.#current = {
@@ -116,6 +122,12 @@ export class ClientCredentials {
       refreshAtMs: endMs - Math.min(AHEAD_MS, lifeMs * AHEAD_PART),
     };
     return { token };
+  }
+
+  #refused(message: string): TokenResult {
+    const result = failed(message);
+    this.#refusal = { result, untilMs: this.#nowMs() + ASK_AGAIN_MS };
+    return result;
   }
 }
 
