@@ -15,6 +15,7 @@ export type Invariant =
   | 'no attempt early'
   | 'no attempt late'
   | 'waits once'
+  | 'no record is held'
   | 'concurrency'
   | 'requests in flight'
   | 'rate limit'
@@ -113,6 +114,8 @@ const GRAIN_MS = 1;
 const LATE_MS = 1_000;
 /** After a rebalance, a crash, an outage: until everything runs again. */
 const RECOVERY_MS = 15_000;
+/** Two seconds of patience, and what Kafka and its commits take. */
+const HELD_MS = 5_000;
 /** For so long a breaker that has opened for the longest may still be felt. */
 const BREAKER_MS = 20 * 60_000;
 const BREAKER_WINDOW_MS = 30_000;
@@ -137,7 +140,7 @@ export class Ledger {
   readonly #health = new Map<string, Health>();
   readonly #requests = new Map<string, { readonly delivery: Delivery; readonly request: Request }>();
   /** Read records by their place: what has to have come of each before it is done. */
-  readonly #heads = new Map<string, { readonly head: RequestedHead; readonly appended: number; readonly isDelayed: boolean }>();
+  readonly #heads = new Map<string, { readonly head: RequestedHead; readonly appended: number; readonly appendedMs: number; readonly isDelayed: boolean }>();
   /** Subscriptions that were switched off at some time. */
   readonly #off = new Set<string>();
   readonly #reconfigured = new Set<string>();
@@ -219,7 +222,7 @@ export class Ledger {
   #requested({ topic, partition, offset, value }: Stored, isDelayed: boolean): void {
     const { head } = unframe<RequestedHead>(value ?? Buffer.alloc(0));
     this.#appended += 1;
-    this.#heads.set(`${keyOf(topic, partition)}/${offset}`, { head, appended: this.#appended, isDelayed });
+    this.#heads.set(`${keyOf(topic, partition)}/${offset}`, { head, appended: this.#appended, appendedMs: this.clock.nowMs, isDelayed });
     for (const subscription of head.subscriptions) {
       const delivery = this.#deliveryOf(head, subscription, partition);
       if (delivery === undefined) continue;
@@ -321,7 +324,8 @@ export class Ledger {
     // Looked at before, as a part of the metadata.
     if (read === undefined) return;
     this.#heads.delete(place);
-    const { head, appended, isDelayed } = read;
+    const { head, appended, appendedMs, isDelayed } = read;
+    if (!isDelayed) this.#checkHeld(place, head, appendedMs);
     for (const subscription of head.subscriptions) {
       const delivery = this.#deliveries.get(deliveryId(head.event.tenant, head.event.id, subscription));
       if (delivery === undefined) continue;
@@ -331,6 +335,17 @@ export class Ledger {
       delivery.open -= 1;
       if (missing !== undefined) this.violate('done when durable', `${place} is committed: ${delivery.name} #${head.number}, and ${missing}`);
     }
+  }
+
+  /** A record waits for no receiver any longer than what is under way may take, and the patience before that. */
+  #checkHeld(place: string, { subscriptions }: RequestedHead, appendedMs: number): void {
+    // What has a place in its rate waits for that. What has a key waits for the records before it, whomever these are for.
+    if (subscriptions.some((id) => this.#plans.get(id)?.rate !== undefined)) return;
+    const timeoutsMs = this.scenario.subscriptions.map(({ timeoutMs }) => timeoutMs);
+    const heldMs = this.clock.nowMs - appendedMs;
+    const isBusy = [...this.#senders.values()].some(({ fullMs, pausedMs }) => Math.max(fullMs, pausedMs) >= appendedMs);
+    if (isBusy || this.#troubles > 0 || this.#disturbedMs + RECOVERY_MS >= appendedMs) return;
+    if (heldMs > Math.max(...timeoutsMs) + HELD_MS) this.violate('no record is held', `${place} is done after ${Math.round(heldMs)} ms`);
   }
 
   // Requests at the subscribers

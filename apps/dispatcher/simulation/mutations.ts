@@ -176,12 +176,6 @@ export const mutations: readonly Mutation[] = [
       'await this.#conclude(request, outcomeOf(request.head, subscription, { cancelled: reasonToCancel(terms) }, this.#parts.nowMs()));\n' +
       '      await this.#delay(request.retryRecord(subscription, this.#parts.nowMs() + 5_000), this.#parts.nowMs() + 5_000, this.#parts.nowMs());\n    }',
   },
-  {
-    name: 'a lane that waits is forgotten when another one is served',
-    file: `${sender}/sender-core.ts`,
-    find: '      this.#begin(lane, first.delivery, nowMs);\n      this.#settle(lane, nowMs);',
-    replace: '      this.#begin(lane, first.delivery, nowMs);',
-  },
 ];
 
 /** @throws {Error} when what is to be changed is not there, or more than once: then the list has to follow the sources */
