@@ -27,7 +27,7 @@ describe('a generation cache', () => {
   });
 
   it('forgets what is heavy sooner', () => {
-    const cache = new GenerationCache<number, string>(1_000, String, { of: (key) => key, most: 100 });
+    const cache = new GenerationCache<number, string>(1_000, String, { of: (_, value) => Number(value), most: 100 });
     for (let i = 0; i < 100; i++) cache.get(50 + i / 100);
     // Two of about fifty fill a generation.
     expect(cache.size).toBeLessThanOrEqual(4);

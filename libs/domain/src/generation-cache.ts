@@ -1,5 +1,5 @@
 /** What a generation may hold, beside its number of entries: by whatever they weigh, bytes say. */
-export type Weight<K> = { readonly of: (key: K) => number; readonly most: number };
+export type Weight<K, V> = { readonly of: (key: K, value: V) => number; readonly most: number };
 
 /**
  * A bounded cache of two generations. New and used entries are in the young one; when that is full it becomes the old one, and
@@ -14,7 +14,7 @@ export class GenerationCache<K, V> {
   constructor(
     private readonly generationSize: number,
     private readonly make: (key: K) => V,
-    private readonly weight: Weight<K> = { of: () => 0, most: 1 },
+    private readonly weight: Weight<K, V> = { of: () => 0, most: 1 },
   ) {}
 
   /** What `make` throws is passed on, and nothing is kept. */
@@ -28,13 +28,15 @@ export class GenerationCache<K, V> {
       this.youngWeight = 0;
     }
     this.young.set(key, value);
-    this.youngWeight += this.weight.of(key);
+    this.youngWeight += this.weight.of(key, value);
     return value;
   }
 
   /** The next `get` makes it anew. */
   delete(key: K): void {
-    if (this.young.delete(key)) this.youngWeight -= this.weight.of(key);
+    const young = this.young.get(key);
+    if (young !== undefined) this.youngWeight -= this.weight.of(key, young);
+    this.young.delete(key);
     this.old.delete(key);
   }
 

@@ -30,8 +30,14 @@ export const recipeOf = ({ format, transform, context }: SubscriptionState['payl
   }
 };
 
+/** Of the transforms of a generation, some hundred bytes each. */
+const KEPT_WEIGHT = 1_000_000;
+
 /** Compiled when first used: a sender knows more subscriptions than it sends to. */
-const transforms = new GenerationCache(1_000, compileTransform);
+const transforms = new GenerationCache(1_000, compileTransform, {
+  of: (text, compiled) => (compiled.kind === 'compiled' ? compiled.transform.weight : text.length),
+  most: KEPT_WEIGHT,
+});
 
 const transformed = (text: string, event: Envelope, data: Buffer): Payload | PayloadFailed => {
   const compiled = transforms.get(text);

@@ -40,6 +40,7 @@ class Compiler {
   readonly #names: string[] = ['event', 'data'];
   #nodes = 0;
   #depth = 0;
+  #patternsSize = 0;
 
   constructor(known: Functions) {
     this.#functions = known;
@@ -202,6 +203,8 @@ class Compiler {
     }
     const regex = regularExpression(pattern.args, pattern.start);
     const size = regex.programSize();
+    this.#patternsSize += size;
+    if (this.#patternsSize > expressionLimits.patternSize) throw new ExpressionRefused('The patterns repeat too much.', pattern.start);
     this.patternSizes.set(at, size);
     const run = this.node(of);
     return (scope) => {
@@ -302,13 +305,11 @@ const shortCut =
 const regularExpression = (pattern: string, offset: number): RE2JS => {
   if (pattern.length > expressionLimits.pattern) throw new ExpressionRefused(`A pattern has at most ${expressionLimits.pattern} characters.`, offset);
   try {
-    const regex = RE2JS.compile(pattern);
-    if (regex.programSize() <= expressionLimits.patternSize) return regex;
+    return RE2JS.compile(pattern);
   } catch (error) {
     if (error instanceof RE2JSException) throw new ExpressionRefused(`Not a regular expression (RE2): ${error.message}.`, offset);
     throw error;
   }
-  throw new ExpressionRefused('The pattern repeats too much.', offset);
 };
 
 const COMPREHENSIONS: ReadonlySet<string> = new Set(['all/2', 'exists/2', 'exists_one/2', 'map/2', 'map/3', 'filter/2']);

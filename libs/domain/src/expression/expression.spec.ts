@@ -275,6 +275,27 @@ describe('a hostile filter', () => {
   });
 });
 
+const weightOf = (text: string): number => {
+  const compiled = compileFilter(text);
+  if (compiled.kind === 'refused') throw new Error(compiled.message);
+  return compiled.filter.weight;
+};
+
+const patterns = (count: number) => Array.from({ length: count }, (_, i) => `"x".matches("(a|${i}){99}")`).join(' || ');
+
+describe('what a filter weighs', () => {
+  it('is its text, and what its patterns are repeated to', () => {
+    expect(weightOf('data.a == 1')).toBe(11);
+    expect(weightOf('data.a.matches("a{500}")')).toBeGreaterThan(4 * 500);
+    expect(weightOf('data.a.matches("a{500}") && data.a.matches("b{500}")')).toBeGreaterThan(4 * 1_000);
+  });
+
+  it('is bounded, whatever its patterns are matched with', () => {
+    expect(weightOf(patterns(2))).toBeGreaterThan(4 * 2 * 99);
+    expect(compileFilter(patterns(50))).toMatchObject({ kind: 'refused', message: 'The patterns repeat too much.', position: { offset: expect.any(Number) } });
+  });
+});
+
 describe('a transform', () => {
   it('makes JSON of the event', () => {
     expect(

@@ -22,7 +22,10 @@ export type FilterVerdict = { readonly matches: true } | { readonly matches: fal
 /** Steps that are left for several evaluations together; each takes from it what it takes. At 0 one has wanted more. */
 export type StepBudget = { left: number };
 
-export type Filter = {
+/** Of what is compiled, in characters of a text without patterns, each of which takes some hundred bytes: for whoever keeps many. */
+type Weighed = { readonly weight: number };
+
+export type Filter = Weighed & {
   readonly text: string;
   /** Never throws: what cannot be evaluated does not match. Without a budget it has one of its own. */
   readonly judge: (input: EventInput, budget?: StepBudget) => FilterVerdict;
@@ -38,7 +41,7 @@ export type Rendering =
     }
   | { readonly kind: 'failed'; readonly reason: string };
 
-export type Transform = {
+export type Transform = Weighed & {
   readonly text: string;
   readonly render: (input: EventInput) => Rendering;
 };
@@ -83,8 +86,14 @@ const filterProgram = ({ ast, type }: Source): Program => {
   return compile(ast);
 };
 
+/** An instruction of a pattern takes up to 400 bytes. */
+const INSTRUCTION_WEIGHT = 4;
+const weightOf = (text: string, { patternSizes }: Program): number =>
+  [...patternSizes.values()].reduce((weight, size) => weight + INSTRUCTION_WEIGHT * size, text.length);
+
 const filterOf = (text: string, program: Program): Filter => ({
   text,
+  weight: weightOf(text, program),
   judge: (input, budget = { left: FILTER_STEPS }) => {
     const most = Math.min(FILTER_STEPS, budget.left);
     try {
@@ -102,6 +111,7 @@ const filterOf = (text: string, program: Program): Filter => ({
 
 const transformOf = (text: string, program: Program): Transform => ({
   text,
+  weight: weightOf(text, program),
   render: (input) => {
     try {
       return metered(TRANSFORM_STEPS, () => rendered(program.run(scopeOf(program, input))));

@@ -33,7 +33,7 @@ export const expressionLimits = {
   comprehensions: 3,
   /** Characters of a regular expression. */
   pattern: 256,
-  /** Instructions that a regular expression compiles to. */
+  /** Instructions that all regular expressions of an expression compile to; a hundred characters may become a thousand. */
   patternSize: 2000,
 } as const;
 
