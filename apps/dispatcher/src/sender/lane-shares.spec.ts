@@ -19,5 +19,7 @@ describe('the window of a partition', () => {
     expect(shares.of('a', 10_000)).toBe(1 / 2);
     expect(shares.of('a', 19_999)).toBe(1 / 2);
     expect(shares.of('a', 20_000)).toBe(1);
+    shares.of('b', 20_000);
+    expect(shares.of('a', 40_000)).toBe(1);
   });
 });

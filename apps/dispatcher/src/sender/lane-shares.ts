@@ -3,6 +3,7 @@ import { LEAST_SHARE } from './lane.js';
 /** A lane counts as long after its last delivery, and at most twice that. */
 const LATELY_MS = 10_000;
 const MOST = 1 / LEAST_SHARE;
+const NONE: ReadonlySet<string> = new Set();
 
 /**
  * How many lanes share the window of a partition, and so how much of it each may hold: all of it when there is none beside it. Counted no
@@ -25,7 +26,7 @@ export class LaneShares {
   }
 
   #turn(nowMs: number): void {
-    this.#old = this.#young;
+    this.#old = nowMs < this.#turnsAtMs + LATELY_MS ? this.#young : NONE;
     this.#young = new Set();
     this.#last = '';
     this.#turnsAtMs = nowMs + LATELY_MS;
