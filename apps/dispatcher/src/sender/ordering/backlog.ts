@@ -84,7 +84,7 @@ export interface Backlog {
    * @returns for each of them, in order, the first row or rows that are left
    */
   advance(holding: Holding, advances: readonly Advance[]): Promise<readonly (readonly StoredRow[])[]>;
-  /** Heads that are due, by due time and place, from the cursor on. */
+  /** The first of the heads that are due, by due time and place, from the cursor on: fewer than the limit where they are large. None: there are none. */
   due(holding: Holding, nowMs: number, after: DueCursor, limit: number): Promise<readonly StoredRow[]>;
   /** When the first head after the cursor is due. */
   nextDueMs(holding: Holding, after: DueCursor): Promise<number | undefined>;

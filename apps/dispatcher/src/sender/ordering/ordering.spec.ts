@@ -76,9 +76,9 @@ const sending = ({ state = ordered(), backlog = new MemoryBacklog(), limit = 100
   feed.listen({ changed: ({ id }) => sender.ordering.changed(id), removed: (id) => sender.ordering.changed(id) });
   learn(state);
   let offset = 0;
-  const arrive = async (id: string, key: string | null = 'k', rest: Partial<RequestedHead> = {}): Promise<FakeRecord> => {
+  const arrive = async (id: string, key: string | null = 'k', rest: Partial<RequestedHead> = {}, payload?: Buffer): Promise<FakeRecord> => {
     const head = requestFor(['sub_a'], { event: { ...event, id, ...(key !== null && { partitionkey: key }) }, ...rest });
-    const record = new FakeRecord('deliveries.requested', head, { offset: String(offset++) });
+    const record = new FakeRecord('deliveries.requested', head, { offset: String(offset++), ...(payload !== undefined && { payload }) });
     sender.onRecord(record);
     await settled();
     return record;
@@ -368,6 +368,22 @@ describe('a sender of an ordered subscription', () => {
     await arrive('2', 'l');
     await pass(500);
     expect(kafka.timesAsked).toBe(1);
+  });
+
+  it('takes no more of the backlog into memory than a window has, and the rest as that ends', async () => {
+    const { sender, backlog, arrive, end, pass, started } = sending({ state: ordered({ policy: { ...policy, max_concurrency: 100 } }) });
+    const due = backlog.due.bind(backlog);
+    backlog.due = (holding, nowMs, after) => due(holding, nowMs, after, 4);
+    sender.ordering.assigned(PARTITION, 0);
+    const ids = Array.from({ length: 30 }, (_, n) => String(n));
+    for (const id of ids) await arrive(id, id, {}, Buffer.alloc(900_000, 0x20));
+    // Of a kind that no breaker minds.
+    for (const id of ids) await end(id, { success: false, error: { code: 'payload_failed', message: 'not with this event' } });
+    await pass(RETRY_MS);
+    expect(started().slice(30)).toEqual(ids.slice(0, 20));
+    for (const id of ids.slice(0, 20)) await end(id, success);
+    await pass(1);
+    expect(started().slice(30)).toEqual(ids);
   });
 
   it('comes to a head that was put off while the reading had gone further', async () => {

@@ -31,6 +31,8 @@ export type OrderingParts = {
 /** Heads that are read at once, and how many of the backlog may be under way. */
 const PAGE = 64;
 const MOST_UNDER_WAY = 4 * PAGE;
+/** What they may take in memory, as much as a window. */
+const MOST_UNDER_WAY_BYTES = 16 * 1024 * 1024;
 /** Rows in one statement, unless a single key has more. */
 const MOST_ROWS = 512;
 const RETRY_MS = 500;
@@ -64,6 +66,7 @@ export class PartitionOrder {
   /** Of the first head after the cursor; undefined: there is none, or it is being found out. */
   #nextDueMs: number | undefined;
   readonly #underWay = new Set<OrderedDelivery>();
+  #underWayBytes = 0;
   readonly #whenLeft = Promise.withResolvers<void>();
   #forgetAtMs: number | undefined;
   /** Completed in memory, in that order. */
@@ -187,7 +190,7 @@ export class PartitionOrder {
 
   /** After `close`: nothing came of it. */
   dropped(delivery: OrderedDelivery): void {
-    this.#underWay.delete(delivery);
+    this.#isBack([delivery]);
     if (this.#underWay.size === 0) this.#whenLeft.resolve();
   }
 
@@ -256,7 +259,10 @@ export class PartitionOrder {
       offer(head, nowMs);
       return;
     }
-    for (const each of heads) this.#underWay.add(each);
+    for (const each of heads) {
+      this.#underWay.add(each);
+      this.#underWayBytes += each.request.bytes;
+    }
     if (!isWithdrawn(head.subscription)) offer(head, nowMs);
     else void Promise.all(heads.map(release)).then(() => this.#released(heads, head), fatal);
   }
@@ -357,10 +363,14 @@ export class PartitionOrder {
   }
 
   #isBack(heads: readonly OrderedDelivery[]): void {
-    for (const head of heads) this.#underWay.delete(head);
+    for (const head of heads) if (this.#underWay.delete(head)) this.#underWayBytes -= head.request.bytes;
   }
 
   // Reading
+
+  get #canRead(): boolean {
+    return !this.#isReading && this.#underWay.size < MOST_UNDER_WAY && this.#underWayBytes < MOST_UNDER_WAY_BYTES;
+  }
 
   readonly #restored = (row: StoredRow): OrderedDelivery => deliveryOf(row, this.partition, () => this.#isGone || this.#isLost);
 
@@ -380,7 +390,7 @@ export class PartitionOrder {
 
   async #moveOn(rows: readonly StoredRow[], readToMs: number): Promise<void> {
     const last = rows.at(-1);
-    if (last !== undefined && rows.length === PAGE) {
+    if (last !== undefined) {
       this.#cursor = last;
       this.#nextDueMs = last.dueAtMs;
       return;
@@ -430,8 +440,7 @@ export class PartitionOrder {
     if (this.#isGone || this.#isLost || this.#queues === undefined) return;
     // Never later than that: the clock may have been set back since.
     if (this.#uncommitted.length > 0) this.#checkCommitsAtMs = earlier(this.#checkCommitsAtMs, nowMs + CHECK_COMMITS_MS);
-    const canRead = !this.#isReading && this.#underWay.size < MOST_UNDER_WAY;
-    const rowsAtMs = earlier(canRead ? this.#nextDueMs : undefined, this.#forgetAtMs);
+    const rowsAtMs = earlier(this.#canRead ? this.#nextDueMs : undefined, this.#forgetAtMs);
     const atMs = earlier(earlier(this.#queues.nextTickMs, this.#checkCommitsAtMs), rowsAtMs);
     if (atMs === undefined || (this.#alarm !== undefined && this.#alarm.atMs <= atMs)) return;
     this.#alarm?.cancel();
@@ -449,7 +458,7 @@ export class PartitionOrder {
       this.#checkCommitsAtMs = undefined;
       this.#checkCommits(nowMs);
     }
-    if (this.#nextDueMs !== undefined && this.#nextDueMs <= nowMs && !this.#isReading && this.#underWay.size < MOST_UNDER_WAY) {
+    if (this.#nextDueMs !== undefined && this.#nextDueMs <= nowMs && this.#canRead) {
       this.#isReading = true;
       void this.#read().catch(fatal);
     }
@@ -487,7 +496,7 @@ export class PartitionOrder {
     this.#isLost = true;
     this.#trouble = `another sender has taken the order of partition ${this.partition}`;
     this.#queues?.close();
-    this.#underWay.clear();
+    this.#isBack([...this.#underWay]);
     this.#alarm?.cancel();
     this.#parts.setTimer(LOST_MS, () => this.#isGone || this.#parts.fatal(error));
   }

@@ -17,6 +17,8 @@ import { HOLDING_LOST, SCHEMA } from './migrations.js';
 
 /** Rows of a key that are read at once when none of them is to be attempted. */
 const MANY = 50;
+/** Of heads that are read at once, where there is more than one. */
+const MOST_BYTES = 4 * 1024 * 1024;
 
 type DbPlace = { readonly record: string; readonly index: number };
 type DbRow = DbPlace & {
@@ -31,7 +33,6 @@ type DbHead = DbRow & { readonly subscription: string; readonly key: string };
 type DbKey = { readonly subscription: string; readonly key: string; readonly rows: string };
 
 const FORGET = `select ${SCHEMA}.forget($1, $2, $3) as left`;
-const HEADS = `${SCHEMA}.backlog b join ${SCHEMA}.records r on r.id = b.record`;
 const AFTER = '(b.due_ms, b.record_offset, b.index) > ($3::bigint, $4::bigint, $5::integer)';
 const DUE = 'b.partition = $1 and not b.ended and b.due_ms is not null';
 
@@ -50,8 +51,8 @@ export class PgBacklog implements Backlog {
     const options = {
       url,
       name: 'posthorn dispatcher ordering',
-      // A plan that is made while a table is empty must do for a full one.
-      setup: 'set enable_seqscan = off; set plan_cache_mode = force_generic_plan',
+      // A plan that is kept from when there was next to nothing in the tables reads all of a partition when there is much.
+      setup: 'set enable_seqscan = off; set plan_cache_mode = force_custom_plan',
       raised: [HOLDING_LOST],
     };
     this.#session = new Session(options);
@@ -136,8 +137,15 @@ export class PgBacklog implements Backlog {
   async due({ partition, epoch }: Holding, nowMs: number, after: DueCursor, limit: number): Promise<readonly StoredRow[]> {
     const rows = await this.#query<DbHead>(
       'due',
-      `select b.*, r.value from ${HEADS} where (select ${SCHEMA}.hold($1, $2)) and ${DUE} and ${AFTER} and b.due_ms <= $6
-         order by b.due_ms, b.record_offset, b.index limit $7`,
+      `select * from (
+         select m.*, r.value, sum(octet_length(r.value)) over (order by m.due_ms, m.record_offset, m.index) as bytes,
+             row_number() over (order by m.due_ms, m.record_offset, m.index) as nth
+           from (
+             select b.* from ${SCHEMA}.backlog b where (select ${SCHEMA}.hold($1, $2)) and ${DUE} and ${AFTER} and b.due_ms <= $6
+               order by b.due_ms, b.record_offset, b.index limit $7) m
+           join ${SCHEMA}.records r on r.id = m.record) n
+         where nth = 1 or bytes <= ${MOST_BYTES}
+         order by due_ms, record_offset, index`,
       [partition, epoch, after.dueAtMs, after.offset, after.index, nowMs, limit],
     );
     return rows.map((row) => storedRow(row, row));
