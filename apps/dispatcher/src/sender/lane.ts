@@ -46,8 +46,8 @@ const SLOW_MS = 1_000;
 const SOONEST_RETURN_MS = 1_000;
 /** Taken for the response time of a receiver of whom nothing is known. */
 const UNKNOWN_RESPONSE_MS = 10;
-/** Weight of the newest response time in the mean. */
-const NEWEST = 0.1;
+/** Response times that the mean is made of, at least: where more are under way at once, what has happened to all of them says no more than one. */
+const FEWEST = 10;
 const LONGEST_PAUSE_MS = 3_600_000;
 /**
  * So long after its first start a lane does not know its pace: the first requests of a burst wait for connections and for code to be compiled. Until
@@ -182,7 +182,8 @@ export class Lane<D> implements Linked<Lane<D>>, Appointed {
     const isFree = this.#waiting.length === 0 && this.#hasFreeSlot;
     if (isFree && (this.#nextPlaceMs <= nowMs || paceMs <= STRICT.patienceMs / 2)) return nowMs;
     const queuedMs = nowMs + this.#waiting.length * paceMs;
-    return this.#isLearning ? queuedMs : Math.max(queuedMs, this.#nextPlaceMs);
+    // Where one is lenient, those set aside come back to a lane that others have used meanwhile: better than an idle one after a moment's delay of ours.
+    return this.#isLearning || this.#tolerance === LENIENT ? queuedMs : Math.max(queuedMs, this.#nextPlaceMs);
   }
 
   get #tolerance(): Tolerance {
@@ -276,7 +277,7 @@ export class Lane<D> implements Linked<Lane<D>>, Appointed {
     const tookMs = Math.min(durationMs, 2 * this.#terms.timeoutMs);
     // Whoever fails at once is not therefore quick.
     const sample = kind === 'success' ? tookMs : Math.max(tookMs, known ?? UNKNOWN_RESPONSE_MS);
-    this.#responseMs = known === undefined ? sample : known + NEWEST * (sample - known);
+    this.#responseMs = known === undefined ? sample : known + (sample - known) / Math.max(FEWEST, this.#terms.maxConcurrency);
   }
 
   pause(retryAfterMs: number, nowMs: number): void {
