@@ -103,6 +103,13 @@ describe('the router', () => {
     expect(decisions()[0]?.subscriptions).toEqual(['a', 'ee']);
   });
 
+  it('is done at once with a record that holds no event', () => {
+    const { router, sent } = routing();
+    const record = accepted();
+    router.onRecord({ ...record, value: null, done: () => record.done() });
+    expect([record.timesDone, sent.made.length]).toEqual([1, 0]);
+  });
+
   it('is done with an event only when everything it wrote is in Kafka', async () => {
     const { router, learn, sent } = routing();
     learn(1, 'a', '*');

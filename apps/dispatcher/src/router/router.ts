@@ -51,7 +51,9 @@ export class Router {
   };
 
   #route(record: IncomingRecord): void {
-    if (record.revoked || record.value === null) return;
+    if (record.revoked) return;
+    // No event, whoever wrote it: nothing to route, and nothing to wait for.
+    if (record.value === null) return record.done();
     const { head: event, data } = unframe<Envelope>(record.value);
     let begun: { readonly decision: Decision; readonly position: number } | undefined;
     this.#turns.add(event.tenant, {

@@ -19,9 +19,9 @@ const KIND: Record<AttemptErrorCode, 'failure' | 'not_attempted'> = {
   aborted: 'not_attempted',
 };
 
-/** What an attempt's end means for its lane. Whoever asks to be left alone for a while works, and is not failing. */
+/** What an attempt's end means for its lane. Whoever asks to be left alone for a while works, and is not failing; to ask for no time at all is to fail. */
 export const endingOf = (verdict: Verdict, durationMs: number): Ending => {
   if (verdict.success) return { kind: 'success', durationMs };
-  if (verdict.retryAfterMs !== undefined) return { kind: 'throttled', durationMs, retryAfterMs: verdict.retryAfterMs };
+  if (verdict.retryAfterMs !== undefined && verdict.retryAfterMs > 0) return { kind: 'throttled', durationMs, retryAfterMs: verdict.retryAfterMs };
   return { kind: KIND[verdict.error.code], durationMs };
 };

@@ -13,8 +13,9 @@ const DRAIN_MS = 16_000;
 /** For what is still under way of the backlog when everything else has been drained. */
 const LAST_MS = 5_000;
 
-/** Of a partition. */
-const WINDOW_BYTES = 16 * 1024 * 1024;
+/** Of a partition, and of all together. What is parsed of a small record takes twice as much besides. */
+const WINDOW_BYTES = 8 * 1024 * 1024;
+const TOTAL_BYTES = 32 * 1024 * 1024;
 
 export const senderRole = async ({ config, kit, consumption, ...parts }: RoleParts): Promise<Role> => {
   // Outcomes and retries do not wait for each other's requests.
@@ -77,6 +78,7 @@ export const senderRole = async ({ config, kit, consumption, ...parts }: RolePar
       onAssigned: (_, partition, committed) => sender.ordering.assigned(partition, committed),
       onRevoked: (_, partition) => sender.ordering.revoked(partition),
       windowBytes: WINDOW_BYTES,
+      totalBytes: TOTAL_BYTES,
       drainMs: DRAIN_MS,
     },
     close: async () => {
