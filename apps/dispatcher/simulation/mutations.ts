@@ -127,16 +127,10 @@ export const mutations: readonly Mutation[] = [
     replace: 'this.#finish(this);',
   },
   {
-    name: 'a full window does not pause its partition',
-    file: `${kafka}/consumer.ts`,
-    find: 'if (!isPaused && (isTotalFull || isScattered || window.bytes >= this.#windowBytes))',
-    replace: 'if (!isPaused && (isTotalFull || isScattered))',
-  },
-  {
     name: 'the delay lets go a little early',
     file: 'apps/dispatcher/src/delay/delay.ts',
-    find: 'first.leavesMs <= nowMs; first',
-    replace: 'first.leavesMs - 20 <= nowMs; first',
+    find: '      dueMs <= nowMs\n',
+    replace: '      dueMs - 1_000 <= nowMs\n',
   },
   {
     name: 'what waits goes into a tier that is too long',
@@ -159,8 +153,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'one more request under way than the sender may have',
     file: `${sender}/sender-core.ts`,
-    find: 'while (this.#inFlight < this.#parts.maxInFlight) {',
-    replace: 'while (this.#inFlight <= this.#parts.maxInFlight) {',
+    find: 'return this.#inFlight < this.#parts.maxInFlight && ',
+    replace: 'return this.#inFlight <= this.#parts.maxInFlight && ',
   },
   {
     name: 'Retry-After does not hold for the rest of the lane',
