@@ -300,8 +300,9 @@ export class Lane<D> implements Linked<Lane<D>>, Appointed {
     return ageMs > SLOW_MS ? Math.max(responseMs, ageMs) : responseMs;
   }
 
-  /** How far apart the lane can start them. */
+  /** How far apart the lane can start them. One that is slow may have to share slots with others that are: then what it has got is what counts. */
   #paceMs(nowMs: number): number {
-    return this.#attemptMs(nowMs) / this.#terms.maxConcurrency;
+    const atATime = this.isSlow && this.#underWay > 0 ? this.#underWay : this.#terms.maxConcurrency;
+    return this.#attemptMs(nowMs) / atATime;
   }
 }

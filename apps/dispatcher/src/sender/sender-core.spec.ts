@@ -223,6 +223,17 @@ describe('a lane whose receiver hangs', () => {
     expect(world.core.inFlight).toBe(85);
   });
 
+  it('sets places aside at the pace that the slots left to it allow, where slow ones have to share', () => {
+    const world = new CoreWorld({ maxInFlight: 16 });
+    for (let n = 0; n < 4; n += 1) world.offer(`slow ${n}`, { count: 3 });
+    world.pass(11_000);
+    world.offer('slow 0', { count: 60 });
+    world.pass(PATIENCE_MS);
+    const dues = world.postponed.filter(({ parcel }) => parcel.lane === 'slow 0').map(({ dueMs }) => dueMs);
+    // Three at a time, each of which takes eleven seconds so far.
+    expect(Math.max(...dues) - world.nowMs).toBeGreaterThan((dues.length / 3) * 10_000);
+  });
+
   it('is slow while what it has under way is, though a few of its attempts are quick', () => {
     const world = new CoreWorld();
     world.offer('a', { count: 200 });
