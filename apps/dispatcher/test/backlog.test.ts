@@ -130,6 +130,10 @@ describe.each([
     await backlog.postpone(holding, [{ ...rowAt(1), dueAtMs: 9_000, number: 5, isReserved: false }]);
     expect(await backlog.due(holding, 8_999, BEFORE_ALL, 10)).toEqual([]);
     expect(await backlog.due(holding, 9_000, BEFORE_ALL, 10)).toMatchObject([{ offset: 1, number: 5, isReserved: false }]);
+    // What has ended is given none.
+    await backlog.advance(holding, [{ subscription: 'sub_a', key: 'k', ended: [rowAt(1)], wants: 'head' }]);
+    await backlog.postpone(holding, [{ ...rowAt(1), dueAtMs: 9_000, number: 6, isReserved: false }]);
+    expect(offsets(await backlog.due(holding, 9_000, BEFORE_ALL, 10))).toEqual([2]);
   });
 
   it('has a head that was under way due at once for whoever takes the partition', async () => {
@@ -299,6 +303,9 @@ describe('the tables', () => {
   });
 });
 
+/** Long, so that the index that has them is deeper than the others, which a planner that expects one row would like better for that. */
+const longKey = (n: number): string => `k${n}`.padEnd(200, '.');
+
 const fill = async (): Promise<void> => {
   await database.query(
     `insert into ${SCHEMA}.records select md5('r' || n)::uuid, 7, n, 1, convert_to(repeat('x', 200), 'utf8') from generate_series(1, 100000) n`,
@@ -306,44 +313,64 @@ const fill = async (): Promise<void> => {
   // A thousand keys: each has a head that waits, and 99 behind it.
   await database.query(
     `insert into ${SCHEMA}.backlog
-       select md5('r' || n)::uuid, 0, 7, n, 'sub_a', 'k' || n % 1000, 'dlv' || n, 0, 1, false, case when n <= 1000 then 1000000 + n end, false
+       select md5('r' || n)::uuid, 0, 7, n, 'sub_a', rpad('k' || n % 1000, 200, '.'), 'dlv' || n, 0, 1, false, case when n <= 1000 then 1000000 + n end, false
        from generate_series(1, 100000) n`,
   );
 };
 
-describe('a hundred thousand rows', () => {
-  it('cost no statement more than it touches: every one goes by an index', async () => {
+describe.each(['drained', 'full'])('a hundred thousand rows in tables that were last analyzed %s', (state) => {
+  const tables = [`${SCHEMA}.backlog`, `${SCHEMA}.records`];
+
+  // As autovacuum would, but not in the midst of it.
+  beforeAll(async () => {
+    for (const table of tables) await database.query(`alter table ${table} set (autovacuum_enabled = false)`);
+  });
+
+  /** Of a table that has pages, and had no row in them, a planner expects none until it is analyzed again. */
+  const fillAnalyzed = async (): Promise<void> => {
     await fill();
+    if (state === 'drained') for (const table of tables) await database.query(`delete from ${table}`);
+    await database.query(`vacuum (analyze, truncate off) ${tables.join(', ')}`);
+    if (state === 'drained') await fill();
+  };
+
+  it('cost no statement more than it touches: every one goes by its index', async () => {
+    await fillAnalyzed();
     await database.query(`select pg_stat_force_next_flush()`);
     let holding: Holdings | undefined;
-    await blocksOf(async (backlog) => (holding = await backlog.take(7, 100_001)));
+    const touched = new Map<string, number>();
+    touched.set('take', await blocksOf(async (backlog) => (holding = await backlog.take(7, 99_001))));
     if (holding === undefined) throw new Error('nothing has been taken');
     expect(holding.keys).toHaveLength(1_000);
     expect(holding.keys.reduce((sum, { rows }) => sum + rows, 0)).toBe(100_000);
+    expect(holding.known.size).toBe(1_000);
 
     const mine = holding;
+    const first = { ...rowAt(1), record: md5('r1') };
     const statements: Readonly<Record<string, (backlog: PgBacklog) => Promise<unknown>>> = {
-      park: (backlog) => backlog.park(mine, [recordAt(200_000)], [rowAt(200_000, { key: 'k1' })]),
-      postpone: (backlog) => backlog.postpone(mine, [{ ...rowAt(1), record: md5('r1'), dueAtMs: 3_000_000, number: 2, isReserved: false }]),
-      advance: (backlog) => backlog.advance(mine, [{ subscription: 'sub_a', key: 'k1', ended: [{ ...rowAt(1), record: md5('r1') }], wants: 'head' }]),
+      park: (backlog) => backlog.park(mine, [recordAt(200_000)], [rowAt(200_000, { key: longKey(1) })]),
+      'park again': (backlog) => backlog.park(mine, [recordAt(200_001)], [rowAt(200_001, { delivery: rowAt(200_000).delivery })]),
+      postpone: (backlog) => backlog.postpone(mine, [{ ...first, dueAtMs: 3_000_000, number: 2, isReserved: false }]),
+      advance: (backlog) => backlog.advance(mine, [{ subscription: 'sub_a', key: longKey(1), ended: [first], wants: 'head' }]),
       due: (backlog) => backlog.due(mine, 2_000_000, { dueAtMs: 1_000_500, offset: 500, index: 0 }, 10),
       nextDueMs: (backlog) => backlog.nextDueMs(mine, { dueAtMs: 1_000_500, offset: 500, index: 0 }),
+      hasten: (backlog) => backlog.hasten(mine, 'sub_b', 2_000_000),
       forget: (backlog) => backlog.forget(mine, 100_001),
     };
-    const touched = new Map<string, number>();
     for (const [name, statement] of Object.entries(statements)) touched.set(name, await blocksOf(statement));
-    // The tables have some four thousand blocks.
-    expect([...touched].filter(([, count]) => count === 0 || count > 150)).toEqual([]);
+    // The tables have thousands of blocks; who takes them looks at every row.
+    expect([...touched].filter(([name, count]) => count === 0 || count > (name === 'take' ? 300_000 : 150))).toEqual([]);
   }, 60_000);
 
   it('cost no more over a connection from when there was next to nothing', async () => {
     const backlog = connect();
     const holding = await backlog.take(7, 0);
     await threeOfOneKey(backlog, holding);
-    await database.query(`analyze ${SCHEMA}.backlog, ${SCHEMA}.records, ${SCHEMA}.owners`);
-    await backlog.advance(holding, [{ subscription: 'sub_a', key: 'k', ended: [rowAt(1), rowAt(2), rowAt(3)], wants: 'head' }]);
-    await fill();
-    const advance = (): Promise<unknown> => backlog.advance(holding, [{ subscription: 'sub_a', key: 'k1', ended: [{ ...rowAt(1), record: md5('r1') }], wants: 'head' }]);
+    // So often that its plans are kept.
+    const nothing = { subscription: 'sub_a', key: 'l', wants: 'head', ended: [rowAt(8)] } as const;
+    for (let times = 0; times < 10; times++) await backlog.advance(holding, [nothing]);
+    await fillAnalyzed();
+    const advance = (): Promise<unknown> => backlog.advance(holding, [{ subscription: 'sub_a', key: longKey(1), ended: [{ ...rowAt(1), record: md5('r1') }], wants: 'head' }]);
     expect(await blocksOf(advance, backlog)).toBeLessThan(1_000);
   }, 60_000);
 });

@@ -34,7 +34,8 @@ type DbKey = { readonly subscription: string; readonly key: string; readonly row
 
 const FORGET = `select ${SCHEMA}.forget($1, $2, $3) as left`;
 const AFTER = '(b.due_ms, b.record_offset, b.index) > ($3::bigint, $4::bigint, $5::integer)';
-const DUE = 'b.partition = $1 and not b.ended and b.due_ms is not null';
+/** What has ended has no due time. */
+const DUE = 'b.partition = $1 and b.due_ms is not null';
 
 /** For who takes a partition, with all that waits in it. */
 const TAKING_TIMEOUT_MS = 120_000;
@@ -51,8 +52,8 @@ export class PgBacklog implements Backlog {
     const options = {
       url,
       name: 'posthorn dispatcher ordering',
-      // A plan that is kept from when there was next to nothing in the tables reads all of a partition when there is much.
-      setup: 'set enable_seqscan = off; set plan_cache_mode = force_custom_plan',
+      // Every row by an index, in its order: the tables' statistics are of another moment.
+      setup: 'set enable_seqscan = off; set enable_bitmapscan = off',
       raised: [HOLDING_LOST],
     };
     this.#session = new Session(options);
@@ -70,7 +71,8 @@ export class PgBacklog implements Backlog {
     );
     const known = await this.#taken<DbPlace>(
       'known',
-      `select b.record, b.index from ${SCHEMA}.records r join ${SCHEMA}.backlog b on b.record = r.id
+      `select r.id as record, b.index from ${SCHEMA}.records r
+         cross join lateral (select index, ended from ${SCHEMA}.backlog where record = r.id offset 0) b
          where r.partition = $1 and r.record_offset >= $2 and not b.ended
        union all
        select record, index from ${SCHEMA}.backlog where partition = $1 and record_offset >= $2 and ended`,
@@ -106,13 +108,11 @@ export class PgBacklog implements Backlog {
   }
 
   async postpone({ partition, epoch }: Holding, changes: readonly Postponement[]): Promise<void> {
-    await this.#query(
-      'postpone',
-      `update ${SCHEMA}.backlog b set due_ms = c.due_ms, number = c.number, reserved = c.reserved
-         from unnest($3::uuid[], $4::integer[], $5::bigint[], $6::integer[], $7::boolean[]) c(record, index, due_ms, number, reserved)
-         where (select ${SCHEMA}.hold($1, $2)) and b.record = c.record and b.index = c.index and not b.ended`,
-      [partition, epoch, ...columns(changes, ['record', 'index', 'dueAtMs', 'number', 'isReserved'])],
-    );
+    await this.#query('postpone', `select ${SCHEMA}.postpone($1, $2, $3, $4, $5, $6, $7)`, [
+      partition,
+      epoch,
+      ...columns(changes, ['record', 'index', 'dueAtMs', 'number', 'isReserved']),
+    ]);
   }
 
   async advance({ partition, epoch }: Holding, advances: readonly Advance[]): Promise<readonly (readonly StoredRow[])[]> {
@@ -143,7 +143,7 @@ export class PgBacklog implements Backlog {
            from (
              select b.* from ${SCHEMA}.backlog b where (select ${SCHEMA}.hold($1, $2)) and ${DUE} and ${AFTER} and b.due_ms <= $6
                order by b.due_ms, b.record_offset, b.index limit $7) m
-           join ${SCHEMA}.records r on r.id = m.record) n
+           cross join lateral (select value from ${SCHEMA}.records where id = m.record offset 0) r) n
          where nth = 1 or bytes <= ${MOST_BYTES}
          order by due_ms, record_offset, index`,
       [partition, epoch, after.dueAtMs, after.offset, after.index, nowMs, limit],
