@@ -149,6 +149,26 @@ describe('what comes all at once', () => {
   });
 });
 
+/** A lane that knows that its receiver is quick. */
+const learned = (terms: LaneTerms): CoreWorld => {
+  const world = new CoreWorld();
+  world.offer('a', { terms });
+  world.serve('a', { ms: 10_001, responseMs: 5 });
+  return world;
+};
+
+describe('the mean of response times', () => {
+  it('is not made by a few of many that are under way at once', () => {
+    const terms: LaneTerms = { ...fast, maxConcurrency: 100 };
+    const world = learned(terms);
+    world.offer('a', { count: 100, terms });
+    world.pass(900);
+    for (let n = 0; n < 20; n += 1) world.finish('a');
+    world.offer('a', { count: 500, terms });
+    expect(world.postponed).toEqual([]);
+  });
+});
+
 describe('a lane that shares its partition with few', () => {
   const burst = { count: 3_000, bytes: 1_000 };
 
@@ -168,6 +188,21 @@ describe('a lane that shares its partition with few', () => {
     expect(world.postponed).toHaveLength(3_000 - 10 - 2_000);
     world.offer('b', { count: 100, share: 1, terms: limited(20, 5) });
     expect(world.postponed.filter(({ parcel }) => parcel.lane === 'b').length).toBeGreaterThan(50);
+  });
+
+  it('does not send what comes behind the places of a bad moment that is over', () => {
+    const world = learned(fast);
+    for (let round = 0; round < 3; round += 1) {
+      world.offer('a', { count: 10 });
+      world.pass(900);
+      for (let n = 0; n < 10; n += 1) world.finish('a');
+    }
+    world.offer('a', { count: 300, share: 1 });
+    const { length } = world.postponed;
+    expect(length).toBeGreaterThan(100);
+    world.serve('a', { ms: 2_000, responseMs: 5 });
+    world.offer('a', { count: 30, share: 1 });
+    expect(world.postponed).toHaveLength(length);
   });
 
   it('has no more patience than any, as soon as its receiver hangs', () => {
