@@ -117,8 +117,8 @@ export type Attempt = z.infer<typeof attempt>;
 /** Where the delivery stands after this outcome. */
 export const outcomeStatus = z.enum(['delivered', 'retrying', 'failed', 'cancelled']);
 
-/** What became of attempt `number` of a delivery; without `attempt` when it ended before a request was made. */
-const outcome = z.object({
+/** A round of a delivery, and what the history must know of its event whichever record it reads first. */
+const deliveryRound = z.object({
   delivery_id: z.string(),
   tenant: z.string(),
   event_id: z.string(),
@@ -128,8 +128,14 @@ const outcome = z.object({
   accepted_at: timestamp,
   subscription_id: z.string(),
   round: z.number().int().nonnegative(),
+});
+
+/** What became of attempt `number` of a delivery; without `attempt` when it ended before a request was made. */
+const outcome = deliveryRound.extend({
   number: z.number().int().positive(),
   trigger,
+  /** The subscription's version that it was made by; absent when there is no such subscription. */
+  subscription_version: z.number().int().positive().optional(),
   status: outcomeStatus,
   at: timestamp,
   next_attempt_at: timestamp.optional(),
@@ -139,8 +145,64 @@ const outcome = z.object({
 });
 export type Outcome = z.infer<typeof outcome>;
 
-/** `deliveries.attempted`: outcomes of subscriptions of one partition, packed. */
-const attempted = z.object({ outcomes: z.array(outcome).min(1) });
+/**
+ * Why an attempt waits though nothing has failed: for its lane's rate, for the breaker to let one through, because its receiver takes long,
+ * or behind another delivery of its ordering key.
+ */
+export const postponeCause = z.enum(['rate_limit', 'breaker', 'slow', 'ordered']);
+export type PostponeCause = z.infer<typeof postponeCause>;
+
+/** Attempt `number`, still to be made, was put off. */
+const postponement = deliveryRound.extend({
+  number: z.number().int().positive(),
+  at: timestamp,
+  /** When it comes back; absent when it waits for another delivery. */
+  until: timestamp.optional(),
+  cause: postponeCause,
+  /** With `ordered`: the delivery that its key waited for then. */
+  behind: z.string().optional(),
+});
+export type Postponement = z.infer<typeof postponement>;
+
+/** `deliveries.attempted`: what became of deliveries of subscriptions of one partition, packed. */
+const attempted = z.object({ outcomes: z.array(outcome), postponed: z.array(postponement).min(1).optional() });
+
+/** Somebody asked that a round of a delivery be made no more. */
+const cancellation = deliveryRound.extend({
+  at: timestamp,
+  /** Id of the key that asked. */
+  actor: z.string(),
+});
+export type Cancellation = z.infer<typeof cancellation>;
+
+/** `deliveries.cancelled`: of subscriptions of one partition. */
+const cancelled = z.object({ cancellations: z.array(cancellation).min(1) });
+
+/** Somebody asked for a delivery again: its next round. */
+const askedRound = deliveryRound.extend({
+  trigger: trigger.extract(['redeliver', 'replay']),
+  at: timestamp,
+  /** Id of the key that asked. */
+  actor: z.string(),
+  /** With `replay`: which. */
+  replay_id: z.string().optional(),
+  /** Although a round before it was under way. */
+  forced: z.literal(true).optional(),
+});
+export type AskedRound = z.infer<typeof askedRound>;
+
+/** `deliveries.rounds`: written before the rounds are requested of the sender. */
+const rounds = z.object({ rounds: z.array(askedRound).min(1) });
+
+/** `events.duplicated`: an event with this id had been accepted before, and was acknowledged without being delivered again. */
+const duplicated = z.object({
+  tenant: z.string(),
+  event_id: z.string(),
+  /** Of the one that came first, where that is known. */
+  accepted_at: timestamp.optional(),
+  at: timestamp,
+});
+export type Duplicated = z.infer<typeof duplicated>;
 
 /** Why an event was refused: a closed list, the same on every door. */
 export const rejectionCode = z.enum([
@@ -377,11 +439,26 @@ export type Operation = z.infer<typeof operation>;
 const keyUsed = z.object({ key_id: z.string(), service: z.string(), at: timestamp });
 export type KeyUsed = z.infer<typeof keyUsed>;
 
-export const recordSchemas = { accepted, requested, routed, attempted, rejected, registryState, domainEvent, operation, keyUsed };
+export const recordSchemas = {
+  accepted,
+  duplicated,
+  requested,
+  routed,
+  attempted,
+  cancelled,
+  rounds,
+  rejected,
+  registryState,
+  domainEvent,
+  operation,
+  keyUsed,
+};
 export type RecordName = keyof typeof recordSchemas;
 
 /** The heads of framed records, as code handles them: the envelope keeps its declared type. */
 export type RequestedHead = Omit<z.infer<typeof requested>, 'event' | 'data' | 'data_base64'> & { readonly event: Envelope };
 export type Routed = z.infer<typeof routed>;
 export type Attempted = z.infer<typeof attempted>;
+export type Cancelled = z.infer<typeof cancelled>;
+export type Rounds = z.infer<typeof rounds>;
 export type DomainEventRecord = z.infer<typeof domainEvent>;

@@ -42,6 +42,7 @@ export type TopicName =
   | 'events.inbound'
   | 'events.rejected'
   | 'events.accepted'
+  | 'events.duplicated'
   | 'registry.log'
   | 'registry.state'
   | 'keys.used'
@@ -49,6 +50,8 @@ export type TopicName =
   | 'deliveries.routed'
   | 'deliveries.requested'
   | 'deliveries.attempted'
+  | 'deliveries.cancelled'
+  | 'deliveries.rounds'
   | `deliveries.delayed.${DelayTier}`;
 
 export type Topic = {
@@ -106,12 +109,20 @@ export const topics: readonly Topic[] = [
     writers: ['event-ingestion'],
     readers: ['dispatcher router', 'delivery-audit'],
   }),
+  topic('events.duplicated', {
+    key: 'tenant and event id',
+    partitions: 1,
+    retentionMs: 7 * DAY,
+    record: 'duplicated',
+    writers: ['event-ingestion'],
+    readers: ['delivery-audit'],
+  }),
   topic('registry.log', {
     key: 'aggregate id',
     partitions: 1,
     record: 'domainEvent',
     writers: ['subscription-registry'],
-    readers: ['operators'],
+    readers: ['delivery-audit', 'operators'],
   }),
   topic('registry.state', {
     key: 'aggregate id',
@@ -150,7 +161,7 @@ export const topics: readonly Topic[] = [
     partitions: DEFAULT_PARTITIONS,
     retentionMs: 7 * DAY,
     record: 'requested',
-    writers: ['dispatcher router', 'dispatcher delay'],
+    writers: ['dispatcher router', 'dispatcher delay', 'delivery-audit'],
     readers: ['dispatcher sender'],
   }),
   topic('deliveries.attempted', {
@@ -160,6 +171,22 @@ export const topics: readonly Topic[] = [
     record: 'attempted',
     writers: ['dispatcher sender'],
     readers: ['delivery-audit', 'subscription-registry'],
+  }),
+  topic('deliveries.cancelled', {
+    key: 'subscription; the partition is that of the delivery in `deliveries.requested`',
+    partitions: DEFAULT_PARTITIONS,
+    retentionMs: 7 * DAY,
+    record: 'cancelled',
+    writers: ['delivery-audit'],
+    readers: ['dispatcher sender', 'delivery-audit'],
+  }),
+  topic('deliveries.rounds', {
+    key: 'subscription',
+    partitions: DEFAULT_PARTITIONS,
+    retentionMs: 7 * DAY,
+    record: 'rounds',
+    writers: ['delivery-audit'],
+    readers: ['delivery-audit'],
   }),
   ...delayTiers.map(({ name, ms }) =>
     topic(`deliveries.delayed.${name}`, {
