@@ -21,12 +21,16 @@ export type Program = {
 
 type Functions = Readonly<Record<string, CelFunction>>;
 
+/** Told of each part that is evaluated at most once, as it is compiled; may put another in the place of its closure. */
+export type Observe = (ast: ASTNode, run: Run) => Run;
+const unobserved: Observe = (_, run) => run;
+
 export const EVENT_SLOT = 0;
 export const DATA_SLOT = 1;
 
 /** Turns a checked expression into closures. @param further functions besides those that all know @throws {ExpressionRefused} */
-export const compile = (ast: ASTNode, further: Functions = {}): Program => {
-  const compiler = new Compiler({ ...functions, ...further });
+export const compile = (ast: ASTNode, further: Functions = {}, observe: Observe = unobserved): Program => {
+  const compiler = new Compiler({ ...functions, ...further }, observe);
   const run = compiler.node(ast);
   const { needsData, slots, patternSizes } = compiler;
   return { run, needsData, slots, patternSizes };
@@ -37,13 +41,15 @@ class Compiler {
   slots = 2;
   readonly patternSizes = new Map<ASTNode, number>();
   readonly #functions: Functions;
+  readonly #observe: Observe;
   readonly #names: string[] = ['event', 'data'];
   #nodes = 0;
   #depth = 0;
   #patternsSize = 0;
 
-  constructor(known: Functions) {
+  constructor(known: Functions, observe: Observe) {
     this.#functions = known;
+    this.#observe = observe;
   }
 
   node(ast: ASTNode): Run {
@@ -52,7 +58,7 @@ class Compiler {
     if (this.#depth > expressionLimits.depth) throw new ExpressionRefused(`It is nested deeper than ${expressionLimits.depth}.`, ast.start);
     const run = this.#node(ast);
     this.#depth -= 1;
-    return run;
+    return this.#names.length > DATA_SLOT + 1 ? run : this.#observe(ast, run);
   }
 
   #node(ast: ASTNode): Run {

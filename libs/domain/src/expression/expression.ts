@@ -1,10 +1,11 @@
-import { compile, type Program, type Scope } from './compile.js';
+import { compile, type Observe, type Program, type Scope } from './compile.js';
 import { costOf, REFERENCE } from './cost.js';
 import type { EventInput } from './event-input.js';
 import { transformFunctions } from './functions.js';
 import { headersOf } from './headers.js';
 import { toJson } from './json.js';
 import { EvaluationFailed, metered, stepsTaken } from './meter.js';
+import { Seen, type EvaluatedPart } from './seen.js';
 import { ExpressionRefused, parse, positionAt, type Position, type Source } from './source.js';
 import { RequestParts, typeName, type Value } from './value.js';
 
@@ -80,10 +81,29 @@ export const admitTransform = (text: string): { readonly kind: 'compiled'; reado
     return { kind: 'compiled', transform: transformOf(text, program), cost: affordable(source, program, { limit: TRANSFORM_STEPS, isWritten: true }) };
   });
 
+/** How a filter came to its verdict on one event. */
+export type ExplainedFilter = {
+  readonly kind: 'explained';
+  readonly verdict: FilterVerdict;
+  /** The first so many, in the order in which they were evaluated; what decided before is why others are missing. */
+  readonly parts: readonly EvaluatedPart[];
+  /** How many there are beside. */
+  readonly more: number;
+};
+
+/** Judges an event as `compileFilter`'s filter does, within the same bound, and tells what it saw. */
+export const explainFilter = (text: string, input: EventInput): ExplainedFilter | Refused =>
+  refusable(text, () => {
+    const source = parse(text);
+    const seen = new Seen(source.ast);
+    const verdict = filterOf(text, filterProgram(source, seen.observe)).judge(input);
+    return { kind: 'explained', verdict, parts: seen.parts, more: seen.more };
+  });
+
 /** @throws {ExpressionRefused} */
-const filterProgram = ({ ast, type }: Source): Program => {
+const filterProgram = ({ ast, type }: Source, observe?: Observe): Program => {
   if (type !== 'bool' && type !== 'dyn') throw new ExpressionRefused(`A filter is true or false; this is of type ${type}.`, ast.start);
-  return compile(ast);
+  return compile(ast, {}, observe);
 };
 
 /** An instruction of a pattern takes up to 400 bytes. */
