@@ -65,12 +65,12 @@ class FakeTopic implements Source {
   }
 }
 
-const follow = async (topic: FakeTopic) => {
+const follow = async (topic: FakeTopic, whenReady?: () => Promise<void>) => {
   const seen: string[] = [];
   const log = { debug: jest.fn(), info: jest.fn(), warn: jest.fn(), error: jest.fn(), fatal: jest.fn() } satisfies Logger;
   const exit = jest.fn();
   const following = new TopicFollowing(
-    { topic: 't', onRecord: ({ partition, offset }) => void seen.push(`${partition}:${offset}`) },
+    { topic: 't', onRecord: ({ partition, offset }) => void seen.push(`${partition}:${offset}`), whenReady },
     topic,
     log,
     exit,
@@ -83,6 +83,9 @@ const follow = async (topic: FakeTopic) => {
   };
   return { following, seen, close, log };
 };
+
+/** Lets everything run that needs no further input. */
+const settled = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
 const answer = (type: string): Error => Object.assign(new Error(type), { type });
 
@@ -97,6 +100,24 @@ describe('follow', () => {
     await following.readToEnd();
     expect(seen).toContain('1:1');
     await close();
+  });
+
+  it('fetches no more until its reader is ready for it', async () => {
+    const topic = new FakeTopic([[0, 1, 2, 3, 4].map((offset) => message(offset))]);
+    const asked: (() => void)[] = [];
+    const { following, seen, close } = await follow(topic, () => new Promise((resolve) => void asked.push(resolve)));
+    await settled();
+    expect([asked.length, seen]).toEqual([1, []]);
+    asked[0]?.();
+    await settled();
+    expect([asked.length, seen]).toEqual([2, ['0:0', '0:1', '0:2']]);
+    asked[1]?.();
+    await following.caughtUp;
+    expect(seen).toHaveLength(5);
+    const closed = close();
+    for (const answer of asked) answer();
+    topic.wake();
+    await closed;
   });
 
   it('has caught up with an empty topic at once', async () => {

@@ -13,6 +13,8 @@ export type FollowOptions = {
   readonly from?: ReadonlyMap<number, number> | undefined;
   /** In order per partition; must neither throw nor wait. */
   readonly onRecord: (record: FollowedRecord) => void;
+  /** Asked before more is fetched, of which it may be too much to hold; default: at once. Whoever closes the following resolves it. */
+  readonly whenReady?: (() => Promise<void>) | undefined;
 };
 
 export interface Following {
@@ -159,6 +161,10 @@ export class TopicFollowing implements Following {
     while (!session.isOver && !this.#isClosed) {
       const asked = isHole ? partitions.filter((partition) => this.#isBehind(partition)).slice(0, 1) : partitions;
       const positions = new Map(asked.map((partition) => [partition, this.#positions.get(partition) ?? 0]));
+      if (this.options.whenReady) {
+        await this.options.whenReady();
+        if (session.isOver || this.#isClosed) return;
+      }
       const fetched = await this.source.fetch(positions, MAX_WAIT_MS);
       session.isAlive = true;
       let isEmpty = true;

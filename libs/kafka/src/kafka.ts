@@ -5,6 +5,7 @@ import { KafkaError, messageOf, protocolError } from './errors.js';
 import { sourceOf, TopicFollowing, type FollowOptions, type Following } from './follow.js';
 import { capturing, type Cluster } from './kafkajs-internals.js';
 import { PackingProducer, type PlacedRecord, type Producer, type ProducerOptions, type Transport } from './producer.js';
+import { offsetsSince } from './reach.js';
 import { clientConfig, type KafkaSettings, type Logger } from './settings.js';
 import { ensure, plansOf } from './topics.js';
 
@@ -89,6 +90,15 @@ export class Kafka {
         await new Promise((resolve) => void setTimeout(resolve, UNKNOWN_TOPIC_RETRY_MS));
       }
     }
+  }
+
+  /**
+   * For each partition the offset from which on every record stamped at `timeMs` or later is read, by the topic's name on the broker; undefined
+   * where some of them may have been deleted.
+   * @throws {KafkaError} `unavailable`, also when there is no such topic
+   */
+  async since(topic: string, timeMs: number): Promise<ReadonlyMap<number, number | undefined>> {
+    return available(offsetsSince(await this.#connectedAdmin(), topic, timeMs, Date.now()));
   }
 
   async producer(options?: ProducerOptions): Promise<Producer> {
