@@ -122,6 +122,7 @@ const boot = async (environment: NodeJS.ProcessEnv, kafkaOptions: KafkaOptions):
     kafka,
     registryState: access.registryState,
     onShutdown: (_what, close) => closers.push(close),
+    stopping: new AbortController().signal,
   });
   const app = await createHttpApp({ module, log, authenticate: access.authenticate, observe: () => undefined, fastify: allowLargeBatches, api: registryApi });
   closers.push(async () => {

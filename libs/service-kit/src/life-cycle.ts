@@ -10,15 +10,20 @@ export class LifeCycle {
   readonly #log: Log;
   readonly #deadlineMs: number;
   readonly #steps: Step[] = [];
-  #stopping = false;
+  readonly #stopping = new AbortController();
 
   constructor(log: Log, deadlineMs = DEADLINE_MS) {
     this.#log = log;
     this.#deadlineMs = deadlineMs;
   }
 
+  /** Aborted at the beginning of the end, before anything is closed. */
+  get signal(): AbortSignal {
+    return this.#stopping.signal;
+  }
+
   get stopping(): boolean {
-    return this.#stopping;
+    return this.signal.aborted;
   }
 
   onShutdown(what: string, close: () => Promise<void>): void {
@@ -40,8 +45,8 @@ export class LifeCycle {
 
   /** Ends the process. Only the first call counts: the terminal's Ctrl-C and the parent's signal often come together. */
   async stop(reason: string, code: number): Promise<void> {
-    if (this.#stopping) return;
-    this.#stopping = true;
+    if (this.stopping) return;
+    this.#stopping.abort();
     const startedMs = performance.now();
     this.#log.info({ reason }, 'shutting down');
     let current = '';

@@ -33,6 +33,8 @@ export type KitWithoutKafka = {
   readonly health: Health;
   /** What to do at the end, last added first. The HTTP door is closed by then. */
   readonly onShutdown: (what: string, close: () => Promise<void>) => void;
+  /** Aborted before any of that, while the doors are still open: for answers that would never end by themselves. */
+  readonly stopping: AbortSignal;
 };
 
 export type Kit = KitWithoutKafka & {
@@ -98,7 +100,7 @@ const start = async <C extends ProcessConfig>(service: Service<C>, config: C, lo
   const door = new FrontDoor({ service: service.name, version: VERSION, health, metrics, log });
   const port = await door.open(config.PORT ?? service.defaultPort, config.HOST);
 
-  const base: KitWithoutKafka = { log, metrics, health, onShutdown: (what, close) => lifeCycle.onShutdown(what, close) };
+  const base: KitWithoutKafka = { log, metrics, health, onShutdown: (what, close) => lifeCycle.onShutdown(what, close), stopping: lifeCycle.signal };
   const adminKey = config.POSTHORN_ADMIN_API_KEY;
   const kafka = usesKafka(config) ? await connectKafka(config, service.name, base) : undefined;
   const access = kafka && new Access({ kafka, service: service.name, adminKey, log });

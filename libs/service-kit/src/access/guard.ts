@@ -8,6 +8,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Who asks; nobody on open routes, which do not look. */
     caller: Caller;
+    /** For an answer that goes on for long: whether the caller still may have it. Rejects as at the beginning. */
+    authorizeAgain: () => Promise<Caller>;
   }
   interface FastifyContextConfig {
     /** Answered without a key. */
@@ -49,11 +51,14 @@ export const guard = (fastify: FastifyInstance, authorize: Authorize): void => {
     if (unguarded.length > 0) throw new Error(`neither Open nor Scoped: ${unguarded.join('; ')}`);
   });
   fastify.decorateRequest('caller');
+  fastify.decorateRequest('authorizeAgain');
   fastify.addHook('onRequest', async (request) => {
     request.caller = NOBODY;
+    request.authorizeAgain = () => Promise.resolve(NOBODY);
     const { open, scoped } = request.routeOptions.config;
     if (request.is404 || open === true) return;
     if (scoped === undefined) throw new Error(`${request.method} ${String(request.routeOptions.url)} is neither Open nor Scoped`);
-    request.caller = await authorize(request.headers, { ...scoped, tenant: tenantIn(request.params) });
+    request.authorizeAgain = () => authorize(request.headers, { ...scoped, tenant: tenantIn(request.params) });
+    request.caller = await request.authorizeAgain();
   });
 };

@@ -5,3 +5,4 @@ export { holds, type Caller, type Need } from './caller.js';
 export { Open, Scoped } from './guard.js';
 export { signPortalToken, type PortalGrant, type PortalSigner } from './portal-token.js';
 export { RegistryStateFeed, type RegistryFolder } from './registry-state-feed.js';
+export { whileAllowed } from './while-allowed.js';

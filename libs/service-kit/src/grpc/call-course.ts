@@ -51,7 +51,7 @@ export class CallCourse {
     return this.#gone.signal;
   }
 
-  contextFor(caller: Caller): CallContext {
+  contextFor(caller: Caller, signal = this.gone): CallContext {
     this.#actor = caller.actor;
     return {
       caller,
@@ -59,7 +59,7 @@ export class CallCourse {
       path: this.path,
       metadata: (name) => textOf(this.call.metadata, name),
       deadlineMs: this.#deadlineMs,
-      signal: this.gone,
+      signal,
       tell: (name, value) => this.trailers.set(name, value),
     };
   }

@@ -13,7 +13,7 @@ type MethodDescription = {
   /** As in the proto file. */
   readonly name: string;
   readonly requestType: Codec;
-  /** Both or neither: whoever needs one of them alone, extends this. */
+  /** With streams of answers too: whoever needs it alone, extends this. */
   readonly requestStream: boolean;
   readonly responseType: Codec;
   readonly responseStream: boolean;
@@ -40,7 +40,10 @@ export type CallContext = {
   readonly metadata: (name: string) => string | undefined;
   /** Clock reading at which the caller gives up. */
   readonly deadlineMs: number | undefined;
-  /** Aborted when the caller has given up. */
+  /**
+   * Aborted when the caller has given up. Of a method that answers with a stream also when the caller's key is no longer valid, and when the
+   * process wants to end; the reason is then what the call is to end with.
+   */
   readonly signal: AbortSignal;
   /** Sends metadata along with the answer. */
   readonly tell: (name: string, value: string) => void;
@@ -57,6 +60,16 @@ export type Call<Request, Response> = {
   readonly maxBytes?: number;
   /** @throws {Problem} and whatever else `problemOf` makes one of */
   readonly answer: (request: Request, context: CallContext) => Response | Promise<Response>;
+};
+
+/** How a method that answers one request with a stream is served. */
+export type FeedCall<Request, Response> = Omit<Call<Request, Response>, 'answer'> & {
+  /**
+   * The call ends when this has.
+   * @param say resolves when the network has taken it, or nobody listens any more
+   * @throws {Problem} and whatever else `problemOf` makes one of; the reason of the signal, when it was that which ended it
+   */
+  readonly feed: (request: Request, say: (response: Response) => Promise<void>, context: CallContext) => Promise<void>;
 };
 
 /** A call that goes on in both directions at once. */
@@ -82,7 +95,9 @@ export type StreamCall<Request, Response> = Pick<Call<never, never>, 'scope'> & 
 export type Calls<S extends ServiceDescription> = {
   readonly [M in keyof S['methods']]: S['methods'][M]['requestStream'] extends true
     ? StreamCall<RequestOf<S['methods'][M]>, ResponseOf<S['methods'][M]>>
-    : Call<RequestOf<S['methods'][M]>, ResponseOf<S['methods'][M]>>;
+    : S['methods'][M]['responseStream'] extends true
+      ? FeedCall<RequestOf<S['methods'][M]>, ResponseOf<S['methods'][M]>>
+      : Call<RequestOf<S['methods'][M]>, ResponseOf<S['methods'][M]>>;
 };
 
 type Served = { readonly name: string; readonly path: string };
@@ -98,13 +113,24 @@ export type ServedCall = Omit<Call<never, never>, 'tenant' | 'answer'> &
     };
   };
 
+/** A method that answers with a stream, its request and its answers as bytes. */
+export type ServedFeed = Omit<FeedCall<never, never>, 'tenant' | 'feed'> &
+  Served & {
+    readonly kind: 'feed';
+    /** @throws {Problem} `malformed` when the bytes are no such message */
+    readonly read: (request: Uint8Array) => {
+      readonly tenant: string | undefined;
+      readonly feed: (say: (response: Uint8Array) => Promise<void>, context: CallContext) => Promise<void>;
+    };
+  };
+
 export type ServedStream = Omit<StreamCall<never, never>, 'converse'> &
   Served & {
     readonly kind: 'stream';
     readonly converse: (conversation: Conversation<Uint8Array, Uint8Array>, context: CallContext) => Promise<void>;
   };
 
-export type ServedMethod = ServedCall | ServedStream;
+export type ServedMethod = ServedCall | ServedFeed | ServedStream;
 
 export type ServedService = { readonly name: string; readonly methods: readonly ServedMethod[] };
 
@@ -134,6 +160,19 @@ const servedCall = (served: Served, { requestType, responseType }: MethodDescrip
   },
 });
 
+const servedFeed = (served: Served, { requestType, responseType }: MethodDescription, { tenant, feed, ...rest }: FeedCall<never, never>): ServedFeed => ({
+  ...rest,
+  ...served,
+  kind: 'feed',
+  read: (bytes) => {
+    const request = decoded(requestType, bytes);
+    return {
+      tenant: tenant?.(request),
+      feed: (say, context) => feed(request, (response) => say(responseType.encode(response).finish()), context),
+    };
+  },
+});
+
 const servedStream = (served: Served, { requestType, responseType }: MethodDescription, { converse, ...rest }: StreamCall<never, never>): ServedStream => ({
   ...rest,
   ...served,
@@ -149,8 +188,7 @@ export const serve = <S extends ServiceDescription>({ fullName, methods }: S, ca
     const served = { name: method.name, path: `/${fullName}/${method.name}` };
     // Object.entries forgets which method goes with which call; the kind of the one is that of the other.
     const call = calls[member as keyof S['methods']] as unknown;
-    return method.requestStream
-      ? servedStream(served, method, call as StreamCall<never, never>)
-      : servedCall(served, method, call as Call<never, never>);
+    if (method.requestStream) return servedStream(served, method, call as StreamCall<never, never>);
+    return method.responseStream ? servedFeed(served, method, call as FeedCall<never, never>) : servedCall(served, method, call as Call<never, never>);
   }),
 });

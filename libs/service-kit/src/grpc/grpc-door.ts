@@ -5,6 +5,7 @@ import {
   type sendUnaryData,
   type ServerDuplexStream,
   type ServerUnaryCall,
+  type ServerWritableStream,
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
@@ -16,17 +17,19 @@ import { protoPath as healthProto } from 'grpc-health-check';
 import type { Registry } from 'prom-client';
 import type { Authorize } from '../access/authorize.js';
 import type { Caller } from '../access/caller.js';
+import { whileAllowed } from '../access/while-allowed.js';
 import type { Health } from '../health.js';
 import type { Log } from '../log.js';
 import { grpcDuration, type ObserveCall } from '../metrics.js';
 import { Problem } from '../problem.js';
 import { CallCourse } from './call-course.js';
-import type { ServedCall, ServedMethod, ServedService, ServedStream } from './calls.js';
+import type { ServedCall, ServedFeed, ServedMethod, ServedService, ServedStream } from './calls.js';
 import { incoming, outgoing } from './duplex.js';
 import { HealthService } from './health-service.js';
 
 type Bytes = Buffer | Uint8Array;
 type UnaryCall = ServerUnaryCall<Bytes, Bytes>;
+type FedCall = ServerWritableStream<Bytes, Bytes>;
 type StreamedCall = ServerDuplexStream<Bytes | TooLarge, Bytes>;
 
 export type GrpcDoorOptions = {
@@ -99,7 +102,7 @@ export class GrpcDoor {
 
   async #end(): Promise<void> {
     this.#health.close();
-    this.#closing.abort();
+    this.#closing.abort(shuttingDown());
     const timer = setTimeout(() => this.#server.forceShutdown(), CLOSE_MS);
     try {
       await new Promise<void>((resolve, reject) => this.#server.tryShutdown((error) => (error ? reject(error) : resolve())));
@@ -117,12 +120,16 @@ export class GrpcDoor {
 
   #implementationOf({ methods }: ServedService): UntypedServiceImplementation {
     return Object.fromEntries(
-      methods.map((method) => [
-        method.name,
-        method.kind === 'call'
-          ? (call: UnaryCall, callback: sendUnaryData<Bytes>) => void this.#answer(method, call, callback)
-          : (call: StreamedCall) => void this.#converse(method, call),
-      ]),
+      methods.map((method) => {
+        switch (method.kind) {
+          case 'call':
+            return [method.name, (call: UnaryCall, callback: sendUnaryData<Bytes>) => void this.#answer(method, call, callback)];
+          case 'feed':
+            return [method.name, (call: FedCall) => void this.#feed(method, call)];
+          case 'stream':
+            return [method.name, (call: StreamedCall) => void this.#converse(method, call)];
+        }
+      }),
     );
   }
 
@@ -142,6 +149,25 @@ export class GrpcDoor {
   }
 
   /** Never rejects. */
+  async #feed(method: ServedFeed, call: FedCall): Promise<void> {
+    const course = this.#courseOf(method, call);
+    const refused = new AbortController();
+    try {
+      const { tenant, feed } = read(method, call.request);
+      const { scope, allTenants } = method;
+      const authorize = (): Promise<Caller> => this.#options.authorize({ authorization: course.authorization }, { scope, allTenants, tenant });
+      const caller = await authorize();
+      const signal = AbortSignal.any([course.gone, refused.signal, this.#closing.signal]);
+      const over = whileAllowed(authorize, (refusal) => refused.abort(refusal));
+      await feed(outgoing(call, signal), course.contextFor(caller, signal)).finally(over);
+      course.answered();
+      call.end(course.trailers);
+    } catch (error) {
+      call.emit('error', course.failed(error));
+    }
+  }
+
+  /** Never rejects. */
   async #converse(method: ServedStream, call: StreamedCall): Promise<void> {
     const course = this.#courseOf(method, call);
     const authorize = (): Promise<Caller> => this.#options.authorize({ authorization: course.authorization }, { scope: method.scope });
@@ -150,7 +176,7 @@ export class GrpcDoor {
       const requests = stillAllowed(incoming<Bytes | TooLarge>(call, this.#closing.signal), authorize);
       await method.converse({ requests, say: outgoing(call, course.gone) }, context);
       // What was said after the last that was read is not answered: the client has to know.
-      if (this.#closing.signal.aborted && !call.readableEnded) throw new Problem('unavailable', 'The service is shutting down.');
+      if (this.#closing.signal.aborted && !call.readableEnded) throw shuttingDown();
       course.answered();
       call.end(course.trailers);
     } catch (error) {
@@ -158,7 +184,7 @@ export class GrpcDoor {
     }
   }
 
-  #courseOf({ path }: ServedMethod, call: UnaryCall | StreamedCall): CallCourse {
+  #courseOf({ path }: ServedMethod, call: UnaryCall | FedCall | StreamedCall): CallCourse {
     return new CallCourse(path, call, { log: this.#options.log, observe: this.#observe });
   }
 }
@@ -187,7 +213,7 @@ const definitionOf = ({ methods }: ServedService): ServiceDefinition =>
       {
         path,
         requestStream: kind === 'stream',
-        responseStream: kind === 'stream',
+        responseStream: kind !== 'call',
         requestSerialize: asBuffer,
         // Messages of a stream are read ahead: what is too large must not be kept until its turn.
         requestDeserialize: kind === 'stream' ? within(maxBytes) : asBuffer,
@@ -206,6 +232,8 @@ const reflectionOf = (names: readonly string[]): ReflectionService => {
 
 const asBuffer = (bytes: Bytes): Buffer => (Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
 
+const shuttingDown = (): Problem => new Problem('unavailable', 'The service is shutting down.');
+
 type TooLarge = { readonly excess: Problem };
 
 const tooLarge = (bytes: number, maxBytes: number): Problem => new Problem('too_large', `The request has ${bytes} bytes, more than ${maxBytes}.`);
@@ -216,8 +244,7 @@ const within =
     bytes.length > maxBytes ? { excess: tooLarge(bytes.length, maxBytes) } : asBuffer(bytes);
 
 /** @throws {Problem} `too_large`, `malformed` */
-const read = (method: ServedCall, bytes: Bytes): ReturnType<ServedCall['read']> => {
-  const { maxBytes = MAX_BYTES } = method;
+const read = <Asked>({ read: readOf, maxBytes = MAX_BYTES }: { readonly read: (bytes: Bytes) => Asked; readonly maxBytes?: number }, bytes: Bytes): Asked => {
   if (bytes.length > maxBytes) throw tooLarge(bytes.length, maxBytes);
-  return method.read(bytes);
+  return readOf(bytes);
 };

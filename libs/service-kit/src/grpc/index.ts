@@ -1,3 +1,3 @@
-export { serve, type Call, type CallContext, type Calls, type Conversation, type ServedService, type StreamCall } from './calls.js';
+export { serve, type Call, type CallContext, type Calls, type Conversation, type FeedCall, type ServedService, type StreamCall } from './calls.js';
 export { GrpcDoor, type GrpcDoorOptions } from './grpc-door.js';
 export { DETAILS_KEY } from './status.js';
