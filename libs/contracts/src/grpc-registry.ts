@@ -3,4 +3,3 @@ export * from './generated/posthorn/registry/v1/access.js';
 export * from './generated/posthorn/registry/v1/event_types.js';
 export * from './generated/posthorn/registry/v1/subscriptions.js';
 export * from './generated/posthorn/registry/v1/tenants.js';
-export type { Duration } from './generated/google/protobuf/duration.js';

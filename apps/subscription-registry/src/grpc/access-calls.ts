@@ -1,13 +1,12 @@
 import { apiKeysQuery, createApiKeyBody, createPortalTokenBody } from '@posthorn/contracts';
 import type { ApiKeyServiceDefinition, PortalTokenServiceDefinition } from '@posthorn/contracts/grpc/registry';
 import { parseOrRefuse } from '@posthorn/service-kit';
-import type { Calls } from '@posthorn/service-kit/grpc';
+import { given, givenList, present, toTime, type Calls } from '@posthorn/service-kit/grpc';
 import type { ApiKeys } from '../api-keys/api-keys.js';
 import { pageRequest } from '../page.js';
 import type { PortalTokens } from '../portal/portal-tokens.js';
 import { newApiKeyOf, scopesOf, toApiKey, toScopes } from './access-messages.js';
 import { requestedByCall, tellWrittenTo } from './requested-by-call.js';
-import { given, givenList, present, toTime } from './wire-values.js';
 
 export const apiKeyCalls = (keys: ApiKeys): Calls<typeof ApiKeyServiceDefinition> => ({
   createApiKey: {

@@ -1,6 +1,6 @@
 import type { ApiKeyView, Scope as ScopeWord } from '@posthorn/contracts';
 import { Scope, type ApiKey } from '@posthorn/contracts/grpc/registry';
-import { given, present, timeOf, toTime, words } from './wire-values.js';
+import { given, present, timeOf, toTime, words } from '@posthorn/service-kit/grpc';
 
 const scopeWords = words(Scope, Scope.SCOPE_UNSPECIFIED);
 

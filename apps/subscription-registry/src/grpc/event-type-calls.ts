@@ -1,13 +1,12 @@
 import { eventTypeLimits, eventTypesQuery, importEventTypesBody, putEventTypeBody } from '@posthorn/contracts';
 import type { EventTypeServiceDefinition } from '@posthorn/contracts/grpc/registry';
 import { parseOrRefuse } from '@posthorn/service-kit';
-import type { Calls } from '@posthorn/service-kit/grpc';
+import { flagText, given, jsonOf, present, type Calls } from '@posthorn/service-kit/grpc';
 import type { EventTypes } from '../event-types/event-types.js';
 import { pageRequest } from '../page.js';
 import { eventTypeOf, toEventType, toImportedChange } from './event-type-messages.js';
 import { reading, writing } from './of-tenant.js';
 import { requestedByCall, tellWrittenTo } from './requested-by-call.js';
-import { flagText, given, jsonOf, present } from './wire-values.js';
 
 /** REST has `If-None-Match: *` for this. */
 const ONLY_IF_ABSENT = 0;

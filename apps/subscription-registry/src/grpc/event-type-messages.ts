@@ -1,6 +1,6 @@
 import type { EventTypeView, ImportedChange as ChangeView } from '@posthorn/contracts';
 import { ImportAction, type EventType, type ImportedChange } from '@posthorn/contracts/grpc/registry';
-import { given, jsonOf, present, toTime, words } from './wire-values.js';
+import { given, jsonOf, present, toTime, words } from '@posthorn/service-kit/grpc';
 
 const importActions = words(ImportAction, ImportAction.IMPORT_ACTION_UNSPECIFIED);
 

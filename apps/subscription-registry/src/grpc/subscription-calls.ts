@@ -11,7 +11,7 @@ import {
 } from '@posthorn/contracts';
 import type { CreateSubscriptionsResult, SubscriptionServiceDefinition } from '@posthorn/contracts/grpc/registry';
 import { parseOrRefuse } from '@posthorn/service-kit';
-import type { Calls } from '@posthorn/service-kit/grpc';
+import { durationOf, flagText, given, present, timeOf, type Calls } from '@posthorn/service-kit/grpc';
 import type { FilterCheck } from '../trials/filter-check.js';
 import { pageRequest } from '../page.js';
 import type { BatchCreation } from '../subscriptions/batch-creation.js';
@@ -31,7 +31,6 @@ import {
 } from './subscription-messages.js';
 import { trialCalls } from './trial-calls.js';
 import { maskedBody } from './update-mask.js';
-import { durationOf, flagText, given, present, timeOf } from './wire-values.js';
 
 export type SubscriptionCallsParts = {
   readonly subscriptions: Subscriptions;

@@ -13,8 +13,8 @@ import {
   type SubscriptionSecret,
   type TestAttempt,
 } from '@posthorn/contracts/grpc/registry';
+import { durationOf, given, givenList, givenMap, present, toDuration, toTime, words } from '@posthorn/service-kit/grpc';
 import type { Maskable } from './update-mask.js';
-import { durationOf, given, givenList, givenMap, present, toDuration, toTime, words } from './wire-values.js';
 
 const disabledReasons = words(DisabledReason, DisabledReason.DISABLED_REASON_UNSPECIFIED);
 const orderings = words(Ordering, Ordering.ORDERING_UNSPECIFIED);

@@ -1,14 +1,13 @@
 import { createTenantBody, pageQuery, updateTenantBody } from '@posthorn/contracts';
 import type { TenantServiceDefinition } from '@posthorn/contracts/grpc/registry';
 import { parseOrRefuse, z } from '@posthorn/service-kit';
-import type { Calls } from '@posthorn/service-kit/grpc';
+import { given, present, type Calls } from '@posthorn/service-kit/grpc';
 import { pageRequest } from '../page.js';
 import type { TenantDeletion } from '../tenants/tenant-deletion.js';
 import type { Tenants } from '../tenants/tenants.js';
 import { requestedByCall, tellWrittenTo } from './requested-by-call.js';
 import { changedTenantOf, newTenantOf, toTenant } from './tenant-messages.js';
 import { maskedBody } from './update-mask.js';
-import { given, present } from './wire-values.js';
 
 const listQuery = z.strictObject(pageQuery);
 

@@ -1,7 +1,7 @@
 import type { TenantSettings as SettingsView, TenantView } from '@posthorn/contracts';
 import { SchemaPolicy, UnknownEventTypes, type Tenant, type TenantSettings } from '@posthorn/contracts/grpc/registry';
+import { durationOf, given, present, toDuration, toTime, words } from '@posthorn/service-kit/grpc';
 import type { Maskable } from './update-mask.js';
-import { durationOf, given, present, toDuration, toTime, words } from './wire-values.js';
 
 const schemaPolicies = words(SchemaPolicy, SchemaPolicy.SCHEMA_POLICY_UNSPECIFIED);
 const unknownEventTypes = words(UnknownEventTypes, UnknownEventTypes.UNKNOWN_EVENT_TYPES_UNSPECIFIED);

@@ -1,12 +1,11 @@
 import { filterCheckBody, testSubscriptionBody, type FilterCheckResult } from '@posthorn/contracts';
 import type { CheckFilterResponse, SubscriptionServiceDefinition } from '@posthorn/contracts/grpc/registry';
 import { parseOrRefuse } from '@posthorn/service-kit';
-import type { Calls } from '@posthorn/service-kit/grpc';
+import { given, jsonOf, present, type Calls } from '@posthorn/service-kit/grpc';
 import type { FilterCheck } from '../trials/filter-check.js';
 import type { TestSending } from '../trials/test-sending.js';
 import { reading, writing } from './of-tenant.js';
 import { toTestAttempt } from './subscription-messages.js';
-import { given, jsonOf, present } from './wire-values.js';
 
 const toOutcome = (result: FilterCheckResult): CheckFilterResponse['outcome'] => {
   if ('matches' in result) return { $case: 'matches', value: result.matches };

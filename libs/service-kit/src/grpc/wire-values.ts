@@ -1,6 +1,6 @@
 import { durationMs, durationText } from '@posthorn/contracts';
-import type { Duration } from '@posthorn/contracts/grpc/registry';
-import { Problem } from '@posthorn/service-kit';
+import type { Duration } from '@posthorn/contracts/grpc';
+import { Problem } from '../problem.js';
 
 /*
  * What protobuf says otherwise than JSON. A call is turned into the JSON that the REST API takes, and judged by the same schemas; what
