@@ -7,7 +7,7 @@ import { DataSource, type DataSourceOptions } from 'typeorm';
 import type { AuditConfig } from './config.js';
 import { Intake } from './loading/intake.js';
 import { Loader } from './loading/loader.js';
-import { rowsOfAccepted, rowsOfAttempted, rowsOfRejected, rowsOfRouted } from './loading/rows.js';
+import { rowsOfAccepted, rowsOfAttempted, rowsOfCancelled, rowsOfRejected, rowsOfRounds, rowsOfRouted } from './loading/records.js';
 import { auditMetrics } from './metrics.js';
 import { migrations, SCHEMA } from './migrations/migrations.js';
 import { EventIngestion } from './publishing/event-ingestion.js';
@@ -93,7 +93,7 @@ const startLoading = async (url: string, groupId: string, source: DataSource, ki
   lagMetric(metrics, () => [...(consumption?.lag ?? []), [kafka.topic('registry.state'), registryState.lag]]);
   health.addReadiness('consumer', () => (consumption?.assigned === true ? consumption.stalled : 'not yet a member of its group'));
 
-  const topics = ['events.accepted', 'deliveries.routed', 'deliveries.attempted', 'events.rejected'] as const;
+  const topics = ['events.accepted', 'deliveries.routed', 'deliveries.attempted', 'deliveries.cancelled', 'deliveries.rounds', 'events.rejected'] as const;
   await kafka.ensureTopics(topics);
   // Closed last to first: the consumer waits for what is in flight, which takes the intake and the loader.
   onShutdown('loader', async () => {
@@ -115,5 +115,7 @@ const foldsOf = (kafka: Kafka) =>
     [kafka.topic('events.accepted'), rowsOfAccepted],
     [kafka.topic('deliveries.routed'), rowsOfRouted],
     [kafka.topic('deliveries.attempted'), rowsOfAttempted],
+    [kafka.topic('deliveries.cancelled'), rowsOfCancelled],
+    [kafka.topic('deliveries.rounds'), rowsOfRounds],
     [kafka.topic('events.rejected'), rowsOfRejected],
   ]);

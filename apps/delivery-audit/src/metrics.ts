@@ -20,7 +20,9 @@ export const auditMetrics = (registry: Registry): ((written: Written, seconds: n
     rows.inc({ kind: 'decision' }, written.decisions);
     rows.inc({ kind: 'delivery' }, written.deliveries);
     rows.inc({ kind: 'attempt' }, written.attempts);
-    rows.inc({ kind: 'rejected_event' }, written.rejectedEvents);
+    rows.inc({ kind: 'round' }, written.rounds);
+    rows.inc({ kind: 'cancellation' }, written.cancellations);
+    rows.inc({ kind: 'rejected_event' }, written.rejected_events);
     duration.observe(seconds);
   };
 };

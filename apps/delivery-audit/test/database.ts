@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { migrate } from '@posthorn/event-store';
 import { Client, type QueryResultRow } from 'pg';
+import { partitionedTables } from '../src/loading/partitions.js';
 import { migrations, SCHEMA } from '../src/migrations/migrations.js';
 
 /** A database of the test's own in the server that the tests were given, with the schema of the audit. */
@@ -33,10 +34,12 @@ export const createDatabase = async (): Promise<TestDatabase> => {
       decisions: await query('select * from audit.decisions order by tenant, event_id, day'),
       deliveries: await query('select * from audit.deliveries order by id, day'),
       attempts: await query('select * from audit.attempts order by delivery_id, round, number, day'),
+      rounds: await query('select * from audit.rounds order by delivery_id, round, day'),
+      cancellations: await query('select * from audit.cancellations order by delivery_id, round, day'),
       rejected_events: await query('select * from audit.rejected_events order by id, day'),
     }),
     empty: async () => {
-      await query('truncate audit.events, audit.decisions, audit.deliveries, audit.attempts, audit.rejected_events');
+      await query(`truncate ${partitionedTables.map((table) => `audit.${table}`).join(', ')}`);
     },
     allowConnections: async (allow) => {
       await withClient(server.href, (client) => client.query(`alter database ${name} allow_connections ${allow}`));

@@ -1,16 +1,21 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { foldRows } from '../src/loading/fold.js';
 import { Loader } from '../src/loading/loader.js';
-import { rowsOfAccepted, rowsOfAttempted, rowsOfRejected, rowsOfRouted, type Rows } from '../src/loading/rows.js';
+import { rowsOfAccepted, rowsOfAttempted, rowsOfCancelled, rowsOfRejected, rowsOfRounds, rowsOfRouted } from '../src/loading/records.js';
+import type { Rows } from '../src/loading/rows.js';
+import { partitionedTables } from '../src/loading/partitions.js';
 import { createDatabase, type TestDatabase } from './database.js';
-import { accepted, attempted, envelopeOf, outcomeOf, rejected, rejectionOf, routed, type TestRecord } from './records.js';
+import { accepted, askedRound, attempted, cancelled, envelopeOf, outcomeOf, postponed, rejected, rejectionOf, routed, type TestRecord } from './records.js';
 
 const DAY = '2026-11-20';
+const nothing = Object.fromEntries(partitionedTables.map((table) => [table, 0]));
 const at = (time: string): string => `${DAY}T${time}Z`;
 
 const rowsOf = ({ topic, value }: TestRecord): Rows => {
   if (topic === 'events.accepted') return rowsOfAccepted(value);
   if (topic === 'events.rejected') return rowsOfRejected(value);
+  if (topic === 'deliveries.cancelled') return rowsOfCancelled(value);
+  if (topic === 'deliveries.rounds') return rowsOfRounds(value);
   return topic === 'deliveries.routed' ? rowsOfRouted(value) : rowsOfAttempted(value);
 };
 
@@ -37,7 +42,7 @@ describe('loading', () => {
 
   it('writes an event, its delivery and its attempt', async () => {
     const written = await load(accepted(envelope), routed(envelope, ['sub_1']), attempted(outcomeOf(envelope, 'sub_1')));
-    expect(written).toEqual({ events: 1, decisions: 1, deliveries: 1, attempts: 1, rejectedEvents: 0 });
+    expect(written).toEqual({ ...nothing, events: 1, decisions: 1, deliveries: 1, attempts: 1 });
     expect(await delivery()).toEqual({ status: 'delivered', attempts: 1, round: 0, number: 1 });
   });
 
@@ -45,7 +50,7 @@ describe('loading', () => {
     const records = [accepted(envelope), routed(envelope, ['sub_1']), attempted(outcomeOf(envelope, 'sub_1'))];
     await load(...records);
     const before = await database.dump();
-    expect(await load(...records)).toEqual({ events: 0, decisions: 0, deliveries: 0, attempts: 0, rejectedEvents: 0 });
+    expect(await load(...records)).toEqual(nothing);
     expect(await database.dump()).toEqual(before);
   });
 
@@ -109,6 +114,47 @@ describe('loading', () => {
     expect(await database.query('select status from audit.attempts')).toEqual([{ status: 'delivered' }]);
   });
 
+  it.each([
+    ['before', 'retrying', 'cancelled'],
+    ['after', 'delivered', 'delivered'],
+  ] as const)('ends a delivery that was called off %s its request got through', async (_, outcome, status) => {
+    const records = [attempted(outcomeOf(envelope, 'sub_1', { number: 2, status: outcome, at: at('12:00:05.000') })), cancelled(envelope, 'sub_1', 0, at('12:00:03.000'))];
+    for (const order of [records, records.toReversed()]) {
+      await database.empty();
+      for (const record of order) await load(record);
+      expect(await delivery()).toMatchObject({ status, attempts: 1, round: 0 });
+      expect(await database.query('select round, tenant, actor, at from audit.cancellations')).toEqual([
+        { round: 0, tenant: 'default', actor: 'key_1', at: new Date(at('12:00:03.000')) },
+      ]);
+    }
+  });
+
+  it('makes a delivery pending again by a round that was asked for, and ends it by that round alone', async () => {
+    await load(attempted(outcomeOf(envelope, 'sub_1')), askedRound(envelope, 'sub_1', 1, at('13:00:00.000'), { replay_id: 'rpl_1', trigger: 'replay' }));
+    expect(await delivery()).toEqual({ status: 'pending', attempts: 1, round: 1, number: 0 });
+    await load(attempted(outcomeOf(envelope, 'sub_1', { number: 2, status: 'failed' })));
+    expect(await delivery()).toMatchObject({ status: 'pending', attempts: 2 });
+    await load(attempted(outcomeOf(envelope, 'sub_1', { round: 1, trigger: 'replay', subscription_version: 7 })));
+    expect(await delivery()).toEqual({ status: 'delivered', attempts: 3, round: 1, number: 1 });
+    expect(await database.query('select round, trigger, actor, replay_id, forced from audit.rounds')).toEqual([
+      { round: 1, trigger: 'replay', actor: 'key_1', replay_id: 'rpl_1', forced: false },
+    ]);
+    expect(await database.query('select round, subscription_version from audit.attempts order by round, number')).toEqual([
+      { round: 0, subscription_version: null },
+      { round: 0, subscription_version: null },
+      { round: 1, subscription_version: 7 },
+    ]);
+  });
+
+  it('keeps what a delivery waits for beside what became of it', async () => {
+    await load(postponed(envelope, 'sub_1', at('12:00:01.000'), { number: 2, until: at('12:05:00.000') }), routed(envelope, ['sub_1']));
+    await load(attempted(outcomeOf(envelope, 'sub_1', { status: 'retrying' })));
+    await load(postponed(envelope, 'sub_1', at('12:00:00.000')));
+    expect(await database.query('select number, waiting_round, waiting_number, waiting_until, waiting_cause, waiting_behind from audit.deliveries')).toEqual([
+      { number: 1, waiting_round: 0, waiting_number: 2, waiting_until: new Date(at('12:05:00.000')), waiting_cause: 'rate_limit', waiting_behind: null },
+    ]);
+  });
+
   it('keeps events of both sides of midnight in a partition each', async () => {
     await load(accepted(envelopeOf('late', '2026-11-20T23:59:59.999Z')), accepted(envelopeOf('early', '2026-11-21T00:00:00.000Z')));
     expect(await database.query('select tableoid::regclass::text as partition, id from audit.events order by 1')).toEqual([
@@ -164,8 +210,8 @@ describe('loading', () => {
       rejected(rejectionOf('rej_1', { value: 'a\0"\u{1F600}\\', record: { topic: 't', partition: 3, offset: '9007199254740993' } })),
       rejected(rejectionOf('rej_2', { value_base64: bytes.toString('base64'), tenant: 'No Tenant', event_id: 'x\0y', truncated: true })),
     ];
-    expect(await load(...records)).toMatchObject({ rejectedEvents: 2 });
-    expect(await load(...records, ...records)).toMatchObject({ rejectedEvents: 0 });
+    expect(await load(...records)).toMatchObject({ rejected_events: 2 });
+    expect(await load(...records, ...records)).toMatchObject({ rejected_events: 0 });
     expect(await database.query('select id, tenant, event_id, code, path, record, value, truncated from audit.rejected_events order by id')).toEqual([
       {
         id: 'rej_1',
@@ -193,7 +239,7 @@ describe('loading', () => {
   it('loads a batch of the largest refused events', async () => {
     const value_base64 = Buffer.alloc(1_500_000, 0x80).toString('base64');
     const records = Array.from({ length: 4 }, (_, i) => rejected(rejectionOf(`rej_${i}`, { value_base64 })));
-    expect(await load(...records)).toMatchObject({ rejectedEvents: 4 });
+    expect(await load(...records)).toMatchObject({ rejected_events: 4 });
     expect(await database.query('select sum(octet_length(value))::integer as bytes from audit.rejected_events')).toEqual([{ bytes: 6_000_000 }]);
   });
 
@@ -238,6 +284,17 @@ const historyOf = (random: Random, envelope: ReturnType<typeof envelopeOf>, subs
   return outcomes;
 };
 
+/** What else may be said of one delivery: put off, asked for again, called off; some of it by two replicas. */
+const aroundOf = (random: Random, envelope: ReturnType<typeof envelopeOf>, subscription: string): TestRecord[] => {
+  const time = () => new Date(Date.parse(envelope.acceptedtime) + random(10_000)).toISOString();
+  const some = (record: () => TestRecord): TestRecord[] => Array.from({ length: random(3) }, record);
+  return [
+    ...some(() => postponed(envelope, subscription, time(), { round: random(2), number: 1 + random(3), cause: pick(random, ['breaker', 'slow']), ...(random(2) === 0 && { until: time() }) })),
+    ...some(() => askedRound(envelope, subscription, 1 + random(2), time(), { actor: `key_${random(2)}` })),
+    ...some(() => cancelled(envelope, subscription, random(2), time())),
+  ];
+};
+
 const world = (random: Random): TestRecord[] =>
   Array.from({ length: 25 }, (_, i) => {
     const acceptedtime = new Date(Date.parse('2026-11-20T23:59:50.000Z') + random(20_000)).toISOString();
@@ -256,7 +313,8 @@ const world = (random: Random): TestRecord[] =>
     const packs = outcomes.map((outcome) => attempted(...(random(2) === 0 ? [outcome] : [pick(random, outcomes), outcome])));
     const inParts = subscriptions.map((subscription, n) => routed(envelope, [subscription], { part: { number: n + 1, of: subscriptions.length } }));
     const decision = random(3) === 0 && inParts.length > 0 ? inParts : [routed(envelope, subscriptions, decided())];
-    return [accepted(envelope), ...again, ...refused, ...decision, ...packs];
+    const around = subscriptions.flatMap((subscription) => aroundOf(random, envelope, subscription));
+    return [accepted(envelope), ...again, ...refused, ...decision, ...packs, ...around];
   }).flat();
 
 const shuffled = <T>(random: Random, items: readonly T[]): T[] => {
@@ -272,7 +330,7 @@ describe('the tables', () => {
     const canonical = await database.dump();
     expect(canonical['attempts']?.length).toBeGreaterThan(10);
     expect(canonical['decisions']).toHaveLength(25);
-    expect(canonical['rejected_events']?.length).toBeGreaterThan(10);
+    for (const table of ['rejected_events', 'rounds', 'cancellations']) expect(canonical[table]?.length).toBeGreaterThan(10);
     for (let repetition = 0; repetition < 3; repetition++) {
       await database.empty();
       const rest = shuffled(random, [...records, ...records.filter(() => random(3) === 0)]);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { foldRows } from '../src/loading/fold.js';
 import { Loader } from '../src/loading/loader.js';
-import { rowsOfAccepted } from '../src/loading/rows.js';
+import { rowsOfAccepted } from '../src/loading/records.js';
 import { countMissed } from '../src/query/missed.js';
 import { createDatabase, type TestDatabase } from './database.js';
 import { accepted, envelopeOf } from './records.js';

@@ -1,4 +1,4 @@
-import { deliveryId, frame, type Envelope, type Outcome, type Rejection, type Routed, type TopicName } from '@posthorn/contracts';
+import { deliveryId, frame, type AskedRound, type Cancellation, type Envelope, type Outcome, type Postponement, type Rejection, type Routed, type TopicName } from '@posthorn/contracts';
 
 export type TestRecord = { readonly topic: TopicName; readonly value: Buffer };
 
@@ -34,18 +34,22 @@ export const routed = ({ id, tenant, type, subject, acceptedtime }: Envelope, su
   ),
 });
 
+const roundOf = (envelope: Envelope, subscription: string) => ({
+  delivery_id: deliveryId(envelope.tenant, envelope.id, subscription),
+  tenant: envelope.tenant,
+  event_id: envelope.id,
+  event_type: envelope.type,
+  subject: envelope.subject,
+  accepted_at: envelope.acceptedtime,
+  subscription_id: subscription,
+  round: 0,
+});
+
 /** A delivered first attempt, but for what is said otherwise. */
 export const outcomeOf = (envelope: Envelope, subscription: string, more: Partial<Outcome> = {}): Outcome => {
   const at = more.at ?? new Date(Date.parse(envelope.acceptedtime) + 20).toISOString();
   return {
-    delivery_id: deliveryId(envelope.tenant, envelope.id, subscription),
-    tenant: envelope.tenant,
-    event_id: envelope.id,
-    event_type: envelope.type,
-    subject: envelope.subject,
-    accepted_at: envelope.acceptedtime,
-    subscription_id: subscription,
-    round: 0,
+    ...roundOf(envelope, subscription),
     number: 1,
     trigger: 'first',
     status: 'delivered',
@@ -63,6 +67,24 @@ export const outcomeOf = (envelope: Envelope, subscription: string, more: Partia
 export const attempted = (...outcomes: readonly Outcome[]): TestRecord => ({
   topic: 'deliveries.attempted',
   value: Buffer.from(JSON.stringify({ outcomes })),
+});
+
+/** The first attempt waits for the rate, but for what is said otherwise. */
+export const postponed = (envelope: Envelope, subscription: string, at: string, more: Partial<Postponement> = {}): TestRecord => ({
+  topic: 'deliveries.attempted',
+  value: Buffer.from(
+    JSON.stringify({ outcomes: [], postponed: [{ ...roundOf(envelope, subscription), number: 1, at, cause: 'rate_limit', ...more } satisfies Postponement] }),
+  ),
+});
+
+export const askedRound = (envelope: Envelope, subscription: string, round: number, at: string, more: Partial<AskedRound> = {}): TestRecord => ({
+  topic: 'deliveries.rounds',
+  value: Buffer.from(JSON.stringify({ rounds: [{ ...roundOf(envelope, subscription), round, trigger: 'redeliver', at, actor: 'key_1', ...more } satisfies AskedRound] })),
+});
+
+export const cancelled = (envelope: Envelope, subscription: string, round: number, at: string): TestRecord => ({
+  topic: 'deliveries.cancelled',
+  value: Buffer.from(JSON.stringify({ cancellations: [{ ...roundOf(envelope, subscription), round, at, actor: 'key_1' } satisfies Cancellation] })),
 });
 
 /** Of default over REST at 10:00, for its type, but for what is said otherwise. */

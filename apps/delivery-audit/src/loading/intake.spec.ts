@@ -27,7 +27,7 @@ class Scene {
       new Promise((resolve, reject) => {
         this.loads.push({
           ids: deliveries.map(({ id }) => id),
-          commit: () => resolve({ events: 0, decisions: 0, deliveries: deliveries.length, attempts: 0, rejectedEvents: 0 }),
+          commit: () => resolve({ events: 0, decisions: 0, deliveries: deliveries.length, attempts: 0, rounds: 0, cancellations: 0, rejected_events: 0 }),
           fail: reject,
         });
       }),

@@ -2,28 +2,37 @@ import { copyRows } from '@posthorn/event-store';
 import { Client } from 'pg';
 import { columns } from './columns.js';
 import { daysOf } from './fold.js';
-import { createStaging, mergeDecisions, mergeDeliveriesAndAttempts, mergeEvents, mergeRejectedEvents, strengthenAttempts } from './merge.js';
+import { attemptKey, replacedTables, statementsFor, type Merged, type ReplacedTable, type Statements } from './merge.js';
 import { createPartitions } from './partitions.js';
-import { countOf, type Rows } from './rows.js';
+import { countOf, type AttemptRow, type Rows, type TableName } from './rows.js';
 
 /** Rows inserted or changed; what was there already is not counted. */
-export type Written = { readonly [Table in keyof Rows]: number };
+export type Written = { readonly [Table in TableName]: number };
 
-const NOTHING: Written = { events: 0, decisions: 0, deliveries: 0, attempts: 0, rejectedEvents: 0 };
+const NOTHING: Written = { events: 0, decisions: 0, deliveries: 0, attempts: 0, rounds: 0, cancellations: 0, rejected_events: 0 };
 
 const CONNECT_TIMEOUT_MS = 10_000;
 /** A statement that takes longer hangs: the connection is given up, and the batch tried again on a new one. */
 const STATEMENT_TIMEOUT_MS = 60_000;
 
+export type LoaderOptions = {
+  /** Whose tables are written: those that are read, or, in a rebuild, those that will be. */
+  readonly schema?: string;
+};
+
 /** The writing session: one connection, one transaction at a time. After any error the next load starts on a new connection. */
 export class Loader {
   readonly #databaseUrl: string;
+  readonly #schema: string;
+  readonly #statements: Statements;
   #client: Client | undefined;
   /** Days whose partitions are known to exist. */
   readonly #days = new Set<string>();
 
-  constructor(databaseUrl: string) {
+  constructor(databaseUrl: string, { schema = 'audit' }: LoaderOptions = {}) {
     this.#databaseUrl = databaseUrl;
+    this.#schema = schema;
+    this.#statements = statementsFor(schema);
   }
 
   /**
@@ -36,7 +45,7 @@ export class Loader {
     try {
       for (const day of daysOf(rows)) {
         if (this.#days.has(day)) continue;
-        await createPartitions(client, day);
+        await createPartitions(client, this.#schema, day);
         this.#days.add(day);
       }
       return await this.#write(client, rows);
@@ -67,42 +76,39 @@ export class Loader {
       if (this.#client === client) this.#client = undefined;
     });
     await client.connect();
-    await client.query(createStaging);
+    await client.query(this.#statements.createStaging);
     return client;
   }
 
   async #write(client: Client, rows: Rows): Promise<Written> {
+    const written = { ...NOTHING };
     await client.query('begin');
-    const events = rows.events.length > 0 ? await this.#writeEvents(client, rows) : 0;
-    const decisions = rows.decisions.length > 0 ? await this.#writeDecisions(client, rows) : 0;
-    const { deliveries, attempts } = rows.deliveries.length > 0 ? await this.#writeDeliveries(client, rows) : NOTHING;
-    const rejectedEvents = rows.rejectedEvents.length > 0 ? await this.#writeRejectedEvents(client, rows) : 0;
+    if (rows.deliveries.length > 0) {
+      const { deliveries, inserted } = await this.#writeDeliveries(client, rows);
+      written.deliveries = deliveries;
+      written.attempts = inserted.length;
+    }
+    for (const table of replacedTables) written[table] = await this.#replace(client, table, rows);
     await client.query('commit');
-    return { events, decisions, deliveries, attempts, rejectedEvents };
-  }
-
-  async #writeEvents(client: Client, { events }: Rows): Promise<number> {
-    await copyRows(client, 'staged_events', columns.events, events);
-    return (await client.query(mergeEvents)).rowCount ?? 0;
-  }
-
-  async #writeDecisions(client: Client, { decisions }: Rows): Promise<number> {
-    await copyRows(client, 'staged_decisions', columns.decisions, decisions);
-    return (await client.query(mergeDecisions)).rowCount ?? 0;
-  }
-
-  /** No attempt comes without its delivery. */
-  async #writeDeliveries(client: Client, { deliveries, attempts }: Rows): Promise<Pick<Written, 'deliveries' | 'attempts'>> {
-    await copyRows(client, 'staged_deliveries', columns.deliveries, deliveries);
-    await copyRows(client, 'staged_attempts', columns.attempts, attempts);
-    const { rows } = await client.query<Pick<Written, 'deliveries' | 'attempts'>>(mergeDeliveriesAndAttempts);
-    const written = rows[0] ?? { deliveries: 0, attempts: 0 };
-    if (written.attempts < attempts.length) await client.query(strengthenAttempts);
     return written;
   }
 
-  async #writeRejectedEvents(client: Client, { rejectedEvents }: Rows): Promise<number> {
-    await copyRows(client, 'staged_rejected_events', columns.rejected_events, rejectedEvents);
-    return (await client.query(mergeRejectedEvents)).rowCount ?? 0;
+  async #replace(client: Client, table: ReplacedTable, rows: Rows): Promise<number> {
+    if (rows[table].length === 0) return 0;
+    // Which rows and which columns belong together is lost on the compiler where the table is one of several.
+    await copyRows(client, `staged_${table}`, columns[table] as readonly string[] as readonly never[], rows[table]);
+    return (await client.query(this.#statements.replace[table])).rowCount ?? 0;
+  }
+
+  /** No attempt comes without its delivery. Answers which attempts are new: those that were there count nowhere again. */
+  async #writeDeliveries(client: Client, { deliveries, attempts }: Rows): Promise<{ readonly deliveries: number; readonly inserted: readonly AttemptRow[] }> {
+    await copyRows(client, 'staged_deliveries', columns.deliveries, deliveries);
+    await copyRows(client, 'staged_attempts', columns.attempts, attempts);
+    const { rows } = await client.query<Merged>(this.#statements.mergeDeliveriesAndAttempts, [attempts.length]);
+    const merged = rows[0] ?? { deliveries: 0, attempts: 0, inserted: [] };
+    if (merged.inserted === null) return { deliveries: merged.deliveries, inserted: attempts };
+    await client.query(this.#statements.strengthenAttempts);
+    const isNew = new Set(merged.inserted);
+    return { deliveries: merged.deliveries, inserted: attempts.filter((attempt) => isNew.has(attemptKey(attempt))) };
   }
 }

@@ -1,86 +1,124 @@
-import { columns } from './columns.js';
+import { columns, deliveryParts } from './columns.js';
+import type { TableName } from './rows.js';
 
 /**
- * The loader's statements. Every row goes from a temporary table, filled by COPY, through `insert … on conflict`: the conflict is found
- * by the primary key of the one partition that the row's day names, so no partition is ever scanned. The rows are sorted by that key
- * first, and the tables always come in the same order: two replicas that write the same rows wait for each other, never in a circle.
+ * The loader's statements, for the tables of a schema. Every row goes from a temporary table, filled by COPY, through `insert … on
+ * conflict`: the conflict is found by the primary key of the one partition that the row's day names, so no partition is ever scanned.
+ * The rows are sorted by that key first, and the tables always come in the same order: two replicas that write the same rows wait for
+ * each other, never in a circle.
  */
+export type Statements = {
+  /** Once per session. */
+  readonly createStaging: string;
+  /** For each table whose rows are kept or replaced as a whole. Changes as many rows as it says. */
+  readonly replace: Readonly<Record<ReplacedTable, string>>;
+  /** Answers one row, `Merged`. */
+  readonly mergeDeliveriesAndAttempts: string;
+  /** Only when fewer attempts were inserted than staged: a repeated request shows the stronger of its outcomes. */
+  readonly strengthenAttempts: string;
+};
+
+export type ReplacedTable = Exclude<TableName, 'deliveries' | 'attempts'>;
+
+export type Merged = {
+  /** Deliveries that were inserted or changed, attempts that were inserted. */
+  readonly deliveries: number;
+  readonly attempts: number;
+  /** Which attempts were, as `attemptKey` names them; null when all were that were staged. */
+  readonly inserted: readonly string[] | null;
+};
 
 const list = (names: readonly string[], from = ''): string => names.map((name) => from + name).join(', ');
 
-/** Once per session. */
-export const createStaging = `
-  create temporary table staged_events (like audit.events) on commit delete rows;
-  create temporary table staged_decisions (like audit.decisions) on commit delete rows;
-  create temporary table staged_deliveries (like audit.deliveries) on commit delete rows;
-  alter table staged_deliveries drop column attempts;
-  create temporary table staged_attempts (like audit.attempts) on commit delete rows;
-  create temporary table staged_rejected_events (like audit.rejected_events) on commit delete rows`;
+/** By which columns a row is found, and when one that is known gives way: the rules of `fold.ts` once more. */
+const replaced: Readonly<Record<ReplacedTable, { readonly key: readonly string[]; readonly by: string }>> = {
+  events: { key: ['tenant', 'id', 'day'], by: 'excluded.accepted_at < known.accepted_at' },
+  decisions: {
+    key: ['tenant', 'event_id', 'day'],
+    by: `(excluded.position, coalesce(excluded.near::text, '') collate "C", excluded.near_more)
+      > (known.position, coalesce(known.near::text, '') collate "C", known.near_more)`,
+  },
+  rounds: { key: ['delivery_id', 'round', 'day'], by: '(excluded.at, excluded.actor) < (known.at, known.actor)' },
+  cancellations: { key: ['delivery_id', 'round', 'day'], by: '(excluded.at, excluded.actor) < (known.at, known.actor)' },
+  // What became of a refused event is not the records' to say.
+  rejected_events: { key: ['id', 'day'], by: 'excluded.rejected_at < known.rejected_at' },
+};
 
-const eventValues = columns.events.filter((name) => !['day', 'tenant', 'id'].includes(name));
+export const replacedTables = Object.keys(replaced) as ReplacedTable[]; // What it was declared with
 
-/** An id accepted twice on one day: the first acceptance stays. */
-export const mergeEvents = `
-  insert into audit.events as known (${list(columns.events)})
-  select ${list(columns.events)} from staged_events order by tenant, id, day
-  on conflict (tenant, id, day) do update set ${eventValues.map((name) => `${name} = excluded.${name}`).join(', ')}
-  where excluded.accepted_at < known.accepted_at`;
+const setting = (names: readonly string[], value: (name: string) => string): string => names.map((name) => `${name} = ${value(name)}`).join(',\n      ');
+const excluded = (name: string): string => `excluded.${name}`;
 
-/** Of two decisions about an event the one that was seen last, as `seenLast` in fold.ts has it. */
-export const mergeDecisions = `
-  insert into audit.decisions as known (${list(columns.decisions)})
-  select ${list(columns.decisions)} from staged_decisions order by tenant, event_id, day
-  on conflict (tenant, event_id, day) do update set position = excluded.position, near = excluded.near, near_more = excluded.near_more
-  where (excluded.position, coalesce(excluded.near::text, '') collate "C", excluded.near_more)
-    > (known.position, coalesce(known.near::text, '') collate "C", known.near_more)`;
+const replace = (schema: string, table: ReplacedTable): string => {
+  const { key, by } = replaced[table];
+  const names: readonly string[] = columns[table];
+  return `
+    insert into ${schema}.${table} as known (${list(names)})
+    select ${list(names)} from staged_${table} order by ${list(key)}
+    on conflict (${list(key)}) do update set ${setting(names.filter((name) => !key.includes(name)), excluded)}
+    where ${by}`;
+};
 
-const ofLatestOutcome = [
-  'round', 'number', 'status', 'updated_at', 'next_attempt_at', 'last_status_code', 'last_error', 'finished_at',
-] as const;
-const OUTRANKS =
-  '(excluded.round, excluded.number, excluded.status, excluded.updated_at) > (known.round, known.number, known.status, known.updated_at)';
+/** When each part of a known delivery gives way to what the batch says, as in `fold.ts`. */
+const partBy = {
+  origin: 'excluded.created_at < known.created_at',
+  standing: `(excluded.round, excluded.status, excluded.number, excluded.updated_at,
+        coalesce(excluded.last_status_code, 0), coalesce(excluded.last_error, '') collate "C", coalesce(excluded.next_attempt_at, '-infinity'))
+      > (known.round, known.status, known.number, known.updated_at,
+        coalesce(known.last_status_code, 0), coalesce(known.last_error, '') collate "C", coalesce(known.next_attempt_at, '-infinity'))`,
+  waiting: `excluded.waiting_round is not null and (known.waiting_round is null or
+        (excluded.waiting_round, excluded.waiting_number, excluded.waiting_since, coalesce(excluded.waiting_until, '-infinity'),
+          excluded.waiting_cause, coalesce(excluded.waiting_behind, ''))
+      > (known.waiting_round, known.waiting_number, known.waiting_since, coalesce(known.waiting_until, '-infinity'),
+          known.waiting_cause, coalesce(known.waiting_behind, '')))`,
+} as const;
+const parts = ['origin', 'standing', 'waiting'] as const;
 
 /**
- * New attempts are inserted, and only those that were not there are counted: a record read twice adds nothing. An outcome read
- * before the routing decision creates the delivery, and is not overwritten by it (see `outranks` in fold.ts for the same rule).
- * Answers how many attempts and deliveries were written.
+ * New attempts are inserted, and only those that were not there are counted: a record read twice adds nothing. An outcome read before
+ * the routing decision creates the delivery, and is not overwritten by it.
  */
-export const mergeDeliveriesAndAttempts = `
+const mergeDeliveriesAndAttempts = (schema: string): string => `
   with inserted as (
-    insert into audit.attempts (${list(columns.attempts)})
+    insert into ${schema}.attempts (${list(columns.attempts)})
     select ${list(columns.attempts)} from staged_attempts order by delivery_id, round, number, day
     on conflict do nothing
-    returning day, delivery_id
+    returning day, delivery_id, round, number
   ), counted as (
     select day, delivery_id, count(*)::integer as attempts from inserted group by day, delivery_id
   ), merged as (
-    insert into audit.deliveries as known (${list(columns.deliveries)}, attempts)
+    insert into ${schema}.deliveries as known (${list(columns.deliveries)}, attempts)
     select ${list(columns.deliveries, 'staged.')}, coalesce(counted.attempts, 0)
     from staged_deliveries staged left join counted on counted.delivery_id = staged.id and counted.day = staged.day
     order by staged.id, staged.day
     on conflict (id, day) do update set
       attempts = known.attempts + excluded.attempts,
-      created_at = least(known.created_at, excluded.created_at),
-      ${ofLatestOutcome.map((name) => `${name} = case when ${OUTRANKS} then excluded.${name} else known.${name} end`).join(',\n      ')}
-    where excluded.attempts > 0 or excluded.created_at < known.created_at or ${OUTRANKS}
+      ${parts.map((part) => setting(deliveryParts[part], (name) => `case when ${partBy[part]} then excluded.${name} else known.${name} end`)).join(',\n      ')}
+    where excluded.attempts > 0 or ${parts.map((part) => `(${partBy[part]})`).join(' or ')}
     returning 1
   )
-  select (select count(*) from inserted)::integer as attempts, (select count(*) from merged)::integer as deliveries`;
+  select (select count(*) from inserted)::integer as attempts, (select count(*) from merged)::integer as deliveries,
+    case when (select count(*) from inserted) < $1 then
+      (select coalesce(array_agg(concat_ws(' ', day, replace(delivery_id::text, '-', ''), round, number)), '{}') from inserted)
+    end as inserted`;
 
-const attemptValues = columns.attempts.filter((name) => !['day', 'delivery_id', 'round', 'number'].includes(name));
+export const attemptKey = ({ day, delivery_id, round, number }: { readonly day: string; readonly delivery_id: string; readonly round: number; readonly number: number }): string =>
+  `${day} ${delivery_id} ${round} ${number}`;
 
-/** Only when fewer attempts were inserted than staged: a repeated request shows the stronger of its outcomes. */
-export const strengthenAttempts = `
-  insert into audit.attempts as known (${list(columns.attempts)})
-  select ${list(columns.attempts)} from staged_attempts order by delivery_id, round, number, day
-  on conflict (delivery_id, round, number, day) do update set ${attemptValues.map((name) => `${name} = excluded.${name}`).join(', ')}
-  where (excluded.status, excluded.started_at) > (known.status, known.started_at)`;
+const attemptKeyColumns: readonly string[] = ['delivery_id', 'round', 'number', 'day'];
 
-const rejectedEventValues = columns.rejected_events.filter((name) => !['day', 'id'].includes(name));
+const strengthenAttempts = (schema: string): string => `
+  insert into ${schema}.attempts as known (${list(columns.attempts)})
+  select ${list(columns.attempts)} from staged_attempts order by ${list(attemptKeyColumns)}
+  on conflict (${list(attemptKeyColumns)}) do update set ${setting(columns.attempts.filter((name) => !attemptKeyColumns.includes(name)), excluded)}
+  where (excluded.status, excluded.started_at, excluded.duration_ms) > (known.status, known.started_at, known.duration_ms)`;
 
-/** What is known of a refusal stays, but for an earlier judgement of the same record; what became of it is not the records' to say. */
-export const mergeRejectedEvents = `
-  insert into audit.rejected_events as known (${list(columns.rejected_events)})
-  select ${list(columns.rejected_events)} from staged_rejected_events order by id, day
-  on conflict (id, day) do update set ${rejectedEventValues.map((name) => `${name} = excluded.${name}`).join(', ')}
-  where excluded.rejected_at < known.rejected_at`;
+const stage = (schema: string, table: TableName): string => `
+  create temporary table staged_${table} on commit delete rows as select ${list(columns[table])} from ${schema}.${table} with no data`;
+
+export const statementsFor = (schema: string): Statements => ({
+  createStaging: (Object.keys(columns) as TableName[]).map((table) => stage(schema, table)).join(';'), // What it was declared with
+  replace: Object.fromEntries(replacedTables.map((table) => [table, replace(schema, table)])) as Statements['replace'], // One for each
+  mergeDeliveriesAndAttempts: mergeDeliveriesAndAttempts(schema),
+  strengthenAttempts: strengthenAttempts(schema),
+});

@@ -1,6 +1,9 @@
 import type { Client } from 'pg';
+import type { TableName } from './rows.js';
 
-const TABLES = ['events', 'decisions', 'deliveries', 'attempts', 'rejected_events'] as const;
+/** Every table that has a partition for each day; a rebuild, the retention and the tests go by this list. */
+export const partitionedTables = ['events', 'decisions', 'deliveries', 'attempts', 'rounds', 'cancellations', 'rejected_events'] as const satisfies TableName[];
+export type PartitionedTable = (typeof partitionedTables)[number];
 
 /** Serialises the making of partitions among replicas; each comes after the other's commit and finds them made. */
 const PARTITION_LOCK = 7_163_002;
@@ -8,7 +11,7 @@ const PARTITION_LOCK = 7_163_002;
 const DAY_MS = 86_400_000;
 
 /** `events`, `2026-11-21` → `events_20261121`. */
-export const partitionName = (table: (typeof TABLES)[number], day: string): string => `${table}_${day.replaceAll('-', '')}`;
+export const partitionName = (table: PartitionedTable, day: string): string => `${table}_${day.replaceAll('-', '')}`;
 
 const dayAfter = (day: string): string => new Date(Date.parse(day) + DAY_MS).toISOString().slice(0, day.length);
 
@@ -16,15 +19,15 @@ const dayAfter = (day: string): string => new Date(Date.parse(day) + DAY_MS).toI
  * Makes the partitions of one day, those that are missing. A table is made first and attached then, as attaching lets reads and writes
  * of the other days go on, which `create table … partition of` would lock out.
  */
-export const createPartitions = async (client: Client, day: string): Promise<void> => {
+export const createPartitions = async (client: Client, schema: string, day: string): Promise<void> => {
   await client.query('begin');
   await client.query('select pg_advisory_xact_lock($1)', [PARTITION_LOCK]);
-  for (const table of TABLES) {
+  for (const table of partitionedTables) {
     const name = partitionName(table, day);
-    const { rows } = await client.query<{ missing: boolean }>('select to_regclass($1) is null as missing', [`audit.${name}`]);
+    const { rows } = await client.query<{ missing: boolean }>('select to_regclass($1) is null as missing', [`${schema}.${name}`]);
     if (rows[0]?.missing !== true) continue;
-    await client.query(`create table audit.${name} (like audit.${table} including defaults including storage including compression)`);
-    await client.query(`alter table audit.${table} attach partition audit.${name} for values from ('${day}') to ('${dayAfter(day)}')`);
+    await client.query(`create table ${schema}.${name} (like ${schema}.${table} including defaults including storage including compression)`);
+    await client.query(`alter table ${schema}.${table} attach partition ${schema}.${name} for values from ('${day}') to ('${dayAfter(day)}')`);
   }
   await client.query('commit');
 };

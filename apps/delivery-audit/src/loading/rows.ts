@@ -1,16 +1,6 @@
-import {
-  deliveryId,
-  TENANT_ID,
-  type Attempted,
-  type DeliveryStatus,
-  type Envelope,
-  type Outcome,
-  type Rejection,
-  type Routed,
-  unframe,
-} from '@posthorn/contracts';
+import type { DeliveryStatus, PostponeCause, Rejection, Trigger } from '@posthorn/contracts';
 
-/** A row's values are what COPY takes: times are RFC 3339 in UTC, `headers`, `request` and the like JSON text. */
+/** A row's values are what COPY takes: times are RFC 3339 in UTC, `headers`, `request` and the like JSON text, ids of deliveries as they are stored. */
 export type EventRow = {
   readonly day: string;
   readonly tenant: string;
@@ -29,16 +19,25 @@ export type EventRow = {
   readonly data: Buffer;
 };
 
-/** What one record says of a delivery: that it is to be made (round 0, number 0), or where it stands after an outcome. */
-export type DeliveryRow = {
+/** What the router saw when it decided about an event. */
+export type DecisionRow = {
   readonly day: string;
-  readonly id: string;
   readonly tenant: string;
   readonly event_id: string;
+  readonly position: number;
+  readonly near: string | null;
+  readonly near_more: number;
+};
+
+/** Of which event and subscription a delivery is. */
+export type DeliveryOrigin = {
   readonly event_type: string;
   readonly subject: string | null;
-  readonly subscription_id: string;
   readonly created_at: string;
+};
+
+/** Where a delivery stands: after an outcome, after a cancellation (number 0), in a round that begins (number 0). */
+export type DeliveryStanding = {
   readonly round: number;
   readonly number: number;
   readonly status: DeliveryStatus;
@@ -49,14 +48,36 @@ export type DeliveryRow = {
   readonly finished_at: string | null;
 };
 
+/** Which attempt was put off last, if any was. */
+export type DeliveryWaiting = {
+  readonly waiting_round: number | null;
+  readonly waiting_number: number | null;
+  readonly waiting_since: string | null;
+  readonly waiting_until: string | null;
+  readonly waiting_cause: PostponeCause | null;
+  readonly waiting_behind: string | null;
+};
+
+export type DeliveryRow = {
+  readonly day: string;
+  readonly id: string;
+  readonly tenant: string;
+  readonly event_id: string;
+  readonly subscription_id: string;
+} & DeliveryOrigin &
+  DeliveryStanding &
+  DeliveryWaiting;
+
 export type AttemptRow = {
   readonly day: string;
   readonly delivery_id: string;
   readonly round: number;
   readonly number: number;
+  /** Tenant and subscription are those of the delivery: for who counts attempts, not stored again. */
   readonly tenant: string;
   readonly subscription_id: string;
-  readonly trigger: string;
+  readonly subscription_version: number | null;
+  readonly trigger: Trigger;
   readonly status: DeliveryStatus;
   readonly started_at: string;
   readonly duration_ms: number;
@@ -65,6 +86,29 @@ export type AttemptRow = {
   readonly request: string;
   readonly response: string | null;
   readonly error: string | null;
+};
+
+/** A round that was asked for. */
+export type RoundRow = {
+  readonly day: string;
+  readonly delivery_id: string;
+  readonly round: number;
+  readonly tenant: string;
+  readonly trigger: Trigger;
+  readonly at: string;
+  readonly actor: string;
+  readonly replay_id: string | null;
+  readonly forced: 'true' | 'false';
+};
+
+/** A round that was called off. */
+export type CancellationRow = {
+  readonly day: string;
+  readonly delivery_id: string;
+  readonly round: number;
+  readonly tenant: string;
+  readonly at: string;
+  readonly actor: string;
 };
 
 export type RejectedEventRow = {
@@ -84,187 +128,18 @@ export type RejectedEventRow = {
   readonly truncated: 'true' | 'false';
 };
 
-/** What the router saw when it decided about an event. */
-export type DecisionRow = {
-  readonly day: string;
-  readonly tenant: string;
-  readonly event_id: string;
-  readonly position: number;
-  readonly near: string | null;
-  readonly near_more: number;
-};
-
+/** The rows of each table, by its name. */
 export type Rows = {
   readonly events: readonly EventRow[];
   readonly decisions: readonly DecisionRow[];
   readonly deliveries: readonly DeliveryRow[];
   readonly attempts: readonly AttemptRow[];
-  readonly rejectedEvents: readonly RejectedEventRow[];
+  readonly rounds: readonly RoundRow[];
+  readonly cancellations: readonly CancellationRow[];
+  readonly rejected_events: readonly RejectedEventRow[];
 };
+export type TableName = keyof Rows;
 
-export const countOf = ({ events, decisions, deliveries, attempts, rejectedEvents }: Rows): number =>
-  events.length + decisions.length + deliveries.length + attempts.length + rejectedEvents.length;
+export const noRows: Rows = { events: [], decisions: [], deliveries: [], attempts: [], rounds: [], cancellations: [], rejected_events: [] };
 
-const UTC_MILLISECONDS = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
-
-/** @throws {RangeError} when it is no time */
-const utc = (time: string): string => (UTC_MILLISECONDS.test(time) ? time : new Date(time).toISOString());
-
-const utcOrNull = (time: string | undefined): string | null => (time === undefined ? null : utc(time));
-
-/** The partition: the UTC day of an event's acceptance, or of its refusal. */
-export const dayOf = (utcTime: string): string => utcTime.slice(0, 'yyyy-mm-dd'.length);
-
-const jsonOrNull = (value: unknown): string | null => (value === undefined ? null : JSON.stringify(value));
-
-export const noRows: Rows = { events: [], decisions: [], deliveries: [], attempts: [], rejectedEvents: [] };
-
-/**
- * `events.accepted` → the event's row.
- * @throws {SyntaxError | TypeError | RangeError} when it is no such record; so do those below
- */
-export const rowsOfAccepted = (value: Buffer): Rows => {
-  const { head, data } = unframe<Envelope>(value);
-  const acceptedAt = utc(head.acceptedtime);
-  return {
-    ...noRows,
-    events: [
-      {
-        day: dayOf(acceptedAt),
-        tenant: head.tenant,
-        id: head.id,
-        type: head.type,
-        source: head.source,
-        subject: head.subject ?? null,
-        time: head.time,
-        accepted_at: acceptedAt,
-        key: head.partitionkey ?? null,
-        content_type: head.datacontenttype ?? null,
-        traceparent: head.traceparent ?? null,
-        headers: jsonOrNull(head.headers),
-        context: jsonOrNull(head.context),
-        extensions: jsonOrNull(head.extensions),
-        data,
-      },
-    ],
-  };
-};
-
-/** What the first part of a decision, which may be the only one, says of the whole. */
-const decisionOf = ({ tenant, event_id, position, near, near_more = 0, part }: Routed, acceptedAt: string): readonly DecisionRow[] =>
-  part === undefined || part.number === 1 ? [{ day: dayOf(acceptedAt), tenant, event_id, position, near: jsonOrNull(near), near_more }] : [];
-
-/** `deliveries.routed` → one pending delivery per subscription that matched, whichever part it is in; and the decision. */
-export const rowsOfRouted = (value: Buffer): Rows => {
-  const routed = JSON.parse(value.toString()) as Routed;
-  const acceptedAt = utc(routed.accepted_at);
-  return {
-    ...noRows,
-    decisions: decisionOf(routed, acceptedAt),
-    deliveries: routed.subscriptions.map((subscription) => ({
-      day: dayOf(acceptedAt),
-      id: deliveryId(routed.tenant, routed.event_id, subscription),
-      tenant: routed.tenant,
-      event_id: routed.event_id,
-      event_type: routed.event_type,
-      subject: routed.subject ?? null,
-      subscription_id: subscription,
-      created_at: acceptedAt,
-      round: 0,
-      number: 0,
-      status: 'pending',
-      updated_at: acceptedAt,
-      next_attempt_at: null,
-      last_status_code: null,
-      last_error: null,
-      finished_at: null,
-    })),
-  };
-};
-
-const deliveryAfter = (outcome: Outcome): DeliveryRow => {
-  const acceptedAt = utc(outcome.accepted_at);
-  const at = utc(outcome.at);
-  return {
-    day: dayOf(acceptedAt),
-    id: outcome.delivery_id,
-    tenant: outcome.tenant,
-    event_id: outcome.event_id,
-    event_type: outcome.event_type,
-    subject: outcome.subject ?? null,
-    subscription_id: outcome.subscription_id,
-    created_at: acceptedAt,
-    round: outcome.round,
-    number: outcome.number,
-    status: outcome.status,
-    updated_at: at,
-    next_attempt_at: utcOrNull(outcome.next_attempt_at),
-    last_status_code: outcome.attempt?.response?.status ?? null,
-    last_error: outcome.attempt?.error?.code ?? outcome.reason ?? null,
-    finished_at: outcome.status === 'retrying' ? null : at,
-  };
-};
-
-const attemptOf = ({ attempt, ...outcome }: Outcome): AttemptRow | undefined =>
-  attempt && {
-    day: dayOf(utc(outcome.accepted_at)),
-    delivery_id: outcome.delivery_id,
-    round: outcome.round,
-    number: outcome.number,
-    tenant: outcome.tenant,
-    subscription_id: outcome.subscription_id,
-    trigger: outcome.trigger,
-    status: outcome.status,
-    started_at: utc(attempt.started_at),
-    duration_ms: attempt.duration_ms,
-    status_code: attempt.response?.status ?? null,
-    error_code: attempt.error?.code ?? null,
-    request: JSON.stringify(attempt.request),
-    response: jsonOrNull(attempt.response),
-    error: jsonOrNull(attempt.error),
-  };
-
-/** `deliveries.attempted` → where each delivery stands, and a row per request made; a cancellation may come without one. */
-export const rowsOfAttempted = (value: Buffer): Rows => {
-  const { outcomes } = JSON.parse(value.toString()) as Attempted;
-  return {
-    ...noRows,
-    deliveries: outcomes.map(deliveryAfter),
-    attempts: outcomes.map(attemptOf).filter((row) => row !== undefined),
-  };
-};
-
-/** The bytes that were refused, as they came. */
-const refusedBytes = ({ value, value_base64 }: Rejection): Buffer => {
-  if (value !== undefined) return Buffer.from(value);
-  if (value_base64 !== undefined) return Buffer.from(value_base64, 'base64');
-  throw new TypeError('neither value nor value_base64');
-};
-
-/** `events.rejected` → a row. What calls itself by no tenant's name has none: nobody but who sees all tenants sees it. */
-export const rowsOfRejected = (record: Buffer): Rows => {
-  const rejection = JSON.parse(record.toString()) as Rejection;
-  const { reason, tenant } = rejection;
-  const rejectedAt = utc(rejection.rejected_at);
-  return {
-    ...noRows,
-    rejectedEvents: [
-      {
-        day: dayOf(rejectedAt),
-        id: rejection.rejection_id,
-        tenant: tenant !== undefined && TENANT_ID.test(tenant) ? tenant : null,
-        rejected_at: rejectedAt,
-        door: rejection.door,
-        code: reason.code,
-        message: reason.message,
-        path: reason.path ?? null,
-        errors: jsonOrNull(reason.errors),
-        event_id: rejection.event_id ?? null,
-        record: jsonOrNull(rejection.record),
-        headers: JSON.stringify(rejection.headers),
-        value: refusedBytes(rejection),
-        truncated: rejection.truncated ? 'true' : 'false',
-      },
-    ],
-  };
-};
+export const countOf = (rows: Rows): number => Object.values(rows).reduce((sum, { length }) => sum + length, 0);

@@ -2,7 +2,14 @@ import { AuditTables1763700000000 } from './1763700000000-audit-tables.js';
 import { RejectedEvents1763800000000 } from './1763800000000-rejected-events.js';
 import { EventExtensions1763900000000 } from './1763900000000-event-extensions.js';
 import { RoutingDecisions1764000000000 } from './1764000000000-routing-decisions.js';
+import { RoundsAndWaiting1765000000000 } from './1765000000000-rounds-and-waiting.js';
 
 export const SCHEMA = 'audit';
 
-export const migrations = [AuditTables1763700000000, RejectedEvents1763800000000, EventExtensions1763900000000, RoutingDecisions1764000000000];
+export const migrations = [
+  AuditTables1763700000000,
+  RejectedEvents1763800000000,
+  EventExtensions1763900000000,
+  RoutingDecisions1764000000000,
+  RoundsAndWaiting1765000000000,
+];

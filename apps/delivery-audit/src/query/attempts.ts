@@ -1,6 +1,7 @@
 import { pageQuery, type Attempt, type AttemptView, type Page, type Trigger } from '@posthorn/contracts';
 import { decodePageToken, encodePageToken } from '@posthorn/service-kit';
 import { z } from 'zod';
+import { storedDeliveryId } from '../delivery-id.js';
 import type { Database } from './database.js';
 import { Conditions } from './sql.js';
 
@@ -35,7 +36,9 @@ export const listAttempts = async (
   day: string,
   { page_size, page_token }: AttemptsQuery,
 ): Promise<Page<AttemptView>> => {
-  const conditions = new Conditions().add('day = ?::date and delivery_id = ?', day, deliveryId);
+  const stored = storedDeliveryId(deliveryId);
+  if (stored === undefined) return { data: [] };
+  const conditions = new Conditions().add('day = ?::date and delivery_id = ?::uuid', day, stored);
   if (page_token !== undefined) {
     const [round, number] = decodePageToken(position, page_token);
     conditions.add('(round, number) > (?::integer, ?::integer)', String(round), String(number));

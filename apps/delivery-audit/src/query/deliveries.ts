@@ -1,10 +1,12 @@
 import { deliveryStatus, type DeliveryStatus, type DeliveryView, type Page } from '@posthorn/contracts';
 import { z } from 'zod';
+import { shownDeliveryId, storedDeliveryId } from '../delivery-id.js';
 import type { Database } from './database.js';
 import { listedBetween, listParameters, pageOf } from './listing.js';
 import { Conditions } from './sql.js';
 
 const id = z.string().min(1).max(256);
+const storedId = z.guid();
 
 export const deliveriesQuery = z.strictObject({
   ...listParameters,
@@ -37,7 +39,7 @@ const COLUMNS = `id, tenant, event_id, event_type, subscription_id, status, atte
   created_at, finished_at`;
 
 const viewOf = (row: Row): DeliveryView => ({
-  id: row.id,
+  id: shownDeliveryId(row.id),
   tenant: row.tenant,
   event_id: row.event_id,
   event_type: row.event_type,
@@ -64,7 +66,7 @@ const list = async (database: Database, conditions: Conditions, size: number): P
 };
 
 export const listDeliveries = (database: Database, tenant: string, query: DeliveriesQuery): Promise<Page<DeliveryView>> => {
-  const conditions = listedBetween(new Conditions().add('tenant = ?', tenant), 'created_at', query)
+  const conditions = listedBetween(new Conditions().add('tenant = ?', tenant), 'created_at', query, storedId)
     .add('subscription_id = ?', query.subscription)
     .add('event_id = ?', query.event_id)
     .add('event_type = ?', query.event_type)
@@ -80,7 +82,7 @@ export const listDeliveriesOfEvent = (
   query: DeliveriesOfEventQuery,
 ): Promise<Page<DeliveryView>> => {
   const conditions = new Conditions().add('day = ?::date and event_id = ? and tenant = ?', event.day, event.id, event.tenant);
-  return list(database, listedBetween(conditions, 'created_at', query), query.page_size);
+  return list(database, listedBetween(conditions, 'created_at', query, storedId), query.page_size);
 };
 
 /** Of an event whose id was used again on a later day: the newest. */
@@ -88,14 +90,18 @@ const ONE = (conditions: Conditions, columns: string): string =>
   `select ${columns} from audit.deliveries where ${conditions.text} order by day desc limit 1`;
 
 export const readDelivery = async (database: Database, tenant: string, id: string): Promise<DeliveryView | undefined> => {
-  const conditions = new Conditions().add('id = ? and tenant = ?', id, tenant);
+  const stored = storedDeliveryId(id);
+  if (stored === undefined) return undefined;
+  const conditions = new Conditions().add('id = ?::uuid and tenant = ?', stored, tenant);
   const [row] = await database.query<Row>(ONE(conditions, COLUMNS), conditions.parameters);
   return row && viewOf(row);
 };
 
 /** The day under which a delivery and its attempts are kept; undefined when there is no such delivery. */
 export const dayOfDelivery = async (database: Database, tenant: string, id: string): Promise<string | undefined> => {
-  const conditions = new Conditions().add('id = ? and tenant = ?', id, tenant);
+  const stored = storedDeliveryId(id);
+  if (stored === undefined) return undefined;
+  const conditions = new Conditions().add('id = ?::uuid and tenant = ?', stored, tenant);
   const [row] = await database.query<{ readonly day: string }>(ONE(conditions, 'day::text'), conditions.parameters);
   return row?.day;
 };

@@ -27,17 +27,17 @@ export type Listing = {
   readonly page_token?: string | undefined;
 };
 
-/** The last row of the page before: its time and its id. */
-const position = z.tuple([time, z.string()]);
+/** The last row of the page before: its time and its id, as it is stored. */
+const positionOf = (id: z.ZodType<string>) => z.tuple([time, id]);
 
 /** Bounds in time also bound the day, which is what lets PostgreSQL leave whole partitions out. */
-export const listedBetween = (conditions: Conditions, column: string, { from, to, page_token }: Listing): Conditions => {
+export const listedBetween = (conditions: Conditions, column: string, { from, to, page_token }: Listing, id: z.ZodType<string> = z.string()): Conditions => {
   conditions
     .add(`${column} >= ?::timestamptz and day >= ?::date`, from, from?.slice(0, 10))
     .add(`${column} < ?::timestamptz and day <= ?::date`, to, to?.slice(0, 10));
   if (page_token === undefined) return conditions;
-  const [at, id] = decodePageToken(position, page_token);
-  return conditions.add(`(${column}, id) < (?::timestamptz, ?) and day <= ?::date`, at, id, at.slice(0, 10));
+  const [at, last] = decodePageToken(positionOf(id), page_token);
+  return conditions.add(`(${column}, id) < (?::timestamptz, ?) and day <= ?::date`, at, last, at.slice(0, 10));
 };
 
 /** Turns one row more than the page holds into the page and the token of the next. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { deliveryId, frame, type Outcome, type Rejection } from '@posthorn/contracts';
-import { rowsOfAccepted, rowsOfAttempted, rowsOfRejected, rowsOfRouted } from './rows.js';
+import { storedDeliveryId } from '../delivery-id.js';
+import { rowsOfAccepted, rowsOfAttempted, rowsOfCancelled, rowsOfRejected, rowsOfRounds, rowsOfRouted } from './records.js';
 
 const envelope = {
   specversion: '1.0',
@@ -13,7 +14,7 @@ const envelope = {
 };
 
 const outcome: Outcome = {
-  delivery_id: 'dlv_1',
+  delivery_id: deliveryId('default', 'e1', 'sub_1'),
   tenant: 'default',
   event_id: 'e1',
   event_type: 'invoice.paid',
@@ -73,8 +74,8 @@ describe('a routing decision', () => {
   it('is a pending delivery for each subscription, under the id that the sender derives too', () => {
     const { deliveries } = rowsOfRouted(Buffer.from(JSON.stringify({ ...routed, subscriptions: ['sub_1', 'sub_2'] })));
     expect(deliveries.map(({ id, status, number }) => ({ id, status, number }))).toEqual([
-      { id: deliveryId('default', 'e1', 'sub_1'), status: 'pending', number: 0 },
-      { id: deliveryId('default', 'e1', 'sub_2'), status: 'pending', number: 0 },
+      { id: storedDeliveryId(deliveryId('default', 'e1', 'sub_1')), status: 'pending', number: 0 },
+      { id: storedDeliveryId(deliveryId('default', 'e1', 'sub_2')), status: 'pending', number: 0 },
     ]);
   });
 
@@ -113,6 +114,53 @@ describe('an outcome', () => {
   });
 });
 
+describe('a postponement', () => {
+  const postponed = { ...outcome, number: 2, until: '2026-11-21T00:01:00.000Z', cause: 'rate_limit' };
+
+  it('makes a delivery that waits, and says nothing of its outcomes', () => {
+    const { deliveries, attempts } = rowsOfAttempted(Buffer.from(JSON.stringify({ outcomes: [], postponed: [postponed] })));
+    expect(attempts).toEqual([]);
+    expect(deliveries).toEqual([
+      expect.objectContaining({
+        id: storedDeliveryId(outcome.delivery_id),
+        round: 0,
+        number: 0,
+        status: 'pending',
+        waiting_round: 0,
+        waiting_number: 2,
+        waiting_since: outcome.at,
+        waiting_until: '2026-11-21T00:01:00.000Z',
+        waiting_cause: 'rate_limit',
+        waiting_behind: null,
+      }),
+    ]);
+  });
+
+  it('behind another has no time', () => {
+    const { deliveries } = rowsOfAttempted(Buffer.from(JSON.stringify({ outcomes: [], postponed: [{ ...postponed, until: undefined, cause: 'ordered', behind: 'dlv_0' }] })));
+    expect(deliveries[0]).toMatchObject({ waiting_until: null, waiting_cause: 'ordered', waiting_behind: 'dlv_0' });
+  });
+});
+
+describe('what was asked for', () => {
+  const { number: _, trigger: __, status: ___, next_attempt_at: ____, attempt: _____, ...delivery } = outcome;
+
+  it('again makes the delivery pending in a new round, and is kept', () => {
+    const round = { ...delivery, round: 2, trigger: 'replay', actor: 'key_1', replay_id: 'rpl_1', forced: true };
+    const { deliveries, rounds } = rowsOfRounds(Buffer.from(JSON.stringify({ rounds: [round] })));
+    expect(deliveries[0]).toMatchObject({ round: 2, number: 0, status: 'pending', updated_at: outcome.at, created_at: outcome.accepted_at, finished_at: null });
+    expect(rounds).toEqual([
+      { day: '2026-11-20', delivery_id: storedDeliveryId(outcome.delivery_id), round: 2, tenant: 'default', trigger: 'replay', at: outcome.at, actor: 'key_1', replay_id: 'rpl_1', forced: 'true' },
+    ]);
+  });
+
+  it('to be called off ends the round, and is kept', () => {
+    const { deliveries, cancellations } = rowsOfCancelled(Buffer.from(JSON.stringify({ cancellations: [{ ...delivery, actor: 'key_1' }] })));
+    expect(deliveries[0]).toMatchObject({ round: 0, number: 0, status: 'cancelled', updated_at: outcome.at, last_error: 'cancelled_by_user', finished_at: outcome.at });
+    expect(cancellations).toEqual([{ day: '2026-11-20', delivery_id: storedDeliveryId(outcome.delivery_id), round: 0, tenant: 'default', at: outcome.at, actor: 'key_1' }]);
+  });
+});
+
 describe('a rejection', () => {
   const rejection: Rejection = {
     rejection_id: 'rej_1',
@@ -126,7 +174,7 @@ describe('a rejection', () => {
     value: '{"é":1.10}',
     truncated: false,
   };
-  const rowOf = (more: object) => rowsOfRejected(Buffer.from(JSON.stringify({ ...rejection, ...more }))).rejectedEvents[0];
+  const rowOf = (more: object) => rowsOfRejected(Buffer.from(JSON.stringify({ ...rejection, ...more }))).rejected_events[0];
 
   it('is a row of the day on which it was refused, with the bytes that were', () => {
     expect(rowOf({})).toEqual({

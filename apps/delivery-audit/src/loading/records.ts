@@ -1,0 +1,268 @@
+import {
+  deliveryId,
+  TENANT_ID,
+  type AskedRound,
+  type Attempted,
+  type Cancellation,
+  type Cancelled,
+  type Envelope,
+  type Outcome,
+  type Postponement,
+  type Rejection,
+  type Rounds,
+  type Routed,
+  unframe,
+} from '@posthorn/contracts';
+import { storedDeliveryId } from '../delivery-id.js';
+import { noRows, type AttemptRow, type DecisionRow, type DeliveryRow, type DeliveryStanding, type DeliveryWaiting, type Rows } from './rows.js';
+
+const UTC_MILLISECONDS = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+
+/** @throws {RangeError} when it is no time */
+const utc = (time: string): string => (UTC_MILLISECONDS.test(time) ? time : new Date(time).toISOString());
+
+const utcOrNull = (time: string | undefined): string | null => (time === undefined ? null : utc(time));
+
+/** The partition: the UTC day of an event's acceptance, or of its refusal. */
+export const dayOf = (utcTime: string): string => utcTime.slice(0, 'yyyy-mm-dd'.length);
+
+const jsonOrNull = (value: unknown): string | null => (value === undefined ? null : JSON.stringify(value));
+
+/**
+ * `events.accepted` → the event's row.
+ * @throws {SyntaxError | TypeError | RangeError} when it is no such record; so do those below
+ */
+export const rowsOfAccepted = (value: Buffer): Rows => {
+  const { head, data } = unframe<Envelope>(value);
+  const acceptedAt = utc(head.acceptedtime);
+  return {
+    ...noRows,
+    events: [
+      {
+        day: dayOf(acceptedAt),
+        tenant: head.tenant,
+        id: head.id,
+        type: head.type,
+        source: head.source,
+        subject: head.subject ?? null,
+        time: head.time,
+        accepted_at: acceptedAt,
+        key: head.partitionkey ?? null,
+        content_type: head.datacontenttype ?? null,
+        traceparent: head.traceparent ?? null,
+        headers: jsonOrNull(head.headers),
+        context: jsonOrNull(head.context),
+        extensions: jsonOrNull(head.extensions),
+        data,
+      },
+    ],
+  };
+};
+
+/** What the first part of a decision, which may be the only one, says of the whole. */
+const decisionOf = ({ tenant, event_id, position, near, near_more = 0, part }: Routed, acceptedAt: string): readonly DecisionRow[] =>
+  part === undefined || part.number === 1 ? [{ day: dayOf(acceptedAt), tenant, event_id, position, near: jsonOrNull(near), near_more }] : [];
+
+const storedId = (id: string): string => {
+  const stored = storedDeliveryId(id);
+  if (stored === undefined) throw new TypeError(`${id} is not the id of a delivery`);
+  return stored;
+};
+
+/** Whatever is known of a delivery makes its row: round 0 is to be sent, as the router decided, until something says more. */
+const notYetSent = (acceptedAt: string): DeliveryStanding => ({
+  round: 0,
+  number: 0,
+  status: 'pending',
+  updated_at: acceptedAt,
+  next_attempt_at: null,
+  last_status_code: null,
+  last_error: null,
+  finished_at: null,
+});
+
+const neverPostponed: DeliveryWaiting = {
+  waiting_round: null,
+  waiting_number: null,
+  waiting_since: null,
+  waiting_until: null,
+  waiting_cause: null,
+  waiting_behind: null,
+};
+
+/** `deliveries.routed` → one pending delivery per subscription that matched, whichever part it is in; and the decision. */
+export const rowsOfRouted = (value: Buffer): Rows => {
+  const routed = JSON.parse(value.toString()) as Routed;
+  const acceptedAt = utc(routed.accepted_at);
+  return {
+    ...noRows,
+    decisions: decisionOf(routed, acceptedAt),
+    deliveries: routed.subscriptions.map((subscription) => ({
+      day: dayOf(acceptedAt),
+      id: storedId(deliveryId(routed.tenant, routed.event_id, subscription)),
+      tenant: routed.tenant,
+      event_id: routed.event_id,
+      subscription_id: subscription,
+      event_type: routed.event_type,
+      subject: routed.subject ?? null,
+      created_at: acceptedAt,
+      ...notYetSent(acceptedAt),
+      ...neverPostponed,
+    })),
+  };
+};
+
+type DeliveryFact = Pick<Outcome, 'delivery_id' | 'tenant' | 'event_id' | 'event_type' | 'subject' | 'accepted_at' | 'subscription_id'>;
+
+const deliveryOf = (fact: DeliveryFact, standing: DeliveryStanding, waiting = neverPostponed): DeliveryRow => {
+  const acceptedAt = utc(fact.accepted_at);
+  return {
+    day: dayOf(acceptedAt),
+    id: storedId(fact.delivery_id),
+    tenant: fact.tenant,
+    event_id: fact.event_id,
+    subscription_id: fact.subscription_id,
+    event_type: fact.event_type,
+    subject: fact.subject ?? null,
+    created_at: acceptedAt,
+    ...standing,
+    ...waiting,
+  };
+};
+
+const deliveryAfter = (outcome: Outcome): DeliveryRow => {
+  const at = utc(outcome.at);
+  return deliveryOf(outcome, {
+    round: outcome.round,
+    number: outcome.number,
+    status: outcome.status,
+    updated_at: at,
+    next_attempt_at: utcOrNull(outcome.next_attempt_at),
+    last_status_code: outcome.attempt?.response?.status ?? null,
+    last_error: outcome.attempt?.error?.code ?? outcome.reason ?? null,
+    finished_at: outcome.status === 'retrying' ? null : at,
+  });
+};
+
+const attemptOf = ({ attempt, ...outcome }: Outcome): AttemptRow | undefined =>
+  attempt && {
+    day: dayOf(utc(outcome.accepted_at)),
+    delivery_id: storedId(outcome.delivery_id),
+    round: outcome.round,
+    number: outcome.number,
+    tenant: outcome.tenant,
+    subscription_id: outcome.subscription_id,
+    subscription_version: outcome.subscription_version ?? null,
+    trigger: outcome.trigger,
+    status: outcome.status,
+    started_at: utc(attempt.started_at),
+    duration_ms: attempt.duration_ms,
+    status_code: attempt.response?.status ?? null,
+    error_code: attempt.error?.code ?? null,
+    request: JSON.stringify(attempt.request),
+    response: jsonOrNull(attempt.response),
+    error: jsonOrNull(attempt.error),
+  };
+
+const deliveryPutOff = (postponement: Postponement): DeliveryRow =>
+  deliveryOf(postponement, notYetSent(utc(postponement.accepted_at)), {
+    waiting_round: postponement.round,
+    waiting_number: postponement.number,
+    waiting_since: utc(postponement.at),
+    waiting_until: utcOrNull(postponement.until),
+    waiting_cause: postponement.cause,
+    waiting_behind: postponement.behind ?? null,
+  });
+
+/** `deliveries.attempted` → where each delivery stands or waits, and a row per request made; a cancellation may come without one. */
+export const rowsOfAttempted = (value: Buffer): Rows => {
+  const { outcomes, postponed = [] } = JSON.parse(value.toString()) as Attempted;
+  return {
+    ...noRows,
+    deliveries: [...outcomes.map(deliveryAfter), ...postponed.map(deliveryPutOff)],
+    attempts: outcomes.map(attemptOf).filter((row) => row !== undefined),
+  };
+};
+
+/** The `last_error` of a delivery that somebody called off. */
+export const CANCELLED_BY_USER = 'cancelled_by_user';
+
+const deliveryCalledOff = (cancellation: Cancellation): DeliveryRow => {
+  const at = utc(cancellation.at);
+  const nothingYet = notYetSent(at);
+  return deliveryOf(cancellation, { ...nothingYet, round: cancellation.round, status: 'cancelled', last_error: CANCELLED_BY_USER, finished_at: at });
+};
+
+/** `deliveries.cancelled` → each delivery ended, and who ended it. */
+export const rowsOfCancelled = (value: Buffer): Rows => {
+  const { cancellations } = JSON.parse(value.toString()) as Cancelled;
+  return {
+    ...noRows,
+    deliveries: cancellations.map(deliveryCalledOff),
+    cancellations: cancellations.map(({ accepted_at, delivery_id, round, tenant, at, actor }) => ({
+      day: dayOf(utc(accepted_at)),
+      delivery_id: storedId(delivery_id),
+      round,
+      tenant,
+      at: utc(at),
+      actor,
+    })),
+  };
+};
+
+const deliveryAgain = (round: AskedRound): DeliveryRow => deliveryOf(round, { ...notYetSent(utc(round.at)), round: round.round });
+
+/** `deliveries.rounds` → each delivery pending again, and who asked for it. */
+export const rowsOfRounds = (value: Buffer): Rows => {
+  const { rounds } = JSON.parse(value.toString()) as Rounds;
+  return {
+    ...noRows,
+    deliveries: rounds.map(deliveryAgain),
+    rounds: rounds.map(({ accepted_at, delivery_id, round, tenant, trigger, at, actor, replay_id, forced }) => ({
+      day: dayOf(utc(accepted_at)),
+      delivery_id: storedId(delivery_id),
+      round,
+      tenant,
+      trigger,
+      at: utc(at),
+      actor,
+      replay_id: replay_id ?? null,
+      forced: forced === true ? 'true' : 'false',
+    })),
+  };
+};
+
+/** The bytes that were refused, as they came. */
+const refusedBytes = ({ value, value_base64 }: Rejection): Buffer => {
+  if (value !== undefined) return Buffer.from(value);
+  if (value_base64 !== undefined) return Buffer.from(value_base64, 'base64');
+  throw new TypeError('neither value nor value_base64');
+};
+
+/** `events.rejected` → a row. What calls itself by no tenant's name has none: nobody but who sees all tenants sees it. */
+export const rowsOfRejected = (record: Buffer): Rows => {
+  const rejection = JSON.parse(record.toString()) as Rejection;
+  const { reason, tenant } = rejection;
+  const rejectedAt = utc(rejection.rejected_at);
+  return {
+    ...noRows,
+    rejected_events: [
+      {
+        day: dayOf(rejectedAt),
+        id: rejection.rejection_id,
+        tenant: tenant !== undefined && TENANT_ID.test(tenant) ? tenant : null,
+        rejected_at: rejectedAt,
+        door: rejection.door,
+        code: reason.code,
+        message: reason.message,
+        path: reason.path ?? null,
+        errors: jsonOrNull(reason.errors),
+        event_id: rejection.event_id ?? null,
+        record: jsonOrNull(rejection.record),
+        headers: JSON.stringify(rejection.headers),
+        value: refusedBytes(rejection),
+        truncated: rejection.truncated ? 'true' : 'false',
+      },
+    ],
+  };
+};
