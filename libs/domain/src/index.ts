@@ -9,6 +9,7 @@ export * from './tenant/tenant.js';
 export * from './event-type/event-type.js';
 export * from './api-key/api-key.js';
 export * from './portal-key/portal-key.js';
+export * from './replay/replay.js';
 export * from './history.js';
 export type { Changes } from './changes.js';
 export type { NotThere } from './lifetime.js';
