@@ -16,5 +16,6 @@ export * from './rest/subscriptions.js';
 export * from './rest/deliveries.js';
 export * from './rest/replays.js';
 export * from './rest/events.js';
+export * from './rest/explanations.js';
 export * from './rest/rejected-events.js';
 export * from './rest/publishing.js';

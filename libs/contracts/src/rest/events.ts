@@ -169,8 +169,15 @@ export const eventView = z
   .meta({ id: 'Event' });
 export type EventView = Readonly<z.infer<typeof eventView>>;
 
+export const duplicates = z
+  .object({ count: z.number().int(), first_at: timestamp, last_at: timestamp })
+  .meta({ id: 'Duplicates' })
+  .describe('How often an event with this id came again, and was acknowledged without being delivered again');
+export type Duplicates = Readonly<z.infer<typeof duplicates>>;
+
 export const wholeEvent = eventView
   .extend({
+    duplicates: duplicates.optional(),
     data: z.unknown().optional().describe('As the producer wrote it, byte for byte'),
     data_base64: z.base64().optional().describe('Instead of `data`, when that is not JSON'),
   })

@@ -5,7 +5,7 @@ import { fieldError } from './problems.js';
 import { publishedEvent } from './events.js';
 
 /** Why an event was not accepted. */
-const reason = z.object({
+export const rejectionReason = z.object({
   code: rejectionCode,
   message: z.string(),
   path: z.string().optional().describe('The member or header that is wrong; absent when it is the whole'),
@@ -13,7 +13,7 @@ const reason = z.object({
 });
 
 /** One of a batch: accepted, or why not. */
-const batchResult = z.union([publishedEvent, z.object({ error: reason.extend({ code: z.enum([...rejectionCode.options, 'unavailable']) }) })]);
+const batchResult = z.union([publishedEvent, z.object({ error: rejectionReason.extend({ code: z.enum([...rejectionCode.options, 'unavailable']) }) })]);
 export type BatchResult = Readonly<z.infer<typeof batchResult>>;
 
 export const batchResults = z.object({ results: z.array(batchResult).readonly().describe('In the order of the events') }).meta({ id: 'PublishedEvents' });
@@ -27,7 +27,7 @@ export const rejectedEventView = z
     event_id: z.string().optional(),
     door: eventDoor,
     rejected_at: timestamp,
-    reason,
+    reason: rejectionReason,
     record: z.object({ topic: z.string(), partition: z.number().int(), offset: z.string() }).optional().describe('Where it stands in Kafka'),
     value_bytes: z.number().int(),
     truncated: z.boolean().describe('Only these bytes are kept: the whole was more than a record holds'),
