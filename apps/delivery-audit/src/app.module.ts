@@ -80,7 +80,7 @@ const startLoading = async (url: string, groupId: string, source: DataSource, ki
     folds: foldsOf(kafka),
     load: (rows) => loader.load(rows),
     log,
-    onWritten: auditMetrics(metrics),
+    ...auditMetrics(metrics),
     onUnfoldable: (err) => {
       log.fatal({ err }, 'a record cannot be recorded, and going on would leave a hole in the history');
       process.exit(1);

@@ -1,8 +1,14 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
 import type { Written } from './loading/loader.js';
+import { refusalReasons, type Refused } from './loading/rows.js';
+
+export type AuditMetrics = {
+  onWritten(written: Written, seconds: number): void;
+  onRefused(refused: readonly Refused[]): void;
+};
 
 /** The audit's own metrics; their names are part of the public surface. */
-export const auditMetrics = (registry: Registry): ((written: Written, seconds: number) => void) => {
+export const auditMetrics = (registry: Registry): AuditMetrics => {
   const rows = new Counter({
     name: 'posthorn_audit_rows_total',
     help: 'Rows inserted or changed; what was there already does not count',
@@ -15,14 +21,26 @@ export const auditMetrics = (registry: Registry): ((written: Written, seconds: n
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers: [registry],
   });
-  return (written, seconds) => {
-    rows.inc({ kind: 'event' }, written.events);
-    rows.inc({ kind: 'decision' }, written.decisions);
-    rows.inc({ kind: 'delivery' }, written.deliveries);
-    rows.inc({ kind: 'attempt' }, written.attempts);
-    rows.inc({ kind: 'round' }, written.rounds);
-    rows.inc({ kind: 'cancellation' }, written.cancellations);
-    rows.inc({ kind: 'rejected_event' }, written.rejected_events);
-    duration.observe(seconds);
+  const refusals = new Counter({
+    name: 'posthorn_audit_refused_total',
+    help: 'What records said of deliveries and was not recorded, because it cannot be true',
+    labelNames: ['reason'],
+    registers: [registry],
+  });
+  for (const reason of refusalReasons) refusals.inc({ reason }, 0);
+  return {
+    onWritten: (written, seconds) => {
+      rows.inc({ kind: 'event' }, written.events);
+      rows.inc({ kind: 'decision' }, written.decisions);
+      rows.inc({ kind: 'delivery' }, written.deliveries);
+      rows.inc({ kind: 'attempt' }, written.attempts);
+      rows.inc({ kind: 'round' }, written.rounds);
+      rows.inc({ kind: 'cancellation' }, written.cancellations);
+      rows.inc({ kind: 'rejected_event' }, written.rejected_events);
+      duration.observe(seconds);
+    },
+    onRefused: (refused) => {
+      for (const { reason } of refused) refusals.inc({ reason });
+    },
   };
 };

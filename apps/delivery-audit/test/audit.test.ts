@@ -247,6 +247,21 @@ describe('when something breaks', () => {
     await world.service.ready();
   }, 60_000);
 
+  it('goes on past what cannot be true of a delivery, tells where it stood, and records the rest of the record', async () => {
+    const before = await world.count('attempts');
+    const [one, other] = [envelopeOf('e0', '2026-11-21T12:00:00.000Z'), envelopeOf('true', '2026-11-21T12:00:00.000Z')];
+    await world.publish([
+      attempted(outcomeOf(one, 'sub_1', { tenant: 'other' }), outcomeOf(one, 'sub_1', { number: 1_000 }), outcomeOf(other, 'sub_1')),
+    ]);
+    await eventually(async () => (await world.count('attempts')) === before + 1);
+    const { text } = await world.service.get('/metrics');
+    expect(text).toMatch(/posthorn_audit_refused_total\{reason="foreign_delivery",service="delivery-audit"\} 1\n/);
+    expect(text).toMatch(/posthorn_audit_refused_total\{reason="impossible_number",service="delivery-audit"\} 1\n/);
+    const line = world.service.log.find((text) => text.includes('refused what a record says'));
+    expect(JSON.parse(line ?? '')).toMatchObject({ topic: world.kafka.topic('deliveries.attempted'), partition: expect.any(Number), offset: expect.any(String), refused: 2 });
+    expect(await world.database.query(`select tenant from audit.deliveries where tenant <> 'default'`)).toEqual([]);
+  }, 60_000);
+
   it('is drained and gone soon after SIGTERM', async () => {
     expect(await world.service.stop()).toBe(0);
     await world.start().ready();

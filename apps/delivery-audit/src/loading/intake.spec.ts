@@ -1,14 +1,17 @@
 import { describe, expect, it } from '@jest/globals';
 import type { IncomingRecord } from '@posthorn/kafka';
 import { Intake, type UnfoldableRecord } from './intake.js';
-import { noRows, type Rows } from './rows.js';
+import { noRows, type RecordRows, type Refused } from './rows.js';
 
 const ignore = (): void => undefined;
 const silent = { debug: ignore, info: ignore, warn: ignore, error: ignore, fatal: ignore };
 
+const foreign: Refused = { reason: 'foreign_delivery', tenant: 'other', delivery_id: 'dlv_1', round: 0, number: 1 };
+
 /** A record whose value is the id of its one delivery. */
-const rowsOf = (value: Buffer): Rows => {
+const rowsOf = (value: Buffer): RecordRows => {
   if (value.toString() === 'unreadable') throw new SyntaxError('not JSON');
+  if (value.toString() === 'foreign') return { ...noRows, refused: [foreign] };
   return { ...noRows, deliveries: [{ day: '2026-11-21', id: value.toString(), created_at: '' }] as never };
 };
 
@@ -18,6 +21,8 @@ const settled = (): Promise<void> => new Promise((resolve) => void setImmediate(
 class Scene {
   readonly done: string[] = [];
   readonly unfoldable: string[] = [];
+  readonly refused: Refused[] = [];
+  readonly warned: object[] = [];
   /** The transactions, by what they hold; each waits for its answer. */
   readonly loads: { readonly ids: readonly string[]; commit(): void; fail(error: Error): void }[] = [];
   readonly revoked = new Set<string>();
@@ -32,7 +37,8 @@ class Scene {
         });
       }),
     limits: { rows: 3, bytes: 1_000, ageMs: 0 },
-    log: silent,
+    log: { ...silent, warn: (fields) => void this.warned.push(fields) },
+    onRefused: (refused) => void this.refused.push(...refused),
     onUnfoldable: (error: UnfoldableRecord) => this.unfoldable.push(error.message),
   });
 
@@ -140,6 +146,16 @@ describe('the intake', () => {
       expect([scene.done, scene.unfoldable.length]).toEqual([['a', 'b'], 1]);
     },
   );
+
+  it('goes on past what cannot be true, counts it and names its place', async () => {
+    const scene = new Scene();
+    await scene.add('foreign', 'b');
+    await scene.answer(0);
+    await scene.answer(1);
+    expect(scene.refused).toEqual([foreign]);
+    expect(scene.warned).toEqual([{ topic: 't', partition: 0, offset: '7', refused: 1, first: foreign }]);
+    expect([scene.done, scene.unfoldable]).toEqual([['foreign', 'b'], []]);
+  });
 
   it('tries again when a partition was missing: the loader makes it', async () => {
     const scene = new Scene();

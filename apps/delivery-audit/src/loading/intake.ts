@@ -4,7 +4,7 @@ import type { IncomingRecord, Logger } from '@posthorn/kafka';
 import { Batch, type BatchLimits } from './batch.js';
 import { foldRows } from './fold.js';
 import type { Written } from './loader.js';
-import { countOf, type Rows } from './rows.js';
+import { countOf, type RecordRows, type Refused, type Rows } from './rows.js';
 
 /** The audit cannot go on past this record: it is not what it should be, or PostgreSQL refuses its rows. */
 export class UnfoldableRecord extends Error {
@@ -36,11 +36,13 @@ type Folded = { readonly record: IncomingRecord; readonly content: Rows; readonl
 
 export type IntakeOptions = {
   /** By topic (its name on the broker): a record's value → rows. */
-  readonly folds: ReadonlyMap<string, (value: Buffer) => Rows>;
+  readonly folds: ReadonlyMap<string, (value: Buffer) => RecordRows>;
   readonly load: (rows: Rows) => Promise<Written>;
   readonly limits?: BatchLimits;
   readonly log: Logger;
   readonly onWritten?: (written: Written, seconds: number) => void;
+  /** What a record says and cannot be true: it is left out, the rest of the record is recorded. */
+  readonly onRefused?: (refused: readonly Refused[]) => void;
   /**
    * Called once, when a record cannot be folded; nothing is written after it. Skipping the record would leave a hole in the history that
    * nobody sees, so the process is expected to end. The record stays in Kafka.
@@ -76,6 +78,7 @@ export class Intake {
     if (this.#stop.signal.aborted) return;
     try {
       const content = this.#fold(record);
+      this.#tellRefused(record, content.refused ?? []);
       this.#batch.add({ record, content, rows: countOf(content), bytes: record.value?.length ?? 0 }, performance.now());
     } catch (error) {
       this.#giveUp(new UnfoldableRecord(record, error));
@@ -90,12 +93,20 @@ export class Intake {
     this.#stop.abort();
   }
 
-  #fold({ topic, value, headers }: IncomingRecord): Rows {
+  #fold({ topic, value, headers }: IncomingRecord): RecordRows {
     requireKnownSchema(headers);
     const fold = this.#options.folds.get(topic);
     if (fold === undefined) throw new TypeError('this topic is not one of the audit');
     if (value === null) throw new TypeError('the record has no value');
     return fold(value);
+  }
+
+  #tellRefused({ topic, partition, offset }: IncomingRecord, refused: readonly Refused[]): void {
+    const [first] = refused;
+    if (first === undefined) return;
+    // One line a record, however much in it is refused.
+    this.#options.log.warn({ topic, partition, offset, refused: refused.length, first }, 'refused what a record says of deliveries');
+    this.#options.onRefused?.(refused);
   }
 
   #giveUp(error: UnfoldableRecord): void {

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { deliveryId, frame, type Outcome, type Rejection } from '@posthorn/contracts';
 import { storedDeliveryId } from '../delivery-id.js';
 import { rowsOfAccepted, rowsOfAttempted, rowsOfCancelled, rowsOfRejected, rowsOfRounds, rowsOfRouted } from './records.js';
+import { noRows } from './rows.js';
 
 const envelope = {
   specversion: '1.0',
@@ -111,6 +112,45 @@ describe('an outcome', () => {
     const { deliveries, attempts } = rowsOfAttempted(attempted({ ...rest, status: 'cancelled', reason: 'the subscription is gone' }));
     expect(attempts).toEqual([]);
     expect(deliveries[0]).toMatchObject({ status: 'cancelled', last_error: 'the subscription is gone', finished_at: outcome.at });
+  });
+});
+
+const foreign = (more: object) => ({ ...outcome, ...more });
+
+describe('what cannot be true', () => {
+  it.each([
+    ['foreign_delivery', foreign({ tenant: 'other' })],
+    ['foreign_delivery', foreign({ event_id: 'e2' })],
+    ['foreign_delivery', foreign({ subscription_id: 'sub_2' })],
+    ['foreign_delivery', foreign({ delivery_id: 'dlv_1' })],
+    ['foreign_delivery', foreign({ tenant: undefined })],
+    ['impossible_number', foreign({ number: 0 })],
+    ['impossible_number', foreign({ number: 22 })],
+    ['impossible_number', foreign({ number: 1.5 })],
+    ['impossible_number', foreign({ round: -1 })],
+    ['impossible_number', foreign({ round: 2 ** 31 })],
+    ['impossible_number', foreign({ round: '1' })],
+  ])('is refused as %s, and the rest of its record stands: %j', (reason, wrong) => {
+    const { deliveries, attempts, refused } = rowsOfAttempted(Buffer.from(JSON.stringify({ outcomes: [wrong, outcome], postponed: [wrong] })));
+    expect([deliveries.length, attempts.length]).toEqual([1, 1]);
+    expect(refused?.map((one) => one.reason)).toEqual([reason, reason]);
+  });
+
+  it('is no attempt that a schedule can lead to', () => {
+    expect(rowsOfAttempted(attempted({ ...outcome, number: 21 })).refused).toEqual([]);
+  });
+
+  it('is the first round, of those that were asked for', () => {
+    expect(rowsOfRounds(Buffer.from(JSON.stringify({ rounds: [{ ...outcome, number: undefined, actor: 'key_1' }] }))).refused?.[0]?.reason).toBe('impossible_number');
+  });
+
+  it.each([
+    ['round', (facts: object) => rowsOfRounds(Buffer.from(JSON.stringify({ rounds: [facts] })))],
+    ['cancellation', (facts: object) => rowsOfCancelled(Buffer.from(JSON.stringify({ cancellations: [facts] })))],
+  ])('is refused of a %s too', (_, rowsOf) => {
+    const { refused, ...rows } = rowsOf({ ...outcome, number: undefined, tenant: 'other', actor: 'key_1' });
+    expect(rows).toEqual(noRows);
+    expect(refused).toEqual([{ reason: 'foreign_delivery', tenant: 'other', delivery_id: outcome.delivery_id, round: 0, number: undefined }]);
   });
 });
 

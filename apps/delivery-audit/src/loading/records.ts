@@ -1,5 +1,6 @@
 import {
   deliveryId,
+  subscriptionLimits,
   TENANT_ID,
   type AskedRound,
   type Attempted,
@@ -14,7 +15,7 @@ import {
   unframe,
 } from '@posthorn/contracts';
 import { storedDeliveryId } from '../delivery-id.js';
-import { noRows, type AttemptRow, type DecisionRow, type DeliveryRow, type DeliveryStanding, type DeliveryWaiting, type Rows } from './rows.js';
+import { noRows, type AttemptRow, type DecisionRow, type DeliveryRow, type DeliveryStanding, type DeliveryWaiting, type RecordRows, type Refused, type Rows } from './rows.js';
 
 const UTC_MILLISECONDS = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
@@ -112,7 +113,34 @@ export const rowsOfRouted = (value: Buffer): Rows => {
   };
 };
 
-type DeliveryFact = Pick<Outcome, 'delivery_id' | 'tenant' | 'event_id' | 'event_type' | 'subject' | 'accepted_at' | 'subscription_id'>;
+type DeliveryFact = Pick<Outcome, 'delivery_id' | 'tenant' | 'event_id' | 'event_type' | 'subject' | 'accepted_at' | 'subscription_id' | 'round'> & {
+  readonly number?: number;
+};
+
+/** No retry schedule has more attempts. */
+const MOST_ATTEMPTS = subscriptionLimits.retries + 1;
+/** What a column of rounds holds. */
+const MOST_ROUNDS = 2 ** 31 - 1;
+
+const isWithin = (value: number, least: number, most: number): boolean => Number.isInteger(value) && value >= least && value <= most;
+
+/**
+ * The id of a delivery is derived from whose it is: one that names another tenant, event or subscription would put its rows into a
+ * stranger's history. No sender of ours writes such things; that its topic can be written to by others must not end the audit.
+ */
+const refusalOf = ({ delivery_id, tenant, event_id, subscription_id, round, number = 1 }: DeliveryFact, firstRound: number): Refused['reason'] | undefined => {
+  if (delivery_id !== deliveryId(tenant, event_id, subscription_id)) return 'foreign_delivery';
+  return isWithin(number, 1, MOST_ATTEMPTS) && isWithin(round, firstRound, MOST_ROUNDS) ? undefined : 'impossible_number';
+};
+
+/** Those that can be true; the others are put with the refused. */
+const credible = <Fact extends DeliveryFact>(facts: readonly Fact[], refused: Refused[], firstRound = 0): readonly Fact[] =>
+  facts.filter((fact) => {
+    const reason = refusalOf(fact, firstRound);
+    const { tenant, delivery_id, round, number } = fact;
+    if (reason !== undefined) refused.push({ reason, tenant, delivery_id, round, number });
+    return reason === undefined;
+  });
 
 const deliveryOf = (fact: DeliveryFact, standing: DeliveryStanding, waiting = neverPostponed): DeliveryRow => {
   const acceptedAt = utc(fact.accepted_at);
@@ -175,12 +203,16 @@ const deliveryPutOff = (postponement: Postponement): DeliveryRow =>
   });
 
 /** `deliveries.attempted` → where each delivery stands or waits, and a row per request made; a cancellation may come without one. */
-export const rowsOfAttempted = (value: Buffer): Rows => {
-  const { outcomes, postponed = [] } = JSON.parse(value.toString()) as Attempted;
+export const rowsOfAttempted = (value: Buffer): RecordRows => {
+  const attempted = JSON.parse(value.toString()) as Attempted;
+  const refused: Refused[] = [];
+  const outcomes = credible(attempted.outcomes, refused);
+  const postponed = credible(attempted.postponed ?? [], refused);
   return {
     ...noRows,
     deliveries: [...outcomes.map(deliveryAfter), ...postponed.map(deliveryPutOff)],
     attempts: outcomes.map(attemptOf).filter((row) => row !== undefined),
+    refused,
   };
 };
 
@@ -194,10 +226,12 @@ const deliveryCalledOff = (cancellation: Cancellation): DeliveryRow => {
 };
 
 /** `deliveries.cancelled` → each delivery ended, and who ended it. */
-export const rowsOfCancelled = (value: Buffer): Rows => {
-  const { cancellations } = JSON.parse(value.toString()) as Cancelled;
+export const rowsOfCancelled = (value: Buffer): RecordRows => {
+  const refused: Refused[] = [];
+  const cancellations = credible((JSON.parse(value.toString()) as Cancelled).cancellations, refused);
   return {
     ...noRows,
+    refused,
     deliveries: cancellations.map(deliveryCalledOff),
     cancellations: cancellations.map(({ accepted_at, delivery_id, round, tenant, at, actor }) => ({
       day: dayOf(utc(accepted_at)),
@@ -213,10 +247,13 @@ export const rowsOfCancelled = (value: Buffer): Rows => {
 const deliveryAgain = (round: AskedRound): DeliveryRow => deliveryOf(round, { ...notYetSent(utc(round.at)), round: round.round });
 
 /** `deliveries.rounds` → each delivery pending again, and who asked for it. */
-export const rowsOfRounds = (value: Buffer): Rows => {
-  const { rounds } = JSON.parse(value.toString()) as Rounds;
+export const rowsOfRounds = (value: Buffer): RecordRows => {
+  const refused: Refused[] = [];
+  // The first round is the router's: nobody asks for it.
+  const rounds = credible((JSON.parse(value.toString()) as Rounds).rounds, refused, 1);
   return {
     ...noRows,
+    refused,
     deliveries: rounds.map(deliveryAgain),
     rounds: rounds.map(({ accepted_at, delivery_id, round, tenant, trigger, at, actor, replay_id, forced }) => ({
       day: dayOf(utc(accepted_at)),

@@ -142,4 +142,19 @@ export type TableName = keyof Rows;
 
 export const noRows: Rows = { events: [], decisions: [], deliveries: [], attempts: [], rounds: [], cancellations: [], rejected_events: [] };
 
+/** A closed list: why something that a record says of a delivery is not recorded. */
+export const refusalReasons = ['foreign_delivery', 'impossible_number'] as const;
+
+/** What a record says of a delivery and cannot be true. It is left out; the rest of the record stands. */
+export type Refused = {
+  readonly reason: (typeof refusalReasons)[number];
+  readonly tenant: string;
+  readonly delivery_id: string;
+  readonly round: number;
+  readonly number: number | undefined;
+};
+
+/** What one record comes to. */
+export type RecordRows = Rows & { readonly refused?: readonly Refused[] };
+
 export const countOf = (rows: Rows): number => Object.values(rows).reduce((sum, { length }) => sum + length, 0);
