@@ -68,6 +68,7 @@ export class TopicFollowing implements Following {
     private readonly source: Source,
     private readonly log: Logger,
     private readonly exit: (fields: object, reason: string) => void,
+    private readonly onClosed: () => void = () => undefined,
   ) {
     this.caughtUp = new Promise((resolve, reject) => void (this.#onCaughtUp = { resolve, reject }));
     // Whoever does not ask for it need not handle that it was closed before.
@@ -121,6 +122,7 @@ export class TopicFollowing implements Following {
     const error = new KafkaError('closed', `no longer following ${this.options.topic}`);
     for (const { reject } of this.#waiters) reject(error);
     this.#onCaughtUp.reject(error);
+    this.onClosed();
   }
 
   /** One loop per broker; when one fails all end, and begin anew with what the cluster looks like then. */

@@ -18,6 +18,9 @@ export type KafkaOptions = {
   readonly socketFactory?: ISocketFactory | undefined;
 };
 
+/** Offsets of the first record that there is, and one past the last. */
+export type Extent = { readonly first: number; readonly end: number };
+
 const PING_TIMEOUT_MS = 5_000;
 /** How long a topic may be unknown to a broker before we believe that there is none: another service may just be creating it. */
 const UNKNOWN_TOPIC_MS = 5_000;
@@ -79,11 +82,19 @@ export class Kafka {
    * @throws {KafkaError} `unavailable`
    */
   async ends(topic: string): Promise<ReadonlyMap<number, number>> {
+    return new Map([...(await this.extents(topic))].map(([partition, { end }]) => [partition, end]));
+  }
+
+  /**
+   * What every partition holds, by the topic's name on the broker.
+   * @throws {KafkaError} `unavailable`
+   */
+  async extents(topic: string): Promise<ReadonlyMap<number, Extent>> {
     const admin = await this.#connectedAdmin();
     for (const startedMs = performance.now(); ; ) {
       try {
         const offsets = await admin.fetchTopicOffsets(topic);
-        return new Map(offsets.map(({ partition, high }) => [partition, Number(high)]));
+        return new Map(offsets.map(({ partition, low, high }) => [partition, { first: Number(low), end: Number(high) }]));
       } catch (error) {
         const isSettling = LEADER_MOVES.has(protocolError(error) ?? '') && performance.now() - startedMs < LEADER_MOVES_MS;
         if (!isSettling) throw new KafkaError('unavailable', `Kafka did not tell the ends of ${topic}`, { cause: error });
@@ -115,9 +126,14 @@ export class Kafka {
   }
 
   async follow(options: FollowOptions): Promise<Following> {
-    const cluster = this.#cluster();
-    const following = new TopicFollowing(options, sourceOf(cluster, options.topic), this.log, this.#exit);
-    await available(following.start());
+    const source = sourceOf(this.#cluster(), options.topic);
+    const following: TopicFollowing = new TopicFollowing(options, source, this.log, this.#exit, () => void this.#readers.delete(following));
+    try {
+      await available(following.start());
+    } catch (error) {
+      await source.disconnect().catch(() => undefined);
+      throw error;
+    }
     this.#readers.add(following);
     return following;
   }
