@@ -29,8 +29,14 @@ const created = z.object({
   event_types: z.array(z.string()),
   filter: z.string().optional(),
   enabled: z.boolean(),
+  policy: z.object({ spread: z.int().optional() }).default({}),
 });
-const updated = z.object({ name: z.string().optional(), event_types: z.array(z.string()).optional(), filter: z.string().nullish() });
+const updated = z.object({
+  name: z.string().optional(),
+  event_types: z.array(z.string()).optional(),
+  filter: z.string().nullish(),
+  policy: z.object({ spread: z.int().nullish() }).optional(),
+});
 const disabled = z.object({ reason: disabledReason });
 
 /** In the place of what is not kept: nothing that is asked here depends on it. */
@@ -48,8 +54,10 @@ const NOT_KEPT = {
 /** As the domain has it; undefined when it changes nothing of what is kept. */
 const eventOf = ({ type, data, at }: ConfigurationChange): SubscriptionEvent | undefined => {
   switch (type) {
-    case 'SubscriptionCreated':
-      return { type, data: { ...NOT_KEPT, ...created.parse(data) }, at };
+    case 'SubscriptionCreated': {
+      const { policy, ...kept } = created.parse(data);
+      return { type, data: { ...NOT_KEPT, ...kept, policy: { ...NOT_KEPT.policy, ...policy } }, at };
+    }
     case 'SubscriptionUpdated':
       return { type, data: updated.parse(data), at };
     case 'SubscriptionEnabled':
