@@ -19,3 +19,4 @@ export * from './rest/events.js';
 export * from './rest/explanations.js';
 export * from './rest/rejected-events.js';
 export * from './rest/publishing.js';
+export * from './rest/tail.js';
