@@ -16,10 +16,10 @@ const folds: ReadonlyMap<string, (value: Buffer) => Rows> = new Map([
   ['events.rejected', rowsOfRejected],
 ]);
 
-const rowsOf = ({ topic, value }: HistoryRecord): Rows => {
+const rowsOf = ({ topic, text }: HistoryRecord): Rows => {
   const fold = folds.get(topic);
   if (!fold) throw new TypeError(`nothing is folded from ${topic}`);
-  return fold(value);
+  return fold(Buffer.from(text));
 };
 
 const table = <Row>(rows: readonly Row[], key: (row: Row) => string, shown: (row: Row) => object): ReadonlyMap<string, object> => {

@@ -23,7 +23,8 @@ export type Fact =
   | { readonly kind: 'cancellation'; readonly cancellation: Cancellation }
   | { readonly kind: 'rejection'; readonly rejection: Rejection };
 
-export type HistoryRecord = { readonly topic: TopicName; readonly value: Buffer };
+/** Its value as text, which a failing property can show. */
+export type HistoryRecord = { readonly topic: TopicName; readonly text: string };
 
 /** Facts as they might have come about, and the records that tell them, in the order in which they were written. */
 export type History = { readonly facts: readonly Fact[]; readonly records: readonly HistoryRecord[] };
@@ -201,20 +202,18 @@ const factsOfEvent = function* (plan: EventPlan, index: number, { from }: Histor
   }
 };
 
-const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
-
 const recordOf = (fact: Exclude<Fact, { kind: 'outcome' | 'postponement' }>): HistoryRecord => {
   switch (fact.kind) {
     case 'accepted':
-      return { topic: 'events.accepted', value: frame(fact.envelope, Buffer.from(fact.data)) };
+      return { topic: 'events.accepted', text: frame(fact.envelope, Buffer.from(fact.data)).toString() };
     case 'routed':
-      return { topic: 'deliveries.routed', value: json(fact.routed) };
+      return { topic: 'deliveries.routed', text: JSON.stringify(fact.routed) };
     case 'round':
-      return { topic: 'deliveries.rounds', value: json({ rounds: [fact.round] }) };
+      return { topic: 'deliveries.rounds', text: JSON.stringify({ rounds: [fact.round] }) };
     case 'cancellation':
-      return { topic: 'deliveries.cancelled', value: json({ cancellations: [fact.cancellation] }) };
+      return { topic: 'deliveries.cancelled', text: JSON.stringify({ cancellations: [fact.cancellation] }) };
     case 'rejection':
-      return { topic: 'events.rejected', value: json(fact.rejection) };
+      return { topic: 'events.rejected', text: JSON.stringify(fact.rejection) };
   }
 };
 
@@ -225,7 +224,7 @@ const recordsOf = (facts: readonly Fact[], perPack: number): readonly HistoryRec
   const packs = Array.from({ length: Math.ceil(Math.max(outcomes.length, postponed.length) / perPack) }, (_, pack) => {
     const inPack = <T>(all: readonly T[]): readonly T[] => all.slice(pack * perPack, (pack + 1) * perPack);
     const late = inPack(postponed);
-    return { topic: 'deliveries.attempted' as const, value: json({ outcomes: inPack(outcomes), ...(late.length > 0 && { postponed: late }) }) };
+    return { topic: 'deliveries.attempted' as const, text: JSON.stringify({ outcomes: inPack(outcomes), ...(late.length > 0 && { postponed: late }) }) };
   });
   return [...facts.flatMap((fact) => (fact.kind === 'outcome' || fact.kind === 'postponement' ? [] : [recordOf(fact)])), ...packs];
 };
