@@ -4,6 +4,7 @@ import { lagMetric, type Kit } from '@posthorn/service-kit';
 import { boundReader } from './bindings/bound-record.js';
 import type { IngestionConfig } from './config.js';
 import { openDeduplication } from './deduplication/deduplication.js';
+import { Duplicates } from './duplicates/duplicates.js';
 import { Admission } from './catalogue/admission.js';
 import { Catalogue } from './catalogue/catalogue.js';
 import { inTime, insisting, type ReadFresh } from './catalogue/reading.js';
@@ -12,7 +13,7 @@ import { Violations } from './catalogue/violations.js';
 import { EventsController } from './events.controller.js';
 import { KafkaDoor } from './kafka-door.js';
 import { IN_FLIGHT_BYTES, KafkaSource } from './kafka-source.js';
-import { ingestionMetrics } from './metrics.js';
+import { ingestionMetrics, type IngestionMetrics } from './metrics.js';
 import { Outlet } from './outlet.js';
 import { Publishing } from './publishing.js';
 import { RateLimits } from './rate-limit.js';
@@ -21,6 +22,8 @@ import { RestDoor } from './rest-door.js';
 /** Whoever waits is told within two seconds. */
 const DEADLINE_MS = 1_800;
 const PENDING_BYTES = 64 * 1024 * 1024;
+/** What could not be told of duplicates until then is told with the next. */
+const TELLING_DEADLINE_MS = 5_000;
 
 @Module({})
 export class AppModule {}
@@ -29,7 +32,7 @@ export class AppModule {}
 export const ingestionModule = async (config: IngestionConfig, kit: Kit): Promise<DynamicModule> => {
   const { kafka, log, health, registryState } = kit;
   const { POSTHORN_INBOUND_BINDINGS: bindings } = config;
-  await kafka.ensureTopics(['events.inbound', 'events.accepted', 'events.rejected']);
+  await kafka.ensureTopics(['events.inbound', 'events.accepted', 'events.rejected', 'events.duplicated']);
 
   const schemas = new Schemas();
   const catalogue = new Catalogue(schemas);
@@ -52,8 +55,10 @@ export const ingestionModule = async (config: IngestionConfig, kit: Kit): Promis
     },
     kit,
   );
+  const duplicates = await openDuplicates(kit, metrics);
+  const onDuplicate = (tenant: string, eventId: string): void => duplicates.note(tenant, eventId);
   const kafkaDoor = new KafkaDoor({
-    outlet: new Outlet({ door: 'kafka', gate: gates.kafka, topics, metrics: metrics.door('kafka'), log }),
+    outlet: new Outlet({ door: 'kafka', gate: gates.kafka, topics, metrics: metrics.door('kafka'), log, onDuplicate }),
     admission: admission(insisting(readNow, log)),
     maxEventBytes,
     readers: new Map(bindings.flatMap(({ topic, event }) => (event ? [[topic, boundReader(event)] as const] : []))),
@@ -70,7 +75,7 @@ export const ingestionModule = async (config: IngestionConfig, kit: Kit): Promis
   const admissionInTime = admission(inTime(readNow, DEADLINE_MS));
   const publishingBy = (door: 'rest' | 'grpc'): Publishing =>
     new Publishing({
-      outlet: new Outlet({ door, gate: gates.rest, topics, metrics: metrics.door(door), log, deadlineMs: DEADLINE_MS }),
+      outlet: new Outlet({ door, gate: gates.rest, topics, metrics: metrics.door(door), log, deadlineMs: DEADLINE_MS, onDuplicate }),
       admission: admissionInTime,
       isOpen: () => registryState.isCaughtUp,
       limits,
@@ -109,4 +114,17 @@ export const ingestionModule = async (config: IngestionConfig, kit: Kit): Promis
       { provide: Publishing, useValue: publishingBy('grpc') },
     ],
   };
+};
+
+/** Through a producer of its own, which events do not have to wait for. */
+const openDuplicates = async ({ kafka, log, onShutdown }: Kit, { countUntoldDuplicates: onDropped }: IngestionMetrics): Promise<Duplicates> => {
+  const producer = await kafka.producer();
+  const duplicates = new Duplicates({
+    topic: kafka.topic('events.duplicated'),
+    send: (record) => producer.send(record, { deadlineMs: TELLING_DEADLINE_MS }),
+    onDropped,
+    log,
+  });
+  onShutdown('duplicates', () => duplicates.close());
+  return duplicates;
 };

@@ -11,6 +11,7 @@ export type IngestionMetrics = {
   /** How long a statement that claims events took. */
   readonly observeClaim: (seconds: number) => void;
   readonly countViolation: (policy: 'warn' | 'reject') => void;
+  readonly countUntoldDuplicates: (ids: number) => void;
 };
 
 export const ingestionMetrics = (registry: Registry): IngestionMetrics => {
@@ -39,10 +40,16 @@ export const ingestionMetrics = (registry: Registry): IngestionMetrics => {
     buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
     registers: [registry],
   });
+  const untold = new Counter({
+    name: 'posthorn_ingestion_untold_duplicates_total',
+    help: 'Ids of duplicate events whose last counts were forgotten before they could be written to events.duplicated',
+    registers: [registry],
+  });
   const count = { warn: violations.labels('warn'), reject: violations.labels('reject') };
   return {
     observeClaim: (seconds) => claims.observe(seconds),
     countViolation: (policy) => count[policy].inc(),
+    countUntoldDuplicates: (ids) => untold.inc(ids),
     door(door) {
       // Labels are looked up once: prom-client hashes them every time.
       const time = duration.labels(door);

@@ -25,6 +25,8 @@ export type OutletOptions = {
   readonly log: Logger & { isLevelEnabled(level: string): boolean };
   /** How long it may take; absent: for ever. */
   readonly deadlineMs?: number;
+  /** Told of each event that had been accepted before; must neither throw nor wait. */
+  readonly onDuplicate?: (tenant: string, eventId: string) => void;
 };
 
 const MS_PER_SECOND = 1000;
@@ -43,12 +45,13 @@ export class Outlet {
 
   /** @param startedMs when the event arrived, by performance.now() */
   async accept(event: Accepted, startedMs: number): Promise<void> {
-    const { topics, log, door, gate, deadlineMs } = this.options;
+    const { topics, log, door, gate, deadlineMs, onDuplicate } = this.options;
     const { id, tenant, type, partitionkey } = event.envelope;
     // One that nobody can publish again need not be claimed, but for its place among those of its key.
     const hash = event.isRepeatable || partitionkey !== undefined ? hashOfEvent(tenant, id) : undefined;
     const record = { topic: topics.accepted, ...acceptedRecord(event) };
     const ended = await this.#observed(gate.send({ hash, key: partitionkey, record }, deadlineMs), startedMs);
+    if (ended === 'duplicate') onDuplicate?.(tenant, id);
     if (!log.isLevelEnabled('debug')) return;
     const fields = { door, tenant, event_id: id, event_type: type, data_bytes: event.data.length, duration_ms: elapsed(startedMs) };
     log.debug(fields, `event ${ended}`);

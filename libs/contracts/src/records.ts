@@ -194,14 +194,19 @@ export type AskedRound = z.infer<typeof askedRound>;
 /** `deliveries.rounds`: written before the rounds are requested of the sender. */
 const rounds = z.object({ rounds: z.array(askedRound).min(1) });
 
-/** `events.duplicated`: an event with this id had been accepted before, and was acknowledged without being delivered again. */
-const duplicated = z.object({
+/** How often an event with this id came again so far, and was acknowledged without being delivered again, by what one writer saw. */
+const duplicate = z.object({
   tenant: z.string(),
   event_id: z.string(),
-  /** Of the one that came first, where that is known. */
-  accepted_at: timestamp.optional(),
-  at: timestamp,
+  /** Grows from record to record of the writer: the greatest is what it saw, however often and in whatever order its records are read. */
+  count: z.number().int().positive(),
+  first_at: timestamp,
+  last_at: timestamp,
 });
+export type Duplicate = z.infer<typeof duplicate>;
+
+/** `events.duplicated`: what has changed lately of what a writer, a process for a time, saw. What several writers saw adds up. */
+const duplicated = z.object({ writer: z.string(), duplicates: z.array(duplicate).min(1) });
 export type Duplicated = z.infer<typeof duplicated>;
 
 /** Why an event was refused: a closed list, the same on every door. */

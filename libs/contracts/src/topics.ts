@@ -110,7 +110,7 @@ export const topics: readonly Topic[] = [
     readers: ['dispatcher router', 'delivery-audit'],
   }),
   topic('events.duplicated', {
-    key: 'tenant and event id',
+    key: 'its writer: a process, for a time',
     partitions: 1,
     retentionMs: 7 * DAY,
     record: 'duplicated',
