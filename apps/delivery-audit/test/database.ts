@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { migrate } from '@posthorn/event-store';
 import { Client, type QueryResultRow } from 'pg';
-import { partitionedTables } from '../src/loading/partitions.js';
+import { partitionedTables, statisticsTables } from '../src/loading/partitions.js';
 import { migrations, SCHEMA } from '../src/migrations/migrations.js';
 
 /** A database of the test's own in the server that the tests were given, with the schema of the audit. */
@@ -39,7 +39,7 @@ export const createDatabase = async (): Promise<TestDatabase> => {
       rejected_events: await query('select * from audit.rejected_events order by id, day'),
     }),
     empty: async () => {
-      await query(`truncate ${partitionedTables.map((table) => `audit.${table}`).join(', ')}`);
+      await query(`truncate ${[...partitionedTables, ...statisticsTables, 'statistics_deltas'].map((table) => `audit.${table}`).join(', ')}`);
     },
     allowConnections: async (allow) => {
       await withClient(server.href, (client) => client.query(`alter database ${name} allow_connections ${allow}`));

@@ -1,10 +1,12 @@
 import { copyRows } from '@posthorn/event-store';
 import { Client } from 'pg';
 import { columns } from './columns.js';
+import { writeDeltas } from '../statistics/deltas.js';
 import { daysOf } from './fold.js';
-import { attemptKey, replacedTables, statementsFor, type Merged, type ReplacedTable, type Statements } from './merge.js';
+import { replacedTables, statementsFor, type Merged, type ReplacedTable, type Statements, type Strengthened } from './merge.js';
 import { createPartitions } from './partitions.js';
-import { countOf, type AttemptRow, type Rows, type TableName } from './rows.js';
+import { countOf, type Rows, type TableName } from './rows.js';
+import { tallyOf } from './tally-of-batch.js';
 
 /** Rows inserted or changed; what was there already is not counted. */
 export type Written = { readonly [Table in TableName]: number };
@@ -83,11 +85,7 @@ export class Loader {
   async #write(client: Client, rows: Rows): Promise<Written> {
     const written = { ...NOTHING };
     await client.query('begin');
-    if (rows.deliveries.length > 0) {
-      const { deliveries, inserted } = await this.#writeDeliveries(client, rows);
-      written.deliveries = deliveries;
-      written.attempts = inserted.length;
-    }
+    if (rows.deliveries.length > 0) Object.assign(written, await this.#writeDeliveries(client, rows));
     for (const table of replacedTables) written[table] = await this.#replace(client, table, rows);
     await client.query('commit');
     return written;
@@ -100,15 +98,14 @@ export class Loader {
     return (await client.query(this.#statements.replace[table])).rowCount ?? 0;
   }
 
-  /** No attempt comes without its delivery. Answers which attempts are new: those that were there count nowhere again. */
-  async #writeDeliveries(client: Client, { deliveries, attempts }: Rows): Promise<{ readonly deliveries: number; readonly inserted: readonly AttemptRow[] }> {
+  /** No attempt comes without its delivery. What is new, and what has changed, goes into the statistics with them. */
+  async #writeDeliveries(client: Client, { deliveries, attempts }: Rows): Promise<Pick<Written, 'deliveries' | 'attempts'>> {
     await copyRows(client, 'staged_deliveries', columns.deliveries, deliveries);
     await copyRows(client, 'staged_attempts', columns.attempts, attempts);
     const { rows } = await client.query<Merged>(this.#statements.mergeDeliveriesAndAttempts, [attempts.length]);
-    const merged = rows[0] ?? { deliveries: 0, attempts: 0, inserted: [] };
-    if (merged.inserted === null) return { deliveries: merged.deliveries, inserted: attempts };
-    await client.query(this.#statements.strengthenAttempts);
-    const isNew = new Set(merged.inserted);
-    return { deliveries: merged.deliveries, inserted: attempts.filter((attempt) => isNew.has(attemptKey(attempt))) };
+    const merged = rows[0] ?? { deliveries: 0, attempts: 0, inserted: [], unforeseen: null };
+    const strengthened = merged.inserted === null ? [] : (await client.query<Strengthened>(this.#statements.strengthenAttempts)).rows;
+    await writeDeltas(client, this.#schema, tallyOf({ deliveries, attempts }, merged, strengthened));
+    return { deliveries: merged.deliveries, attempts: merged.attempts };
   }
 }

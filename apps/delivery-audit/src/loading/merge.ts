@@ -1,4 +1,6 @@
 import { columns, deliveryParts } from './columns.js';
+import { DELIVERY_CHANGE, type DeliveryChange } from '../statistics/deltas.js';
+import type { CountedAttempt } from '../statistics/figures.js';
 import type { TableName } from './rows.js';
 
 /**
@@ -14,7 +16,7 @@ export type Statements = {
   readonly replace: Readonly<Record<ReplacedTable, string>>;
   /** Answers one row, `Merged`. */
   readonly mergeDeliveriesAndAttempts: string;
-  /** Only when fewer attempts were inserted than staged: a repeated request shows the stronger of its outcomes. */
+  /** Only when fewer attempts were inserted than staged: a repeated request shows the stronger of its outcomes. Answers rows, `Strengthened`. */
   readonly strengthenAttempts: string;
 };
 
@@ -26,6 +28,17 @@ export type Merged = {
   readonly attempts: number;
   /** Which attempts were, as `attemptKey` names them; null when all were that were staged. */
   readonly inserted: readonly string[] | null;
+  /** Deliveries that had ended before, or did not come to stand as the batch says, with what changed; null where nothing did. For the statistics. */
+  readonly unforeseen: readonly { readonly day: string; readonly id: string; readonly change: DeliveryChange | null }[] | null;
+};
+
+/** An attempt that now shows another outcome: which, and what it showed before. */
+export type Strengthened = {
+  readonly day: string;
+  readonly delivery_id: string;
+  readonly round: number;
+  readonly number: number;
+  readonly old: CountedAttempt & { readonly started_ms: number };
 };
 
 const list = (names: readonly string[], from = ''): string => names.map((name) => from + name).join(', ');
@@ -95,12 +108,20 @@ const mergeDeliveriesAndAttempts = (schema: string): string => `
       attempts = known.attempts + excluded.attempts,
       ${parts.map((part) => setting(deliveryParts[part], (name) => `case when ${partBy[part]} then excluded.${name} else known.${name} end`)).join(',\n      ')}
     where excluded.attempts > 0 or ${parts.map((part) => `(${partBy[part]})`).join(' or ')}
-    returning 1
+    returning new.day, new.id, new.created_at, new.finished_at, old.finished_at as old_finished_at, ${DELIVERY_CHANGE}
+  ), unforeseen as (
+    select staged.day, replace(staged.id::text, '-', '') as id, case when merged.id is not null then to_json(merged) end as change
+    from staged_deliveries staged left join merged on merged.id = staged.id and merged.day = staged.day
+    where coalesce(staged.finished_at, merged.finished_at, merged.old_finished_at) is not null
+      and (merged.id is null or merged.old_finished_at is not null
+        or (merged.new_status, merged.new_round, merged.created_at, merged.finished_at)
+          is distinct from (staged.status, staged.round, staged.created_at, staged.finished_at))
   )
   select (select count(*) from inserted)::integer as attempts, (select count(*) from merged)::integer as deliveries,
     case when (select count(*) from inserted) < $1 then
       (select coalesce(array_agg(concat_ws(' ', day, replace(delivery_id::text, '-', ''), round, number)), '{}') from inserted)
-    end as inserted`;
+    end as inserted,
+    (select json_agg(unforeseen) from unforeseen) as unforeseen`;
 
 export const attemptKey = ({ day, delivery_id, round, number }: { readonly day: string; readonly delivery_id: string; readonly round: number; readonly number: number }): string =>
   `${day} ${delivery_id} ${round} ${number}`;
@@ -111,7 +132,10 @@ const strengthenAttempts = (schema: string): string => `
   insert into ${schema}.attempts as known (${list(columns.attempts)})
   select ${list(columns.attempts)} from staged_attempts order by ${list(attemptKeyColumns)}
   on conflict (${list(attemptKeyColumns)}) do update set ${setting(columns.attempts.filter((name) => !attemptKeyColumns.includes(name)), excluded)}
-  where (excluded.status, excluded.started_at, excluded.duration_ms) > (known.status, known.started_at, known.duration_ms)`;
+  where (excluded.status, excluded.started_at, excluded.duration_ms) > (known.status, known.started_at, known.duration_ms)
+  returning new.day::text, replace(new.delivery_id::text, '-', '') as delivery_id, new.round, new.number,
+    json_build_object('status', old.status, 'started_ms', extract(epoch from old.started_at) * 1000,
+      'duration_ms', old.duration_ms, 'error_code', old.error_code) as old`;
 
 const stage = (schema: string, table: TableName): string => `
   create temporary table staged_${table} on commit delete rows as select ${list(columns[table])} from ${schema}.${table} with no data`;

@@ -3,7 +3,9 @@ import type { TableName } from './rows.js';
 
 /** Every table that has a partition for each day; a rebuild, the retention and the tests go by this list. */
 export const partitionedTables = ['events', 'decisions', 'deliveries', 'attempts', 'rounds', 'cancellations', 'rejected_events'] as const satisfies TableName[];
-export type PartitionedTable = (typeof partitionedTables)[number];
+/** Those of the statistics have one for each day that they tell of. */
+export const statisticsTables = ['statistics_minutes', 'statistics_hours'] as const;
+export type PartitionedTable = (typeof partitionedTables)[number] | (typeof statisticsTables)[number];
 
 /** Serialises the making of partitions among replicas; each comes after the other's commit and finds them made. */
 const PARTITION_LOCK = 7_163_002;
@@ -19,10 +21,15 @@ const dayAfter = (day: string): string => new Date(Date.parse(day) + DAY_MS).toI
  * Makes the partitions of one day, those that are missing. A table is made first and attached then, as attaching lets reads and writes
  * of the other days go on, which `create table … partition of` would lock out.
  */
-export const createPartitions = async (client: Client, schema: string, day: string): Promise<void> => {
+export const createPartitions = async (
+  client: Client,
+  schema: string,
+  day: string,
+  tables: readonly PartitionedTable[] = partitionedTables,
+): Promise<void> => {
   await client.query('begin');
   await client.query('select pg_advisory_xact_lock($1)', [PARTITION_LOCK]);
-  for (const table of partitionedTables) {
+  for (const table of tables) {
     const name = partitionName(table, day);
     const { rows } = await client.query<{ missing: boolean }>('select to_regclass($1) is null as missing', [`${schema}.${name}`]);
     if (rows[0]?.missing !== true) continue;
