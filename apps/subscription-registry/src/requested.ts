@@ -1,6 +1,6 @@
 import type { By } from '@posthorn/event-store';
+import { idempotencyOf, IDEMPOTENCY_KEY_HEADER, type Idempotency } from '@posthorn/service-kit';
 import type { FastifyRequest } from 'fastify';
-import { idempotencyOf, IDEMPOTENCY_KEY_HEADER, type Idempotency } from './idempotency/idempotency-key.js';
 import { parseIfMatch, type Precondition } from './preconditions.js';
 
 /** The circumstances of a write, the same whatever door it came through. */

@@ -1,4 +1,5 @@
 import { REGISTRY_POSITION_HEADER } from '@posthorn/contracts';
+import { REPLAYED_HEADER } from '@posthorn/service-kit';
 import type { FastifyReply } from 'fastify';
 import { etagOf } from './preconditions.js';
 
@@ -12,8 +13,6 @@ export type Written<Body> = {
   /** The request was made before; this is what it was answered then. */
   readonly replayed?: true;
 };
-
-export const REPLAYED_HEADER = 'idempotency-replayed';
 
 /** Puts on the answer to a write what the client can go on with, and gives its body. */
 export const tellWritten = <Body>(reply: FastifyReply, { body, version, position, replayed }: Written<Body>): Body => {

@@ -3,6 +3,7 @@ export * from './config.js';
 export { configurationTable, type DescribedService } from './config-table.js';
 export * from './health.js';
 export { createHttpApp, type HttpAppOptions } from './http-app.js';
+export { idempotencyOf, IDEMPOTENCY_KEY_HEADER, REPLAYED_HEADER, type Idempotency } from './idempotency-key.js';
 export * from './log.js';
 export { lagMetric } from './metrics.js';
 export { Answers } from './openapi/answers.js';

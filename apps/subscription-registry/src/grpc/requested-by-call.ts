@@ -1,8 +1,8 @@
 import { REGISTRY_POSITION_HEADER } from '@posthorn/contracts';
+import { idempotencyOf, IDEMPOTENCY_KEY_HEADER, REPLAYED_HEADER } from '@posthorn/service-kit';
 import type { CallContext } from '@posthorn/service-kit/grpc';
-import { idempotencyOf, IDEMPOTENCY_KEY_HEADER } from '../idempotency/idempotency-key.js';
 import type { Requested } from '../requested.js';
-import { REPLAYED_HEADER, type Written } from '../written.js';
+import type { Written } from '../written.js';
 
 export type WriteCall = {
   readonly expectedVersion?: number | undefined;

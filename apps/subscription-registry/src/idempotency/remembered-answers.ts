@@ -1,8 +1,7 @@
 import type { Encrypted } from '@posthorn/contracts';
-import { Problem, type SecretBox } from '@posthorn/service-kit';
+import { Problem, type Idempotency, type SecretBox } from '@posthorn/service-kit';
 import type { ClientBase, Pool } from 'pg';
 import { SCHEMA } from '../migrations/migrations.js';
-import type { Idempotency } from './idempotency-key.js';
 
 /** Another request with the same key was answered meanwhile; what this one has done must be undone. */
 export class KeyTaken extends Error {

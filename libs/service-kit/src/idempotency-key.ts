@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { Problem } from '@posthorn/service-kit';
+import { Problem } from './problem.js';
 
 /** A request that is to have its effect once, however often it is made. */
 export type Idempotency = {
@@ -10,6 +10,8 @@ export type Idempotency = {
 };
 
 export const IDEMPOTENCY_KEY_HEADER = 'idempotency-key';
+/** On the answer to a repetition. */
+export const REPLAYED_HEADER = 'idempotency-replayed';
 
 const KEY = /^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$/;
 
