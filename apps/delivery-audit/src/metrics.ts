@@ -37,6 +37,8 @@ export const auditMetrics = (registry: Registry): AuditMetrics => {
       rows.inc({ kind: 'round' }, written.rounds);
       rows.inc({ kind: 'cancellation' }, written.cancellations);
       rows.inc({ kind: 'rejected_event' }, written.rejected_events);
+      rows.inc({ kind: 'duplicate' }, written.duplicates);
+      rows.inc({ kind: 'configuration' }, written.configuration);
       duration.observe(seconds);
     },
     onRefused: (refused) => {

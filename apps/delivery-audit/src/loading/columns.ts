@@ -1,4 +1,17 @@
-import type { AttemptRow, CancellationRow, DecisionRow, DeliveryOrigin, DeliveryRow, DeliveryStanding, DeliveryWaiting, EventRow, RejectedEventRow, RoundRow } from './rows.js';
+import type {
+  AttemptRow,
+  CancellationRow,
+  ConfigurationRow,
+  DecisionRow,
+  DeliveryOrigin,
+  DeliveryRow,
+  DeliveryStanding,
+  DeliveryWaiting,
+  DuplicateRow,
+  EventRow,
+  RejectedEventRow,
+  RoundRow,
+} from './rows.js';
 
 /** The parts of a delivery's row that are replaced as a whole, each by its own rule (`fold.ts`). */
 export const deliveryParts = {
@@ -30,4 +43,6 @@ export const columns = {
   rejected_events: [
     'day', 'id', 'tenant', 'rejected_at', 'door', 'code', 'message', 'path', 'errors', 'event_id', 'record', 'headers', 'value', 'truncated',
   ] satisfies (keyof RejectedEventRow)[],
+  duplicates: ['day', 'tenant', 'event_id', 'writer', 'count', 'first_at', 'last_at'] satisfies (keyof DuplicateRow)[],
+  configuration: ['stream', 'version', 'position', 'type', 'data', 'actor', 'at'] satisfies (keyof ConfigurationRow)[],
 } as const;

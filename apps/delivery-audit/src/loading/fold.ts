@@ -1,5 +1,18 @@
 import type { DeliveryStatus } from '@posthorn/contracts';
-import type { AttemptRow, CancellationRow, DecisionRow, DeliveryRow, DeliveryStanding, DeliveryWaiting, EventRow, RejectedEventRow, RoundRow, Rows } from './rows.js';
+import type {
+  AttemptRow,
+  CancellationRow,
+  ConfigurationRow,
+  DecisionRow,
+  DeliveryRow,
+  DeliveryStanding,
+  DeliveryWaiting,
+  DuplicateRow,
+  EventRow,
+  RejectedEventRow,
+  RoundRow,
+  Rows,
+} from './rows.js';
 
 /** As the enum `audit.delivery_status` declares them; the SQL of `merge.ts` compares by that order. */
 const STRENGTH: Readonly<Record<DeliveryStatus, number>> = { pending: 0, retrying: 1, cancelled: 2, failed: 3, delivered: 4 };
@@ -48,6 +61,12 @@ const refusedFirst = (a: RejectedEventRow, b: RejectedEventRow): RejectedEventRo
 /** A round has one beginning, and is called off once: whoever was first. */
 const askedFirst = <Row extends RoundRow | CancellationRow>(a: Row, b: Row): Row => (differs(compareText(a.at, b.at), compareText(a.actor, b.actor)) > 0 ? b : a);
 
+/** A writer's count only grows. */
+const countedMore = (a: DuplicateRow, b: DuplicateRow): DuplicateRow => (b.count > a.count ? b : a);
+
+/** What the registry once did is not done otherwise when it is told again. */
+const asTold = (a: ConfigurationRow): ConfigurationRow => a;
+
 const hasWaited = ({ waiting_round }: DeliveryWaiting): boolean => waiting_round !== null;
 
 /** What each part knows best: the origin by the earliest acceptance, the standing by rank, the waiting by the last postponement. */
@@ -77,6 +96,8 @@ export const foldRows = (all: Iterable<Rows>): Rows => {
   const rounds = new Map<string, RoundRow>();
   const cancellations = new Map<string, CancellationRow>();
   const rejectedEvents = new Map<string, RejectedEventRow>();
+  const duplicates = new Map<string, DuplicateRow>();
+  const configuration = new Map<string, ConfigurationRow>();
   for (const rows of all) {
     for (const row of rows.events) put(events, `${row.day} ${row.tenant} ${row.id}`, row, earlier);
     for (const row of rows.decisions) put(decisions, `${row.day} ${row.tenant} ${row.event_id}`, row, seenLast);
@@ -85,6 +106,8 @@ export const foldRows = (all: Iterable<Rows>): Rows => {
     for (const row of rows.rounds) put(rounds, `${row.day} ${row.round} ${row.delivery_id}`, row, askedFirst);
     for (const row of rows.cancellations) put(cancellations, `${row.day} ${row.round} ${row.delivery_id}`, row, askedFirst);
     for (const row of rows.rejected_events) put(rejectedEvents, `${row.day} ${row.id}`, row, refusedFirst);
+    for (const row of rows.duplicates) put(duplicates, `${row.day} ${row.writer} ${row.tenant} ${row.event_id}`, row, countedMore);
+    for (const row of rows.configuration) put(configuration, `${row.version} ${row.stream}`, row, asTold);
   }
   return {
     events: [...events.values()],
@@ -94,7 +117,10 @@ export const foldRows = (all: Iterable<Rows>): Rows => {
     rounds: [...rounds.values()],
     cancellations: [...cancellations.values()],
     rejected_events: [...rejectedEvents.values()],
+    duplicates: [...duplicates.values()],
+    configuration: [...configuration.values()],
   };
 };
 
-export const daysOf = (rows: Rows): ReadonlySet<string> => new Set(Object.values(rows).flatMap((ofTable) => ofTable.map(({ day }) => day)));
+export const daysOf = ({ configuration: _ofNoDay, ...rows }: Rows): ReadonlySet<string> =>
+  new Set(Object.values(rows).flatMap((ofTable) => ofTable.map(({ day }) => day)));

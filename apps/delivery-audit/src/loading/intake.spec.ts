@@ -32,7 +32,7 @@ class Scene {
       new Promise((resolve, reject) => {
         this.loads.push({
           ids: deliveries.map(({ id }) => id),
-          commit: () => resolve({ events: 0, decisions: 0, deliveries: deliveries.length, attempts: 0, rounds: 0, cancellations: 0, rejected_events: 0 }),
+          commit: () => resolve({ events: 0, decisions: 0, deliveries: deliveries.length, attempts: 0, rounds: 0, cancellations: 0, rejected_events: 0, duplicates: 0, configuration: 0 }),
           fail: reject,
         });
       }),

@@ -11,7 +11,17 @@ import { tallyOf } from './tally-of-batch.js';
 /** Rows inserted or changed; what was there already is not counted. */
 export type Written = { readonly [Table in TableName]: number };
 
-const NOTHING: Written = { events: 0, decisions: 0, deliveries: 0, attempts: 0, rounds: 0, cancellations: 0, rejected_events: 0 };
+const NOTHING: Written = {
+  events: 0,
+  decisions: 0,
+  deliveries: 0,
+  attempts: 0,
+  rounds: 0,
+  cancellations: 0,
+  rejected_events: 0,
+  duplicates: 0,
+  configuration: 0,
+};
 
 const CONNECT_TIMEOUT_MS = 10_000;
 /** A statement that takes longer hangs: the connection is given up, and the batch tried again on a new one. */

@@ -55,6 +55,8 @@ const replaced: Readonly<Record<ReplacedTable, { readonly key: readonly string[]
   cancellations: { key: ['delivery_id', 'round', 'day'], by: '(excluded.at, excluded.actor) < (known.at, known.actor)' },
   // What became of a refused event is not the records' to say.
   rejected_events: { key: ['id', 'day'], by: 'excluded.rejected_at < known.rejected_at' },
+  duplicates: { key: ['tenant', 'event_id', 'writer', 'day'], by: 'excluded.count > known.count' },
+  configuration: { key: ['stream', 'version'], by: 'false' },
 };
 
 export const replacedTables = Object.keys(replaced) as ReplacedTable[]; // What it was declared with

@@ -2,7 +2,7 @@ import type { Client } from 'pg';
 import type { TableName } from './rows.js';
 
 /** Every table that has a partition for each day; a rebuild, the retention and the tests go by this list. */
-export const partitionedTables = ['events', 'decisions', 'deliveries', 'attempts', 'rounds', 'cancellations', 'rejected_events'] as const satisfies TableName[];
+export const partitionedTables = ['events', 'decisions', 'deliveries', 'attempts', 'rounds', 'cancellations', 'rejected_events', 'duplicates'] as const satisfies TableName[];
 /** Those of the statistics have one for each day that they tell of. */
 export const statisticsTables = ['statistics_minutes', 'statistics_hours'] as const;
 export type PartitionedTable = (typeof partitionedTables)[number] | (typeof statisticsTables)[number];

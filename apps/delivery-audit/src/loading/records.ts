@@ -6,6 +6,7 @@ import {
   type Attempted,
   type Cancellation,
   type Cancelled,
+  type Duplicated,
   type Envelope,
   type Outcome,
   type Postponement,
@@ -265,6 +266,23 @@ export const rowsOfRounds = (value: Buffer): RecordRows => {
       actor,
       replay_id: replay_id ?? null,
       forced: forced === true ? 'true' : 'false',
+    })),
+  };
+};
+
+/** `events.duplicated` → how often each event came again by what the writer saw, under the day on which it saw it first. */
+export const rowsOfDuplicated = (value: Buffer): Rows => {
+  const { writer, duplicates } = JSON.parse(value.toString()) as Duplicated;
+  return {
+    ...noRows,
+    duplicates: duplicates.map(({ tenant, event_id, count, first_at, last_at }) => ({
+      day: dayOf(utc(first_at)),
+      tenant,
+      event_id,
+      writer,
+      count,
+      first_at: utc(first_at),
+      last_at: utc(last_at),
     })),
   };
 };

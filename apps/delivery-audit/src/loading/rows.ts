@@ -128,6 +128,28 @@ export type RejectedEventRow = {
   readonly truncated: 'true' | 'false';
 };
 
+/** How often one writer of `events.duplicated` saw an event come again. */
+export type DuplicateRow = {
+  readonly day: string;
+  readonly tenant: string;
+  readonly event_id: string;
+  readonly writer: string;
+  readonly count: number;
+  readonly first_at: string;
+  readonly last_at: string;
+};
+
+/** An event of the registry. It has no day: it may be asked for as long as there are events that came after it. */
+export type ConfigurationRow = {
+  readonly stream: string;
+  readonly version: number;
+  readonly position: number;
+  readonly type: string;
+  readonly data: string;
+  readonly actor: string;
+  readonly at: string;
+};
+
 /** The rows of each table, by its name. */
 export type Rows = {
   readonly events: readonly EventRow[];
@@ -137,10 +159,22 @@ export type Rows = {
   readonly rounds: readonly RoundRow[];
   readonly cancellations: readonly CancellationRow[];
   readonly rejected_events: readonly RejectedEventRow[];
+  readonly duplicates: readonly DuplicateRow[];
+  readonly configuration: readonly ConfigurationRow[];
 };
 export type TableName = keyof Rows;
 
-export const noRows: Rows = { events: [], decisions: [], deliveries: [], attempts: [], rounds: [], cancellations: [], rejected_events: [] };
+export const noRows: Rows = {
+  events: [],
+  decisions: [],
+  deliveries: [],
+  attempts: [],
+  rounds: [],
+  cancellations: [],
+  rejected_events: [],
+  duplicates: [],
+  configuration: [],
+};
 
 /** A closed list: why something that a record says of a delivery is not recorded. */
 export const refusalReasons = ['foreign_delivery', 'impossible_number'] as const;

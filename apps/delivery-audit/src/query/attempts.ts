@@ -20,13 +20,15 @@ type Row = {
   readonly response: Attempt['response'] | null;
   readonly error: Attempt['error'] | null;
   readonly trigger: Trigger;
+  readonly subscription_version: number | null;
 };
 
-const viewOf = ({ started_at, response, error, ...row }: Row): AttemptView => ({
+const viewOf = ({ started_at, response, error, subscription_version, ...row }: Row): AttemptView => ({
   ...row,
   started_at: started_at.toISOString(),
   ...(response && { response }),
   ...(error && { error }),
+  ...(subscription_version !== null && { subscription_version }),
 });
 
 /** In the order in which they were made. */
@@ -44,7 +46,7 @@ export const listAttempts = async (
     conditions.add('(round, number) > (?::integer, ?::integer)', String(round), String(number));
   }
   const rows = await database.query<Row>(
-    `select round, number, started_at, duration_ms, request, response, error, trigger
+    `select round, number, started_at, duration_ms, request, response, error, trigger, subscription_version
      from audit.attempts where ${conditions.text} order by round, number limit ${page_size + 1}`,
     conditions.parameters,
   );

@@ -1,7 +1,8 @@
-import { deliveryStatus, type DeliveryStatus, type DeliveryView, type Page } from '@posthorn/contracts';
+import { deliveryStatus, type DeliveryView, type Page } from '@posthorn/contracts';
 import { z } from 'zod';
-import { shownDeliveryId, storedDeliveryId } from '../delivery-id.js';
+import { storedDeliveryId } from '../delivery-id.js';
 import type { Database } from './database.js';
+import { DELIVERY_COLUMNS, deliveryViewOf, type DeliveryRow } from './delivery-view.js';
 import { listedBetween, listParameters, pageOf } from './listing.js';
 import { Conditions } from './sql.js';
 
@@ -20,49 +21,18 @@ export type DeliveriesQuery = z.output<typeof deliveriesQuery>;
 export const deliveriesOfEventQuery = deliveriesQuery.pick({ page_size: true, page_token: true });
 export type DeliveriesOfEventQuery = z.output<typeof deliveriesOfEventQuery>;
 
-type Row = {
-  readonly id: string;
-  readonly tenant: string;
-  readonly event_id: string;
-  readonly event_type: string;
-  readonly subscription_id: string;
-  readonly status: DeliveryStatus;
-  readonly attempts: number;
-  readonly next_attempt_at: Date | null;
-  readonly last_status_code: number | null;
-  readonly last_error: string | null;
-  readonly created_at: Date;
-  readonly finished_at: Date | null;
-};
-
-const COLUMNS = `id, tenant, event_id, event_type, subscription_id, status, attempts, next_attempt_at, last_status_code, last_error,
-  created_at, finished_at`;
-
-const viewOf = (row: Row): DeliveryView => ({
-  id: shownDeliveryId(row.id),
-  tenant: row.tenant,
-  event_id: row.event_id,
-  event_type: row.event_type,
-  subscription_id: row.subscription_id,
-  status: row.status,
-  attempts: row.attempts,
-  next_attempt_at: row.next_attempt_at?.toISOString(),
-  last_status_code: row.last_status_code ?? undefined,
-  last_error: row.last_error ?? undefined,
-  created_at: row.created_at.toISOString(),
-  finished_at: row.finished_at?.toISOString(),
-});
+const COLUMNS = DELIVERY_COLUMNS.join(', ');
 
 /** Said in the words of the partial index, for its sake. */
 const UNDELIVERED = "status <> 'delivered'";
 
 const list = async (database: Database, conditions: Conditions, size: number): Promise<Page<DeliveryView>> => {
   const limit = conditions.parameter(size + 1);
-  const rows = await database.query<Row>(
+  const rows = await database.query<DeliveryRow>(
     `select ${COLUMNS} from audit.deliveries where ${conditions.text} order by created_at desc, id desc limit ${limit}`,
     conditions.parameters,
   );
-  return pageOf(rows, size, ({ created_at, id }) => ({ at: created_at, id }), viewOf);
+  return pageOf(rows, size, ({ created_at, id }) => ({ at: created_at, id }), deliveryViewOf);
 };
 
 export const listDeliveries = (database: Database, tenant: string, query: DeliveriesQuery): Promise<Page<DeliveryView>> => {
@@ -93,8 +63,8 @@ export const readDelivery = async (database: Database, tenant: string, id: strin
   const stored = storedDeliveryId(id);
   if (stored === undefined) return undefined;
   const conditions = new Conditions().add('id = ?::uuid and tenant = ?', stored, tenant);
-  const [row] = await database.query<Row>(ONE(conditions, COLUMNS), conditions.parameters);
-  return row && viewOf(row);
+  const [row] = await database.query<DeliveryRow>(ONE(conditions, COLUMNS), conditions.parameters);
+  return row && deliveryViewOf(row);
 };
 
 /** The day under which a delivery and its attempts are kept; undefined when there is no such delivery. */
