@@ -12,12 +12,14 @@ export type Answer = {
   readonly changes?: false | undefined;
   /** What clients call it, where its place does not say it (`operation-id.ts`). */
   readonly operationId?: string | undefined;
+  /** Of the body, where it is not JSON; the schema is then that of its parts. */
+  readonly mediaType?: string | undefined;
 };
 
 const answers = new WeakMap<object, Answer>();
 
 /** The answer of a controller's method: sets its status, and says so in the OpenAPI document. */
-export const Answers = (status: number, schema: z.ZodType | undefined, summary: string, more: Pick<Answer, 'changes' | 'operationId'> = {}): MethodDecorator =>
+export const Answers = (status: number, schema: z.ZodType | undefined, summary: string, more: Pick<Answer, 'changes' | 'operationId' | 'mediaType'> = {}): MethodDecorator =>
   applyDecorators(HttpCode(status), ((_target, _name, { value }) => {
     if (typeof value === 'function') answers.set(value, { ...more, status, schema, summary });
   }) satisfies MethodDecorator);

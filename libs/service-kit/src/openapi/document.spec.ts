@@ -68,6 +68,12 @@ class WidgetsController {
   @Answers(202, label, 'Takes a copy.', { operationId: 'copyWidget' })
   copy(): void {}
 
+  @Get(':id/turns')
+  @Scoped('registry:read')
+  @Takes({ headers: z.object({ 'Last-Event-ID': z.string().optional() }) })
+  @Answers(200, label, 'Tells of its turns.', { operationId: 'followWidget', mediaType: 'text/event-stream' })
+  turns(): void {}
+
   @Get(':id/secret-door')
   @Open()
   undocumented(): void {}
@@ -122,6 +128,7 @@ describe('the document', () => {
       ['post', `${of}/{id}/turn-off`, 'turnWidgetOff'],
       ['post', `${of}/{id}/try`, 'tryWidget'],
       ['post', `${of}/{id}/copies`, 'copyWidget'],
+      ['get', `${of}/{id}/turns`, 'followWidget'],
     ]);
   });
 
@@ -158,6 +165,15 @@ describe('the document', () => {
       },
     });
     expect(Object.keys(copy?.responses ?? {}).map(Number)).toEqual([202, 400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503]);
+  });
+
+  it('says what is no JSON', () => {
+    const turns = document.paths[`${of}/{id}/turns`]?.['get'];
+    expect(turns).toMatchObject({
+      parameters: [{ name: 'tenant' }, { name: 'id' }, { name: 'Last-Event-ID', in: 'header' }],
+      responses: { 200: { content: { 'text/event-stream': { schema: { $ref: '#/components/schemas/Label' } } } } },
+    });
+    expect(turns).not.toHaveProperty('requestBody');
   });
 
   it('says what is answered; a client may not count on there being no more', () => {
@@ -198,6 +214,7 @@ describe('the document', () => {
     [of, 'get', [200, 401, 403, 404, 422, 429, 500, 503]],
     [`${of}/{id}`, 'get', [200, 401, 403, 404, 429, 500, 503]],
     [`${of}/{id}`, 'delete', [204, 400, 401, 403, 404, 409, 412, 429, 500, 503]],
+    [`${of}/{id}/turns`, 'get', [200, 400, 401, 403, 404, 429, 500, 503]],
     [`${of}/{id}/try`, 'post', [200, 401, 403, 404, 429, 500, 503]],
   ])('says how %s %s can be refused', (path, method, statuses) => {
     expect(Object.keys(document.paths[path]?.[method]?.responses ?? {}).map(Number)).toEqual(statuses);

@@ -81,7 +81,7 @@ type Place = { readonly method: Method; readonly path: string };
 const refusalsOf = ({ method, path }: Place, { parameters = [], requestBody }: OperationObject, route: DocumentedRoute, matched: boolean): readonly Refusal[] => {
   const asks = requestBody !== undefined || parameters.some((parameter) => 'in' in parameter && parameter.in === 'query');
   const may: Readonly<Record<Refusal, boolean>> = {
-    400: requestBody !== undefined || matched,
+    400: requestBody !== undefined || route.taken?.headers !== undefined || matched,
     401: route.scoped !== undefined,
     403: route.scoped !== undefined,
     404: parametersIn(path).length > 0,
@@ -97,16 +97,16 @@ const refusalsOf = ({ method, path }: Place, { parameters = [], requestBody }: O
   return (Object.keys(REFUSALS).map(Number) as Refusal[]).filter((status) => may[status]); // the keys are known to be these
 };
 
-const responseOf = ({ schema, summary }: DocumentedRoute['answer'], headers: readonly (keyof typeof HEADERS)[], components: SchemaComponents): ResponseObject => ({
+const responseOf = ({ schema, summary, mediaType = 'application/json' }: DocumentedRoute['answer'], headers: readonly (keyof typeof HEADERS)[], components: SchemaComponents): ResponseObject => ({
   description: summary,
   ...(headers.length > 0 && { headers: Object.fromEntries(headers.map((name) => [HEADER_NAMES[name], reference('headers', name)])) }),
-  ...(schema !== undefined && { content: { 'application/json': { schema: jsonSchemaOf(schema, 'output', components) } } }),
+  ...(schema !== undefined && { content: { [mediaType]: { schema: jsonSchemaOf(schema, 'output', components) } } }),
 });
 
 /** An operation with what its method reads by itself, which Nest's decorators do not know. */
 const withTaken = (described: OperationObject, { taken }: DocumentedRoute, components: SchemaComponents): OperationObject => {
   if (taken === undefined) return described;
-  const content = Object.entries(taken.body).map(([mediaType, schema]) => [mediaType, { schema: jsonSchemaOf(schema, 'input', components) }]);
+  const content = Object.entries(taken.body ?? {}).map(([mediaType, schema]) => [mediaType, { schema: jsonSchemaOf(schema, 'input', components) }]);
   const headers = Object.entries(taken.headers?.shape ?? {}).map(([name, schema]): ParameterObject => {
     const { description, ...rest } = jsonSchemaOf(schema as z.ZodType, 'input', components); // zod's objects are made of nothing else
     return { name, in: 'header', ...(typeof description === 'string' && { description }), schema: rest };
@@ -114,7 +114,7 @@ const withTaken = (described: OperationObject, { taken }: DocumentedRoute, compo
   return {
     ...described,
     parameters: [...(described.parameters ?? []), ...headers],
-    requestBody: { required: taken.isOptional !== true, content: Object.fromEntries(content) },
+    ...(taken.body && { requestBody: { required: taken.isOptional !== true, content: Object.fromEntries(content) } }),
   };
 };
 

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 /** What a controller's method reads from the request by itself. Nothing here judges: it only tells clients. */
 export type Taken = {
   /** By media type. */
-  readonly body: Readonly<Record<string, z.ZodType>>;
+  readonly body?: Readonly<Record<string, z.ZodType>>;
   /** Whether there may be none. */
   readonly isOptional?: true;
   /** Those that mean something; their names as clients write them. */
