@@ -1,13 +1,13 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { migrateWhenPossible } from '@posthorn/event-store';
-import type { Consumption, Kafka } from '@posthorn/kafka';
+import type { Consumption } from '@posthorn/kafka';
 import { lagMetric, type Kit } from '@posthorn/service-kit';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import type { AuditConfig } from './config.js';
+import { foldedTopics, foldsOf } from './loading/folds.js';
 import { Intake } from './loading/intake.js';
 import { Loader } from './loading/loader.js';
-import { rowsOfAccepted, rowsOfAttempted, rowsOfCancelled, rowsOfRejected, rowsOfRounds, rowsOfRouted } from './loading/records.js';
 import { auditMetrics } from './metrics.js';
 import { migrations, SCHEMA } from './migrations/migrations.js';
 import { EventIngestion } from './publishing/event-ingestion.js';
@@ -93,8 +93,7 @@ const startLoading = async (url: string, groupId: string, source: DataSource, ki
   lagMetric(metrics, () => [...(consumption?.lag ?? []), [kafka.topic('registry.state'), registryState.lag]]);
   health.addReadiness('consumer', () => (consumption?.assigned === true ? consumption.stalled : 'not yet a member of its group'));
 
-  const topics = ['events.accepted', 'deliveries.routed', 'deliveries.attempted', 'deliveries.cancelled', 'deliveries.rounds', 'events.rejected'] as const;
-  await kafka.ensureTopics(topics);
+  await kafka.ensureTopics(foldedTopics);
   // Closed last to first: the consumer waits for what is in flight, which takes the intake and the loader.
   onShutdown('loader', async () => {
     intake.close();
@@ -102,20 +101,10 @@ const startLoading = async (url: string, groupId: string, source: DataSource, ki
   });
   const joined = await kafka.consume({
     groupId,
-    topics: topics.map((name) => kafka.topic(name)),
+    topics: foldedTopics.map((name) => kafka.topic(name)),
     onRecord: (record) => intake.add(record),
     patience: PATIENCE,
   });
   consumption = joined;
   onShutdown('consumer', () => joined.close());
 };
-
-const foldsOf = (kafka: Kafka) =>
-  new Map([
-    [kafka.topic('events.accepted'), rowsOfAccepted],
-    [kafka.topic('deliveries.routed'), rowsOfRouted],
-    [kafka.topic('deliveries.attempted'), rowsOfAttempted],
-    [kafka.topic('deliveries.cancelled'), rowsOfCancelled],
-    [kafka.topic('deliveries.rounds'), rowsOfRounds],
-    [kafka.topic('events.rejected'), rowsOfRejected],
-  ]);

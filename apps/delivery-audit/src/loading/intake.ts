@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { requireKnownSchema } from '@posthorn/contracts';
 import type { IncomingRecord, Logger } from '@posthorn/kafka';
 import { Batch, type BatchLimits } from './batch.js';
 import { foldRows } from './fold.js';
+import { foldRecord, type Folds } from './folds.js';
 import type { Written } from './loader.js';
-import { countOf, type RecordRows, type Refused, type Rows } from './rows.js';
+import { countOf, type Refused, type Rows } from './rows.js';
 
 /** The audit cannot go on past this record: it is not what it should be, or PostgreSQL refuses its rows. */
 export class UnfoldableRecord extends Error {
@@ -35,8 +35,7 @@ const LONGEST_RETRY_MS = 5_000;
 type Folded = { readonly record: IncomingRecord; readonly content: Rows; readonly rows: number; readonly bytes: number };
 
 export type IntakeOptions = {
-  /** By topic (its name on the broker): a record's value → rows. */
-  readonly folds: ReadonlyMap<string, (value: Buffer) => RecordRows>;
+  readonly folds: Folds;
   readonly load: (rows: Rows) => Promise<Written>;
   readonly limits?: BatchLimits;
   readonly log: Logger;
@@ -77,7 +76,7 @@ export class Intake {
   add(record: IncomingRecord): void {
     if (this.#stop.signal.aborted) return;
     try {
-      const content = this.#fold(record);
+      const content = foldRecord(this.#options.folds, record);
       this.#tellRefused(record, content.refused ?? []);
       this.#batch.add({ record, content, rows: countOf(content), bytes: record.value?.length ?? 0 }, performance.now());
     } catch (error) {
@@ -91,14 +90,6 @@ export class Intake {
   close(): void {
     clearTimeout(this.#timer);
     this.#stop.abort();
-  }
-
-  #fold({ topic, value, headers }: IncomingRecord): RecordRows {
-    requireKnownSchema(headers);
-    const fold = this.#options.folds.get(topic);
-    if (fold === undefined) throw new TypeError('this topic is not one of the audit');
-    if (value === null) throw new TypeError('the record has no value');
-    return fold(value);
   }
 
   #tellRefused({ topic, partition, offset }: IncomingRecord, refused: readonly Refused[]): void {
