@@ -1,12 +1,11 @@
 import { copyRows } from '@posthorn/event-store';
 import { Client } from 'pg';
 import { columns } from './columns.js';
-import { writeDeltas } from '../statistics/deltas.js';
+import { DeliveryWriter } from './delivery-writer.js';
 import { daysOf } from './fold.js';
-import { replacedTables, statementsFor, type Merged, type ReplacedTable, type Statements, type Strengthened } from './merge.js';
+import { replacedTables, statementsFor, type ReplacedTable, type Statements } from './merge.js';
 import { createPartitions } from './partitions.js';
 import { countOf, type Rows, type TableName } from './rows.js';
-import { tallyOf } from './tally-of-batch.js';
 
 /** Rows inserted or changed; what was there already is not counted. */
 export type Written = { readonly [Table in TableName]: number };
@@ -37,6 +36,7 @@ export class Loader {
   readonly #databaseUrl: string;
   readonly #schema: string;
   readonly #statements: Statements;
+  readonly #deliveries: DeliveryWriter;
   #client: Client | undefined;
   /** Days whose partitions are known to exist. */
   readonly #days = new Set<string>();
@@ -45,6 +45,7 @@ export class Loader {
     this.#databaseUrl = databaseUrl;
     this.#schema = schema;
     this.#statements = statementsFor(schema);
+    this.#deliveries = new DeliveryWriter(schema, this.#statements);
   }
 
   /**
@@ -94,8 +95,8 @@ export class Loader {
 
   async #write(client: Client, rows: Rows): Promise<Written> {
     const written = { ...NOTHING };
-    await client.query('begin');
-    if (rows.deliveries.length > 0) Object.assign(written, await this.#writeDeliveries(client, rows));
+    await client.query(`begin; ${shareWriteLock(this.#schema)}`);
+    if (rows.deliveries.length > 0) Object.assign(written, await this.#deliveries.write(client, rows));
     for (const table of replacedTables) written[table] = await this.#replace(client, table, rows);
     await client.query('commit');
     return written;
@@ -106,16 +107,5 @@ export class Loader {
     // Which rows and which columns belong together is lost on the compiler where the table is one of several.
     await copyRows(client, `staged_${table}`, columns[table] as readonly string[] as readonly never[], rows[table]);
     return (await client.query(this.#statements.replace[table])).rowCount ?? 0;
-  }
-
-  /** No attempt comes without its delivery. What is new, and what has changed, goes into the statistics with them. */
-  async #writeDeliveries(client: Client, { deliveries, attempts }: Rows): Promise<Pick<Written, 'deliveries' | 'attempts'>> {
-    await copyRows(client, 'staged_deliveries', columns.deliveries, deliveries);
-    await copyRows(client, 'staged_attempts', columns.attempts, attempts);
-    const { rows } = await client.query<Merged>(this.#statements.mergeDeliveriesAndAttempts, [attempts.length]);
-    const merged = rows[0] ?? { deliveries: 0, attempts: 0, inserted: [], unforeseen: null };
-    const strengthened = merged.inserted === null ? [] : (await client.query<Strengthened>(this.#statements.strengthenAttempts)).rows;
-    await writeDeltas(client, this.#schema, tallyOf({ deliveries, attempts }, merged, strengthened));
-    return { deliveries: merged.deliveries, attempts: merged.attempts };
   }
 }
