@@ -112,6 +112,30 @@ export class Kafka {
     return available(offsetsSince(await this.#connectedAdmin(), topic, timeMs, Date.now()));
   }
 
+  /**
+   * How far a group has come in each partition, by the topic's name on the broker: whatever is before it, is done. Where it has committed nothing,
+   * the beginning of the log.
+   * @throws {KafkaError} `unavailable`
+   */
+  async progress(groupId: string, topic: string): Promise<ReadonlyMap<number, number>> {
+    const admin = await this.#connectedAdmin();
+    const [committed, log] = await available(Promise.all([admin.fetchOffsets({ groupId, topics: [topic] }), admin.fetchTopicOffsets(topic)]));
+    const progress = new Map(log.map(({ partition, low }) => [partition, Number(low)]));
+    for (const { partition, offset } of committed[0]?.partitions ?? []) progress.set(partition, Math.max(Number(offset), progress.get(partition) ?? 0));
+    return progress;
+  }
+
+  /**
+   * How far a group has come in a topic, by the topic's name on the broker: the offset that each partition would be read from. 0 where it has not
+   * committed anything.
+   * @throws {KafkaError} `unavailable`
+   */
+  async committed(groupId: string, topic: string): Promise<ReadonlyMap<number, number>> {
+    const admin = await this.#connectedAdmin();
+    const [answer] = await available(admin.fetchOffsets({ groupId, topics: [topic] }));
+    return new Map(answer?.partitions.map(({ partition, offset }) => [partition, Math.max(0, Number(offset))]));
+  }
+
   async producer(options?: ProducerOptions): Promise<Producer> {
     const producer = new PackingProducer(await this.#transport(options?.guard ? 0 : PRODUCE_RETRIES), this.log, options);
     this.#producers.add(producer);
