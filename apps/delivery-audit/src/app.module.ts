@@ -8,7 +8,7 @@ import type { AuditConfig } from './config.js';
 import { foldedTopics, foldsOf } from './loading/folds.js';
 import { Intake } from './loading/intake.js';
 import { Loader } from './loading/loader.js';
-import { auditMetrics } from './metrics.js';
+import { auditMetrics, statisticsMetrics } from './metrics.js';
 import { migrations, SCHEMA } from './migrations/migrations.js';
 import { EventIngestion } from './publishing/event-ingestion.js';
 import { PublishAgainController } from './publishing/publish-again.controller.js';
@@ -18,6 +18,8 @@ import { DeliveriesController } from './query/deliveries.controller.js';
 import { EventsController } from './query/events.controller.js';
 import { MissedController } from './query/missed.controller.js';
 import { AllRejectedEventsController, RejectedEventsController } from './query/rejected-events.controller.js';
+import { Folder } from './statistics/folder.js';
+import { StatisticsController } from './statistics/statistics.controller.js';
 
 /** A read that takes longer is given up, so that a careless search cannot hold the connections of all others. */
 const READ_TIMEOUT_MS = 10_000;
@@ -31,7 +33,7 @@ export const appModule = async (config: AuditConfig, kit: Kit): Promise<DynamicM
   const url = config.POSTHORN_DATABASE_URL;
   await migrateWhenPossible({ url, schema: SCHEMA, migrations }, kit);
   const source = await new DataSource(readingOptions(url)).initialize();
-  await startLoading(url, `${config.POSTHORN_TOPIC_PREFIX}.delivery-audit`, source, kit);
+  await startLoading(url, `${config.POSTHORN_TOPIC_PREFIX}.delivery-audit`, source, startFolding(url, source, kit), kit);
   return {
     module: AppModule,
     imports: [TypeOrmModule.forRootAsync({ useFactory: () => readingOptions(url), dataSourceFactory: async () => source })],
@@ -42,6 +44,7 @@ export const appModule = async (config: AuditConfig, kit: Kit): Promise<DynamicM
       RejectedEventsController,
       AllRejectedEventsController,
       PublishAgainController,
+      StatisticsController,
     ],
     providers: [
       Database,
@@ -72,13 +75,26 @@ const readingOptions = (url: string): DataSourceOptions => ({
   extra: { max: READ_CONNECTIONS, statement_timeout: READ_TIMEOUT_MS },
 });
 
-const startLoading = async (url: string, groupId: string, source: DataSource, kit: Kit): Promise<void> => {
+const startFolding = (databaseUrl: string, source: DataSource, { log, metrics, onShutdown }: Kit): Folder => {
+  const waiting = async (): Promise<number> =>
+    (await source.query<{ deltas: number }[]>('select count(*)::integer as deltas from audit.statistics_deltas'))[0]?.deltas ?? 0;
+  const folder = new Folder({ databaseUrl, log, onFolded: statisticsMetrics(metrics, waiting) });
+  onShutdown('statistics', () => folder.close());
+  folder.wake();
+  return folder;
+};
+
+const startLoading = async (url: string, groupId: string, source: DataSource, folder: Folder, kit: Kit): Promise<void> => {
   const { kafka, log, health, metrics, registryState, onShutdown } = kit;
   const loader = new Loader(url);
   let consumption: Consumption | undefined;
   const intake = new Intake({
     folds: foldsOf(kafka),
-    load: (rows) => loader.load(rows),
+    load: async (rows) => {
+      const written = await loader.load(rows);
+      folder.wake();
+      return written;
+    },
     log,
     ...auditMetrics(metrics),
     onUnfoldable: (err) => {

@@ -1,4 +1,4 @@
-import { Counter, Histogram, type Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Written } from './loading/loader.js';
 import { refusalReasons, type Refused } from './loading/rows.js';
 
@@ -45,4 +45,30 @@ export const auditMetrics = (registry: Registry): AuditMetrics => {
       for (const { reason } of refused) refusals.inc({ reason });
     },
   };
+};
+
+/**
+ * Of the statistics' background work: what waits for it, and what it takes.
+ * @param waiting counts the deltas that are not folded; when it cannot, the metric says nothing
+ */
+export const statisticsMetrics = (registry: Registry, waiting: () => Promise<number>): ((seconds: number) => void) => {
+  void new Gauge({
+    name: 'posthorn_audit_statistics_deltas',
+    help: 'Deltas that are not folded into the statistics yet: readers add them up each time',
+    registers: [registry],
+    async collect() {
+      this.reset();
+      await waiting().then(
+        (deltas) => this.set(deltas),
+        () => undefined,
+      );
+    },
+  });
+  const duration = new Histogram({
+    name: 'posthorn_audit_statistics_fold_duration_seconds',
+    help: 'Time from the start of a transaction that folds deltas into the statistics to its commit',
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers: [registry],
+  });
+  return (seconds) => duration.observe(seconds);
 };

@@ -39,6 +39,8 @@ describe('the OpenAPI document', () => {
       'getEvent: get /v1/tenants/{tenant}/events/{id} audit:read',
       'getEventDeliveries: get /v1/tenants/{tenant}/events/{id}/deliveries audit:read',
       'getRejectedEvent: get /v1/tenants/{tenant}/rejected-events/{id} audit:read',
+      'getStatistics: get /v1/tenants/{tenant}/stats audit:read',
+      'getSubscriptionStatistics: get /v1/tenants/{tenant}/subscriptions/{id}/stats audit:read',
       'listAllRejectedEvents: get /v1/rejected-events audit:read of all',
       'listDeliveries: get /v1/tenants/{tenant}/deliveries audit:read',
       'listEvents: get /v1/tenants/{tenant}/events audit:read',
@@ -53,6 +55,8 @@ describe('the OpenAPI document', () => {
     expect(queryOf('listDeliveries')).toEqual(['event_type', 'subject', ...page, 'subscription', 'status', 'event_id']);
     expect(queryOf('listRejectedEvents')).toEqual([...page, 'code', 'door', 'event_id']);
     expect(queryOf('countMissed')).toEqual(['from', 'to', 'event_types']);
+    expect(queryOf('getStatistics')).toEqual(['from', 'to', 'step']);
+    expect(queryOf('getSubscriptionStatistics')).toEqual(['from', 'to', 'step']);
     expect(queryOf('publishRejectedEvent')).toEqual(['force']);
   });
 

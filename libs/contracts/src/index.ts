@@ -18,5 +18,6 @@ export * from './rest/replays.js';
 export * from './rest/events.js';
 export * from './rest/explanations.js';
 export * from './rest/rejected-events.js';
+export * from './rest/statistics.js';
 export * from './rest/publishing.js';
 export * from './rest/tail.js';

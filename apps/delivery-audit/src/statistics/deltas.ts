@@ -16,11 +16,15 @@ export type DeliveryChange = {
 };
 type EndedStatus = Parameters<Tally['addDelivery']>[1]['status'];
 
-const standing = (row: 'old' | 'new'): string => `${row}.status as ${row}_status, ${row}.round as ${row}_round,
-  (extract(epoch from ${row}.created_at) * 1000)::double precision as ${row}_created_ms,
-  (extract(epoch from ${row}.finished_at) * 1000)::double precision as ${row}_finished_ms`;
+const standing = (row: 'old' | 'new', from: string): string => `${from}status as ${row}_status, ${from}round as ${row}_round,
+  (extract(epoch from ${from}created_at) * 1000)::double precision as ${row}_created_ms,
+  (extract(epoch from ${from}finished_at) * 1000)::double precision as ${row}_finished_ms`;
 
-export const DELIVERY_CHANGE = `new.tenant, new.subscription_id, ${standing('old')}, ${standing('new')}`;
+/** The same of columns that are called by these prefixes. */
+export const deliveryChange = (old: string, now: string): string =>
+  `${now}tenant as tenant, ${now}subscription_id as subscription_id, ${standing('old', old)}, ${standing('new', now)}`;
+
+export const DELIVERY_CHANGE = deliveryChange('old.', 'new.');
 
 /** A delivery counts once, at its latest end: what it counted for before is taken back. */
 export const addChange = (tally: Tally, change: DeliveryChange): void => {

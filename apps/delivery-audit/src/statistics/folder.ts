@@ -26,7 +26,8 @@ export type FolderOptions = {
   readonly log: Logger;
   readonly now?: () => number;
   readonly gatherMs?: number;
-  readonly onFolded?: (deltas: number, seconds: number) => void;
+  /** After each transaction that has folded something. */
+  readonly onFolded?: (seconds: number) => void;
 };
 
 type Cell = { readonly tenant: string; readonly subscription: string; readonly atMs: number; readonly figures: Figures };
@@ -144,7 +145,7 @@ export class Folder {
       await this.#add(client, 'statistics_minutes', minutes.all);
       await this.#add(client, 'statistics_hours', hours.all);
       await client.query('commit');
-      if (deltas.length > 0) this.#options.onFolded(deltas.length, (performance.now() - start) / 1_000);
+      if (deltas.length > 0) this.#options.onFolded((performance.now() - start) / 1_000);
       return deltas.length > 0;
     } catch (error) {
       // Forgotten too: a partition may have been dropped meanwhile.
