@@ -5,7 +5,9 @@ import type { Consumption } from '@posthorn/kafka';
 import { lagMetric, type Kit } from '@posthorn/service-kit';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import type { AuditConfig } from './config.js';
+import { groupOf } from './group.js';
 import { foldedTopics, foldsOf } from './loading/folds.js';
+import { ExplainController } from './explain/explain.controller.js';
 import { Intake } from './loading/intake.js';
 import { Loader } from './loading/loader.js';
 import { auditMetrics, statisticsMetrics } from './metrics.js';
@@ -33,12 +35,13 @@ export const appModule = async (config: AuditConfig, kit: Kit): Promise<DynamicM
   const url = config.POSTHORN_DATABASE_URL;
   await migrateWhenPossible({ url, schema: SCHEMA, migrations }, kit);
   const source = await new DataSource(readingOptions(url)).initialize();
-  await startLoading(url, `${config.POSTHORN_TOPIC_PREFIX}.delivery-audit`, source, startFolding(url, source, kit), kit);
+  await startLoading(url, groupOf(config), source, startFolding(url, source, kit), kit);
   return {
     module: AppModule,
     imports: [TypeOrmModule.forRootAsync({ useFactory: () => readingOptions(url), dataSourceFactory: async () => source })],
     controllers: [
       EventsController,
+      ExplainController,
       DeliveriesController,
       MissedController,
       RejectedEventsController,

@@ -1,5 +1,19 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { attemptView, deliveryId, deliveryView, eventView, pageSchema, wholeEvent, type AttemptView, type DeliveryView, type EventView, type Page } from '@posthorn/contracts';
+import {
+  attemptView,
+  deliveryId,
+  deliveryView,
+  eventView,
+  pageSchema,
+  timelineEntry,
+  wholeDelivery,
+  wholeEvent,
+  type AttemptView,
+  type DeliveryView,
+  type EventView,
+  type Page,
+  type TimelineEntry,
+} from '@posthorn/contracts';
 import { eventually } from '@posthorn/testkit';
 import { accepted, attempted, envelopeOf, outcomeOf, routed } from './records.js';
 import { World } from './world.js';
@@ -75,7 +89,8 @@ describe('the audit', () => {
     ['events/e3', wholeEvent],
     ['events/e1/deliveries', pageSchema(deliveryView)],
     ['deliveries', pageSchema(deliveryView)],
-    [`deliveries/${deliveryId('default', 'e1', 'sub_1')}`, deliveryView],
+    [`deliveries/${deliveryId('default', 'e1', 'sub_1')}`, wholeDelivery],
+    [`deliveries/${deliveryId('default', 'e1', 'sub_1')}/timeline`, pageSchema(timelineEntry)],
     [`deliveries/${deliveryId('default', 'e1', 'sub_1')}/attempts`, pageSchema(attemptView)],
   ])('answers %s as it is documented, and no more', async (path, schema) => {
     const { body } = await get(`${TENANT}/${path}`);
@@ -118,7 +133,9 @@ describe('the audit', () => {
       event_type: 'invoice.paid',
       subscription_id: 'sub_1',
       status: 'delivered',
+      round: 0,
       attempts: 2,
+      rounds: [],
       last_status_code: 200,
       created_at: paid.acceptedtime,
       finished_at: '2026-11-21T00:00:05.100Z',

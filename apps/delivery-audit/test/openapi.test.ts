@@ -33,9 +33,11 @@ describe('the OpenAPI document', () => {
     const told = operations().map(({ place, operationId, ...operation }) => `${operationId}: ${place} ${operation['x-required-scope']}${operation['x-all-tenants'] ? ' of all' : ''}`);
     expect(told.toSorted()).toEqual([
       'countMissed: get /v1/tenants/{tenant}/stats/missed audit:read',
+      'explainEvent: get /v1/tenants/{tenant}/events/{id}/explain audit:read',
       'getAnyRejectedEvent: get /v1/rejected-events/{id} audit:read of all',
       'getDelivery: get /v1/tenants/{tenant}/deliveries/{id} audit:read',
       'getDeliveryAttempts: get /v1/tenants/{tenant}/deliveries/{id}/attempts audit:read',
+      'getDeliveryTimeline: get /v1/tenants/{tenant}/deliveries/{id}/timeline audit:read',
       'getEvent: get /v1/tenants/{tenant}/events/{id} audit:read',
       'getEventDeliveries: get /v1/tenants/{tenant}/events/{id}/deliveries audit:read',
       'getRejectedEvent: get /v1/tenants/{tenant}/rejected-events/{id} audit:read',
@@ -52,7 +54,8 @@ describe('the OpenAPI document', () => {
   it('tells what can be searched for', () => {
     const page = ['from', 'to', 'page_size', 'page_token'];
     expect(queryOf('listEvents')).toEqual(['event_type', 'subject', ...page]);
-    expect(queryOf('listDeliveries')).toEqual(['event_type', 'subject', ...page, 'subscription', 'status', 'event_id']);
+    expect(queryOf('listDeliveries')).toEqual(['event_type', 'subject', ...page, 'subscription', 'status', 'event_id', 'last_error']);
+    expect(queryOf('explainEvent')).toEqual(['subscription']);
     expect(queryOf('listRejectedEvents')).toEqual([...page, 'code', 'door', 'event_id']);
     expect(queryOf('countMissed')).toEqual(['from', 'to', 'event_types']);
     expect(queryOf('getStatistics')).toEqual(['from', 'to', 'step']);

@@ -1,8 +1,8 @@
 import { pageQuery, type Attempt, type AttemptView, type Page, type Trigger } from '@posthorn/contracts';
 import { decodePageToken, encodePageToken } from '@posthorn/service-kit';
 import { z } from 'zod';
-import { storedDeliveryId } from '../delivery-id.js';
 import type { Database } from './database.js';
+import type { FoundDelivery } from './deliveries.js';
 import { Conditions } from './sql.js';
 
 export const attemptsQuery = z.strictObject(pageQuery);
@@ -33,13 +33,10 @@ const viewOf = ({ started_at, response, error, subscription_version, ...row }: R
 
 /** In the order in which they were made. */
 export const listAttempts = async (
-  database: Database,
-  deliveryId: string,
-  day: string,
+  database: Pick<Database, 'query'>,
+  { day, stored }: Pick<FoundDelivery, 'day' | 'stored'>,
   { page_size, page_token }: AttemptsQuery,
 ): Promise<Page<AttemptView>> => {
-  const stored = storedDeliveryId(deliveryId);
-  if (stored === undefined) return { data: [] };
   const conditions = new Conditions().add('day = ?::date and delivery_id = ?::uuid', day, stored);
   if (page_token !== undefined) {
     const [round, number] = decodePageToken(position, page_token);

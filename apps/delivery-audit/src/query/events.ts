@@ -1,6 +1,7 @@
-import { isJsonMediaType, type EventView, type Page } from '@posthorn/contracts';
+import { isJsonMediaType, type Envelope, type EventView, type Page } from '@posthorn/contracts';
 import { z } from 'zod';
 import type { Database } from './database.js';
+import { findDuplicates } from './duplicates.js';
 import { listedBetween, listParameters, pageOf } from './listing.js';
 import { Conditions, withoutNulls } from './sql.js';
 
@@ -62,12 +63,40 @@ const ONE = (conditions: Conditions, columns: string): string =>
  */
 export const readEvent = async (database: Database, tenant: string, id: string): Promise<Buffer | undefined> => {
   const conditions = new Conditions().add('tenant = ? and id = ?', tenant, id);
-  const [row] = await database.query<Row & { readonly data: Buffer }>(ONE(conditions, `${COLUMNS}, data`), conditions.parameters);
+  const [row] = await database.query<Row & { readonly day: string; readonly data: Buffer }>(ONE(conditions, `${COLUMNS}, day::text, data`), conditions.parameters);
   if (row === undefined) return undefined;
-  const head = JSON.stringify(viewOf(row)).slice(0, -1);
+  const duplicates = await findDuplicates(database, tenant, id, row.day);
+  const head = JSON.stringify({ ...viewOf(row), duplicates }).slice(0, -1);
   return isJsonMediaType(row.content_type ?? undefined)
     ? Buffer.concat([Buffer.from(`${head},"data":`), row.data, Buffer.from('}')])
     : Buffer.from(`${head},"data_base64":"${row.data.toString('base64')}"}`);
+};
+
+/** An event as it was accepted, and the day under which it and its deliveries are kept. */
+export type FoundEvent = { readonly day: string; readonly envelope: Envelope; readonly data: Buffer };
+
+/** What of it an expression sees; undefined when there is no such event. */
+export const findEvent = async (database: Pick<Database, 'query'>, tenant: string, id: string): Promise<FoundEvent | undefined> => {
+  const conditions = new Conditions().add('tenant = ? and id = ?', tenant, id);
+  const [row] = await database.query<Row & { readonly day: string; readonly data: Buffer }>(ONE(conditions, `${COLUMNS}, day::text, data`), conditions.parameters);
+  if (row === undefined) return undefined;
+  const { key, content_type, accepted_at } = row;
+  const { subject, headers, context } = viewOf(row);
+  const envelope: Envelope = {
+    specversion: '1.0',
+    id,
+    tenant,
+    type: row.type,
+    source: row.source,
+    time: row.time,
+    acceptedtime: accepted_at.toISOString(),
+    ...(subject !== undefined && { subject }),
+    ...(key !== null && { partitionkey: key }),
+    ...(content_type !== null && { datacontenttype: content_type }),
+    ...(headers !== undefined && { headers }),
+    ...(context !== undefined && { context }),
+  };
+  return { day: row.day, envelope, data: row.data };
 };
 
 /** The day under which an event and its deliveries are kept; undefined when there is no such event. */

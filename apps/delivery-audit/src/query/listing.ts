@@ -31,13 +31,27 @@ export type Listing = {
 const positionOf = (id: z.ZodType<string>) => z.tuple([time, id]);
 
 /** Bounds in time also bound the day, which is what lets PostgreSQL leave whole partitions out. */
-export const listedBetween = (conditions: Conditions, column: string, { from, to, page_token }: Listing, id: z.ZodType<string> = z.string()): Conditions => {
+export const boundedBy = (conditions: Conditions, column: string, { from, to }: Pick<Listing, 'from' | 'to'>): Conditions =>
   conditions
     .add(`${column} >= ?::timestamptz and day >= ?::date`, from, from?.slice(0, 10))
     .add(`${column} < ?::timestamptz and day <= ?::date`, to, to?.slice(0, 10));
-  if (page_token === undefined) return conditions;
+
+/** Where the page before ended; undefined for the first page. @throws {Problem} for a token that is none */
+export const placeOf = ({ page_token }: Pick<Listing, 'page_token'>, id: z.ZodType<string> = z.string()): { readonly at: string; readonly id: string } | undefined => {
+  if (page_token === undefined) return undefined;
   const [at, last] = decodePageToken(positionOf(id), page_token);
-  return conditions.add(`(${column}, id) < (?::timestamptz, ?) and day <= ?::date`, at, last, at.slice(0, 10));
+  return { at, id: last };
+};
+
+/** What is listed by a time and an id of its own: between the bounds, and after the page before. */
+export const listedBetween = (conditions: Conditions, column: string, listing: Listing, id?: z.ZodType<string>): Conditions => {
+  const place = placeOf(listing, id);
+  return boundedBy(conditions, column, listing).add(
+    `(${column}, id) < (?::timestamptz, ?) and day <= ?::date`,
+    place?.at,
+    place?.id,
+    place?.at.slice(0, 10),
+  );
 };
 
 /** Turns one row more than the page holds into the page and the token of the next. */

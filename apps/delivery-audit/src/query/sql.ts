@@ -3,7 +3,9 @@ import { storable } from '@posthorn/event-store';
 /** The conditions of a query, joined by `and`; values are always parameters. */
 export class Conditions {
   readonly #texts: string[] = [];
-  readonly parameters: (string | number)[] = [];
+
+  /** @param parameters of the statement, which several parts of it may share */
+  constructor(readonly parameters: (string | number)[] = []) {}
 
   /** Each `?` takes one value. Absent when the value is undefined: a filter not given does not filter. */
   add(text: string, ...values: readonly (string | undefined)[]): this {
