@@ -6,6 +6,7 @@ import { daysOf } from './fold.js';
 import { replacedTables, statementsFor, type ReplacedTable, type Statements } from './merge.js';
 import { createPartitions } from './partitions.js';
 import { countOf, type Rows, type TableName } from './rows.js';
+import { shareWriteLock } from './write-lock.js';
 
 /** Rows inserted or changed; what was there already is not counted. */
 export type Written = { readonly [Table in TableName]: number };

@@ -1,33 +1,37 @@
 import { columns, deliveryParts } from './columns.js';
-import { DELIVERY_CHANGE, type DeliveryChange } from '../statistics/deltas.js';
+import { deliveryChange, type DeliveryChange } from '../statistics/deltas.js';
 import type { CountedAttempt } from '../statistics/figures.js';
 import type { TableName } from './rows.js';
 
 /**
- * The loader's statements, for the tables of a schema. Every row goes from a temporary table, filled by COPY, through `insert … on
- * conflict`: the conflict is found by the primary key of the one partition that the row's day names, so no partition is ever scanned.
- * The rows are sorted by that key first, and the tables always come in the same order: two replicas that write the same rows wait for
- * each other, never in a circle.
+ * The loader's statements, for the tables of a schema. Rows that may be known go from a temporary table, filled by COPY, through `insert …
+ * on conflict`: the conflict is found by the primary key of the one partition that the row's day names, so no partition is ever scanned.
+ * The rows are sorted by day and that key first, and the tables always come in the same order: two replicas that write the same rows wait
+ * for each other, never in a circle.
  */
 export type Statements = {
   /** Once per session. */
   readonly createStaging: string;
   /** For each table whose rows are kept or replaced as a whole. Changes as many rows as it says. */
   readonly replace: Readonly<Record<ReplacedTable, string>>;
-  /** Answers one row, `Merged`. */
-  readonly mergeDeliveriesAndAttempts: string;
+  /** Inserts those that are not there. Answers one row, `AddedAttempts`. */
+  readonly addAttempts: string;
+  /** Answers one row, `MergedDeliveries`. */
+  readonly mergeDeliveries: string;
   /** Only when fewer attempts were inserted than staged: a repeated request shows the stronger of its outcomes. Answers rows, `Strengthened`. */
   readonly strengthenAttempts: string;
 };
 
 export type ReplacedTable = Exclude<TableName, 'deliveries' | 'attempts'>;
 
-export type Merged = {
-  /** Deliveries that were inserted or changed, attempts that were inserted. */
-  readonly deliveries: number;
-  readonly attempts: number;
-  /** Which attempts were, as `attemptKey` names them; null when all were that were staged. */
+export type AddedAttempts = {
+  /** Which attempts were inserted, as `attemptKey` names them; null when all were. */
   readonly inserted: readonly string[] | null;
+};
+
+export type MergedDeliveries = {
+  /** How many were inserted or changed. */
+  readonly deliveries: number;
   /** Deliveries that had ended before, or did not come to stand as the batch says, with what changed; null where nothing did. For the statistics. */
   readonly unforeseen: readonly { readonly day: string; readonly id: string; readonly change: DeliveryChange | null }[] | null;
 };
@@ -64,12 +68,15 @@ export const replacedTables = Object.keys(replaced) as ReplacedTable[]; // What 
 const setting = (names: readonly string[], value: (name: string) => string): string => names.map((name) => `${name} = ${value(name)}`).join(',\n      ');
 const excluded = (name: string): string => `excluded.${name}`;
 
+/** Day by day, as the rows that are copied straight into the tables are. */
+const sortedBy = (key: readonly string[]): readonly string[] => (key.includes('day') ? ['day', ...key.filter((name) => name !== 'day')] : key);
+
 const replace = (schema: string, table: ReplacedTable): string => {
   const { key, by } = replaced[table];
   const names: readonly string[] = columns[table];
   return `
     insert into ${schema}.${table} as known (${list(names)})
-    select ${list(names)} from staged_${table} order by ${list(key)}
+    select ${list(names)} from staged_${table} order by ${list(sortedBy(key))}
     on conflict (${list(key)}) do update set ${setting(names.filter((name) => !key.includes(name)), excluded)}
     where ${by}`;
 };
@@ -89,41 +96,41 @@ const partBy = {
 } as const;
 const parts = ['origin', 'standing', 'waiting'] as const;
 
-/**
- * New attempts are inserted, and only those that were not there are counted: a record read twice adds nothing. An outcome read before
- * the routing decision creates the delivery, and is not overwritten by it.
- */
-const mergeDeliveriesAndAttempts = (schema: string): string => `
+/** New attempts are inserted, and only those that were not there are counted: a record read twice adds nothing. */
+const addAttempts = (schema: string): string => `
   with inserted as (
     insert into ${schema}.attempts (${list(columns.attempts)})
-    select ${list(columns.attempts)} from staged_attempts order by delivery_id, round, number, day
+    select ${list(columns.attempts)} from staged_attempts order by day, delivery_id, round, number
     on conflict do nothing
     returning day, delivery_id, round, number
-  ), counted as (
-    select day, delivery_id, count(*)::integer as attempts from inserted group by day, delivery_id
-  ), merged as (
-    insert into ${schema}.deliveries as known (${list(columns.deliveries)}, attempts)
-    select ${list(columns.deliveries, 'staged.')}, coalesce(counted.attempts, 0)
-    from staged_deliveries staged left join counted on counted.delivery_id = staged.id and counted.day = staged.day
-    order by staged.id, staged.day
+  )
+  select case when (select count(*) from inserted) < (select count(*) from staged_attempts) then
+    (select coalesce(array_agg(concat_ws(' ', day, replace(delivery_id::text, '-', ''), round, number)), '{}') from inserted)
+  end as inserted`;
+
+/** Of a delivery before and after: what the statistics follow. */
+const FOLLOWED = ['status', 'round', 'created_at', 'finished_at'] as const;
+
+/** An outcome read before the routing decision creates the delivery, and is not overwritten by it. */
+const mergeDeliveries = (schema: string): string => `
+  with merged as (
+    insert into ${schema}.deliveries as known (${list([...columns.deliveries, 'attempts'])})
+    select ${list([...columns.deliveries, 'attempts'])} from staged_deliveries order by day, id
     on conflict (id, day) do update set
       attempts = known.attempts + excluded.attempts,
       ${parts.map((part) => setting(deliveryParts[part], (name) => `case when ${partBy[part]} then excluded.${name} else known.${name} end`)).join(',\n      ')}
     where excluded.attempts > 0 or ${parts.map((part) => `(${partBy[part]})`).join(' or ')}
-    returning new.day, new.id, new.created_at, new.finished_at, old.finished_at as old_finished_at, ${DELIVERY_CHANGE}
+    returning new.day, new.id, new.tenant as new_tenant, new.subscription_id as new_subscription_id,
+      ${FOLLOWED.map((name) => `old.${name} as old_${name}, new.${name} as new_${name}`).join(', ')}
   ), unforeseen as (
-    select staged.day, replace(staged.id::text, '-', '') as id, case when merged.id is not null then to_json(merged) end as change
+    select staged.day, replace(staged.id::text, '-', '') as id,
+      case when merged.id is not null then (select to_json(change) from (select ${deliveryChange('merged.old_', 'merged.new_')}) as change) end as change
     from staged_deliveries staged left join merged on merged.id = staged.id and merged.day = staged.day
-    where coalesce(staged.finished_at, merged.finished_at, merged.old_finished_at) is not null
+    where coalesce(staged.finished_at, merged.new_finished_at, merged.old_finished_at) is not null
       and (merged.id is null or merged.old_finished_at is not null
-        or (merged.new_status, merged.new_round, merged.created_at, merged.finished_at)
-          is distinct from (staged.status, staged.round, staged.created_at, staged.finished_at))
+        or (${list(FOLLOWED, 'merged.new_')}) is distinct from (${list(FOLLOWED, 'staged.')}))
   )
-  select (select count(*) from inserted)::integer as attempts, (select count(*) from merged)::integer as deliveries,
-    case when (select count(*) from inserted) < $1 then
-      (select coalesce(array_agg(concat_ws(' ', day, replace(delivery_id::text, '-', ''), round, number)), '{}') from inserted)
-    end as inserted,
-    (select json_agg(unforeseen) from unforeseen) as unforeseen`;
+  select (select count(*) from merged)::integer as deliveries, (select json_agg(unforeseen) from unforeseen) as unforeseen`;
 
 export const attemptKey = ({ day, delivery_id, round, number }: { readonly day: string; readonly delivery_id: string; readonly round: number; readonly number: number }): string =>
   `${day} ${delivery_id} ${round} ${number}`;
@@ -132,19 +139,23 @@ const attemptKeyColumns: readonly string[] = ['delivery_id', 'round', 'number', 
 
 const strengthenAttempts = (schema: string): string => `
   insert into ${schema}.attempts as known (${list(columns.attempts)})
-  select ${list(columns.attempts)} from staged_attempts order by ${list(attemptKeyColumns)}
+  select ${list(columns.attempts)} from staged_attempts order by day, delivery_id, round, number
   on conflict (${list(attemptKeyColumns)}) do update set ${setting(columns.attempts.filter((name) => !attemptKeyColumns.includes(name)), excluded)}
   where (excluded.status, excluded.started_at, excluded.duration_ms) > (known.status, known.started_at, known.duration_ms)
   returning new.day::text, replace(new.delivery_id::text, '-', '') as delivery_id, new.round, new.number,
     json_build_object('status', old.status, 'started_ms', extract(epoch from old.started_at) * 1000,
       'duration_ms', old.duration_ms, 'error_code', old.error_code) as old`;
 
+/** Of a delivery also how many attempts the batch adds. */
+const stagedColumns = (table: TableName): readonly string[] => (table === 'deliveries' ? [...columns.deliveries, 'attempts'] : columns[table]);
+
 const stage = (schema: string, table: TableName): string => `
-  create temporary table staged_${table} on commit delete rows as select ${list(columns[table])} from ${schema}.${table} with no data`;
+  create temporary table staged_${table} on commit delete rows as select ${list(stagedColumns(table))} from ${schema}.${table} with no data`;
 
 export const statementsFor = (schema: string): Statements => ({
   createStaging: (Object.keys(columns) as TableName[]).map((table) => stage(schema, table)).join(';'), // What it was declared with
   replace: Object.fromEntries(replacedTables.map((table) => [table, replace(schema, table)])) as Statements['replace'], // One for each
-  mergeDeliveriesAndAttempts: mergeDeliveriesAndAttempts(schema),
+  addAttempts: addAttempts(schema),
+  mergeDeliveries: mergeDeliveries(schema),
   strengthenAttempts: strengthenAttempts(schema),
 });

@@ -1,6 +1,6 @@
 import { addChange } from '../statistics/deltas.js';
 import { Tally } from '../statistics/tally.js';
-import { attemptKey, type Merged, type Strengthened } from './merge.js';
+import { attemptKey, type AddedAttempts, type MergedDeliveries, type Strengthened } from './merge.js';
 import type { AttemptRow, DeliveryRow, Rows } from './rows.js';
 
 const deliveryKey = ({ day, id }: Pick<DeliveryRow, 'day' | 'id'>): string => `${day} ${id}`;
@@ -11,7 +11,7 @@ const deliveryKey = ({ day, id }: Pick<DeliveryRow, 'day' | 'id'>): string => `$
  */
 export const tallyOf = (
   { deliveries, attempts }: Pick<Rows, 'deliveries' | 'attempts'>,
-  { inserted, unforeseen }: Pick<Merged, 'inserted' | 'unforeseen'>,
+  { inserted, unforeseen }: AddedAttempts & Pick<MergedDeliveries, 'unforeseen'>,
   strengthened: readonly Strengthened[],
 ): Tally => {
   const tally = new Tally();
