@@ -8,7 +8,7 @@ export const statisticsTables = ['statistics_minutes', 'statistics_hours'] as co
 export type PartitionedTable = (typeof partitionedTables)[number] | (typeof statisticsTables)[number];
 
 /** Serialises the making of partitions among replicas; each comes after the other's commit and finds them made. */
-const PARTITION_LOCK = 7_163_002;
+export const partitionLock = 'select pg_advisory_xact_lock(7163002)';
 
 const DAY_MS = 86_400_000;
 
@@ -28,7 +28,7 @@ export const createPartitions = async (
   tables: readonly PartitionedTable[] = partitionedTables,
 ): Promise<void> => {
   await client.query('begin');
-  await client.query('select pg_advisory_xact_lock($1)', [PARTITION_LOCK]);
+  await client.query(partitionLock);
   for (const table of tables) {
     const name = partitionName(table, day);
     const { rows } = await client.query<{ missing: boolean }>('select to_regclass($1) is null as missing', [`${schema}.${name}`]);

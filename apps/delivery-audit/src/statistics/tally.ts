@@ -32,6 +32,10 @@ export class Tally {
     this.#figures(owner, Math.floor(delivery.finishedMs / MINUTE_MS)).addDelivery(delivery, times);
   }
 
+  addFigures(owner: Owner, minute: number, figures: Figures): void {
+    this.#figures(owner, minute).add(figures);
+  }
+
   deltas(): readonly Delta[] {
     return [...this.#tenants].flatMap(([tenant, subscriptions]) => {
       const counted = [...subscriptions].map(([id, minutes]) => [id, [...minutes].filter(([, figures]) => !figures.isEmpty)] as const);
