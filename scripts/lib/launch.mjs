@@ -19,10 +19,12 @@ const commandOf = (name, rest) => {
     case 'test':
       return ['scripts/lib/test.mjs', rest];
     case 'bench': {
+      // Without a name it is the whole system's.
+      if (rest.length === 0 || rest[0].startsWith('--')) return ['scripts/lib/bench.mjs', ['system/main', ...rest]];
       const [bench, ...args] = rest;
       return benches().includes(bench)
         ? ['scripts/lib/bench.mjs', [bench, ...args]]
-        : `npm run bench -- <name>, one of: ${benches().join(', ') || '(none yet)'}`;
+        : `npm run bench for the whole system, or npm run bench <name>, one of: ${benches().join(', ')}`;
     }
     case 'simulate':
       return ['scripts/lib/simulate.mjs', rest];

@@ -5,6 +5,7 @@ export { connectPublisher, type PublishedEvent, type Publisher, type PublisherOp
 export { verifySignature, type Verification } from './verify-signature.js';
 export { StackError, reasonOf, type StackErrorCode } from './stack/errors.js';
 export { holderOf, takeLock, type Holder, type Lock } from './stack/lock.js';
+export { KAFKA_VERSION } from './stack/local-kafka.js';
 export { freePort, isFree, portsFor } from './stack/ports.js';
 export type { ServerKind } from './stack/server.js';
 export { posthornDir, repositoryRoot, startStack, type Stack, type StackOptions, type StackPart, type StackProgress } from './stack/stack.js';
