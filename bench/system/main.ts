@@ -23,6 +23,8 @@ import { inMarkdown, inText, sectionsOf } from './report.ts';
 import type { Results } from './results.ts';
 
 const DIR = join(posthornDir, 'bench', 'system');
+/** Of the last run; kept beside the data, which every run begins without. */
+const RESULTS = join(posthornDir, 'bench', 'results');
 /** As fast as the bench itself goes later; a young process is several times slower. */
 const WARM_UP = { perSecond: 1_000, restPerSecond: 300 };
 const SLOW: Beside = { subscriber: { type: 'bench.slow', manner: { kind: 'slow', delayMs: 10_000 } }, perSecond: 50 };
@@ -72,7 +74,7 @@ const measureAllProfiles = async (bench: Bench, seconds: number): Promise<readon
   const all: ServiceProfile[] = [];
   for (const fanOut of [1, 10]) {
     const { drain } = await measureThroughput(bench, { fanOut, backlog: PROFILED_BACKLOG, seconds, search: { trials: 0, precision: 1 } });
-    all.push(...(await measureProfiles(bench, { fanOut, perSecond: drain.perSecond * PROFILED_SHARE, seconds, folder: join(DIR, 'results') })));
+    all.push(...(await measureProfiles(bench, { fanOut, perSecond: drain.perSecond * PROFILED_SHARE, seconds, folder: RESULTS })));
   }
   return all;
 };
@@ -110,7 +112,7 @@ const keep = (results: Results, folder: string): void => {
 
 const run = async (options: Options): Promise<number> => {
   const at = new Date().toISOString();
-  rmSync(DIR, { recursive: true, force: true });
+  for (const old of [DIR, RESULTS]) rmSync(old, { recursive: true, force: true });
   const bench = await Bench.start(DIR, options.isProfiled ? INSPECTABLE : {});
   const interrupted = new Promise<number>((resolve) => {
     for (const [signal, status] of Object.entries(STATUS_OF_SIGNAL)) process.once(signal, () => resolve(status));
@@ -122,7 +124,7 @@ const run = async (options: Options): Promise<number> => {
     if (typeof status === 'number') return status;
     const results: Results = { at, isQuick: options.isQuick, machine, ...found, samples: bench.sampler.samples, bands: bench.sampler.bands };
     say(`\n${inText(results)}`);
-    const folder = options.isSaved ? join(repositoryRoot, 'docs', 'benchmarks', `${at.slice(0, 10)}-${machine.commit}`) : join(DIR, 'results');
+    const folder = options.isSaved ? join(repositoryRoot, 'docs', 'benchmarks', `${at.slice(0, 10)}-${machine.commit}`) : RESULTS;
     keep(results, folder);
     const missed = judge(results).filter(({ isMet }) => !isMet).length;
     say(`\n${missed === 0 ? 'All aims are met.' : `${missed} aims are missed.`} Table, figures and plots are in ${folder.slice(repositoryRoot.length + 1)}.`);
