@@ -13,6 +13,7 @@ import {
   type StoredRecord,
   type StoredRow,
 } from '../src/sender/ordering/backlog.js';
+import type { Round } from '../src/sender/cancelling/cancelled-rounds.js';
 import type { Chance } from './chance.js';
 import { Life, type Clock } from './clock.js';
 
@@ -51,9 +52,9 @@ export class Database {
     private readonly onWritten: (client: Life, statement: string) => void,
   ) {}
 
-  /** The number under which a delivery waits; undefined when it does not. */
-  waitsAs(delivery: string): number | undefined {
-    for (const row of this.#rows.values()) if (row.delivery === delivery && !row.isEnded) return row.number;
+  /** The number under which a round of a delivery waits; undefined when it does not. */
+  waitsAs({ delivery, round }: Round): number | undefined {
+    for (const row of this.#rows.values()) if (row.delivery === delivery && row.round === round && !row.isEnded) return row.number;
     return undefined;
   }
 
@@ -102,6 +103,13 @@ export class Database {
             if (row.subscription === subscription && !row.isEnded && row.dueAtMs !== undefined) row.dueAtMs = Math.min(row.dueAtMs, nowMs);
           }
         }),
+      hastenRounds: (holding, rounds, nowMs) =>
+        held('hasten rounds', holding, () => {
+          for (const row of this.#rowsOf(holding.partition)) {
+            const isMeant = rounds.some(({ delivery, round }) => delivery === row.delivery && round === row.round);
+            if (isMeant && !row.isEnded && row.dueAtMs !== undefined) row.dueAtMs = Math.min(row.dueAtMs, nowMs);
+          }
+        }),
       forget: (holding, committed) => held('forget', holding, () => this.#forget(holding.partition, committed)),
       close: async () => undefined,
     };
@@ -111,13 +119,14 @@ export class Database {
     const epoch = (this.#epochs.get(partition) ?? 0) + 1;
     this.#epochs.set(partition, epoch);
     this.#forget(partition, committed);
-    const counts = new Map<string, { readonly subscription: string; readonly key: string; rows: number }>();
+    const counts = new Map<string, { readonly subscription: string; readonly key: string; readonly head: Round; rows: number }>();
     const known = new Set<string>();
-    for (const row of this.#rowsOf(partition)) {
+    for (const row of this.#rowsOf(partition).sort(byPlace)) {
       if (row.offset >= committed) known.add(placeKey(row));
       if (row.isEnded) continue;
       const chain = `${row.subscription} ${row.key}`;
-      const count = counts.get(chain) ?? { subscription: row.subscription, key: row.key, rows: 0 };
+      const { delivery, round } = row;
+      const count = counts.get(chain) ?? { subscription: row.subscription, key: row.key, head: { delivery, round }, rows: 0 };
       count.rows += 1;
       counts.set(chain, count);
     }

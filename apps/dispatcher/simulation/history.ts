@@ -1,5 +1,6 @@
-import { delayTiers, frame, SCHEMA_HEADER, SCHEMA_VERSION, type Envelope, type RequestedHead, type SubscriptionState } from '@posthorn/contracts';
+import { delayTiers, frame, SCHEMA_HEADER, SCHEMA_VERSION, unframe, type Attempted, type Cancelled, type Envelope, type RequestedHead, type SubscriptionState } from '@posthorn/contracts';
 import type { AttemptRequest, AttemptResult } from '@posthorn/egress';
+import { Audit, TENANT } from './audit.js';
 import { Database } from './backlog.js';
 import { Broker, fair, type Stored } from './broker.js';
 import { Chance } from './chance.js';
@@ -7,7 +8,7 @@ import { Clock, Life, type Ending } from './clock.js';
 import { Coordinator } from './group.js';
 import { Ledger, type Violation } from './ledger.js';
 import { Process, type RegistryRecord, type World } from './process.js';
-import { placeOf, type Change, type EventPlan, type Fault, type Moment, type ProcessPlan, type Scenario, type SubscriptionPlan } from './scenario.js';
+import { placeOf, type Change, type EventPlan, type Fault, type Moment, type ProcessPlan, type Scenario, type SubscriptionPlan, type UserPlan } from './scenario.js';
 import { answerOf, attemptOf, subscriptionAt, urlOf } from './subscribers.js';
 
 /** What a history came to. */
@@ -43,6 +44,7 @@ class History {
   readonly #database: Database;
   readonly #world: World;
   readonly #life = new Life('world');
+  readonly #audit = new Audit();
   readonly #registry: RegistryRecord[] = [];
   readonly #processes = new Map<string, Process>();
   readonly #runs = new Map<string, number>();
@@ -59,7 +61,7 @@ class History {
     this.#ledger = new Ledger(
       scenario,
       this.#clock,
-      (delivery) => this.#database.waitsAs(delivery),
+      (round) => this.#database.waitsAs(round),
       () => this.#clock.stop(),
     );
     this.#broker = new Broker(this.#clock, this.#chance, scenario.partitions, (record) => this.#appended(record), ({ name }) => this.#did(plainName(name), 'append'));
@@ -90,6 +92,7 @@ class History {
     for (const plan of scenario.processes) this.#in(plan.startMs, () => this.#start(plan));
     for (const plan of scenario.subscriptions) for (const change of plan.changes) this.#in(change.atMs, () => this.#change(plan, change));
     for (const event of scenario.events) this.#in(event.atMs, () => this.#route(event));
+    for (const plan of scenario.users) this.#in(plan.atMs, () => this.#ask(plan));
     for (const fault of scenario.faults) this.#planFault(fault);
     const ending = await this.#clock.run({
       untilMs: Clock.START_MS + LONGEST_MS,
@@ -245,22 +248,55 @@ class History {
     }
     for (const [partition, subscriptions] of byPartition) {
       const head: RequestedHead = { event: this.#envelopeOf(plan), subscriptions, position: this.#registry.length, round: 0, number: 1, trigger: 'first' };
-      const record = { topic: 'deliveries.requested', partition, value: frame(head, dataOf(plan.bytes)), headers: { [SCHEMA_HEADER]: SCHEMA_VERSION } };
+      const record = { topic: 'deliveries.requested', partition, value: frame(head, dataOf(plan.bytes, 0)), headers: { [SCHEMA_HEADER]: SCHEMA_VERSION } };
       this.#broker.append(record);
       if (plan.isRepeated === true) this.#after(this.#chance.between(`again ${plan.id}`, 1, 5_000), () => this.#broker.append(record));
     }
   }
 
+  // Users, by the audit
+
+  #ask(plan: UserPlan): void {
+    const { kind, event, subscription } = plan;
+    const partition = placeOf(this.scenario, subscription, event);
+    if (kind === 'redeliver') this.#redeliver(plan, partition);
+    else {
+      const record = this.#audit.cancel(event, subscription, partition, new Date(this.#clock.wallMs).toISOString());
+      if (record !== undefined) this.#broker.append(record);
+    }
+  }
+
+  #redeliver({ event: id, subscription, isForced, isRepeated }: UserPlan, partition: number): void {
+    const event = this.scenario.events.find((each) => each.id === id);
+    const round = this.#audit.nextRound(id, subscription, isForced === true);
+    if (round === undefined || event === undefined) return;
+    if (isRepeated) this.#ledger.asksTwice(id, subscription, round);
+    const head: RequestedHead = { event: this.#envelopeOf(event), subscriptions: [subscription], position: this.#registry.length, round, number: 1, trigger: 'redeliver' };
+    const record = { topic: 'deliveries.requested', partition, value: frame(head, dataOf(event.bytes, round)), headers: { [SCHEMA_HEADER]: SCHEMA_VERSION } };
+    this.#broker.append(record);
+    if (isRepeated) this.#after(this.#chance.between(`again ${id} ${subscription} ${round}`, 1, 5_000), () => this.#broker.append(record));
+  }
+
   #envelopeOf({ id, key }: EventPlan): Envelope {
     const time = new Date(this.#clock.wallMs).toISOString();
-    return { specversion: '1.0', id, tenant: 'default', type: 'invoice.paid', source: '/', time, acceptedtime: time, ...(key !== undefined && { partitionkey: key }) };
+    return { specversion: '1.0', id, tenant: TENANT, type: 'invoice.paid', source: '/', time, acceptedtime: time, ...(key !== undefined && { partitionkey: key }) };
   }
 
   #appended(record: Stored): void {
     this.#ledger.appended(record);
     this.#tell(() => `${record.topic}/${record.partition} @${record.offset} ${summaryOf(record)}`);
+    this.#tellAudit(record);
+    if (record.topic === 'deliveries.cancelled') for (const process of this.#processes.values()) process.cancelledGrew();
     for (const group of Object.values(this.#world.groups)) group.onAppended(record);
     for (const process of this.#processes.values()) process.check();
+  }
+
+  #tellAudit({ topic, value }: Stored): void {
+    if (value === null) return;
+    if (topic === 'deliveries.attempted') this.#audit.attempted(JSON.parse(value.toString()) as Attempted);
+    if (topic !== 'deliveries.requested') return;
+    const { event, subscriptions, round } = unframe<RequestedHead>(value).head;
+    for (const subscription of subscriptions) this.#audit.requested(event.id, subscription, round);
   }
 
   // Subscribers
@@ -270,9 +306,10 @@ class History {
     const plan = this.scenario.subscriptions.find((each) => each.id === id);
     if (plan === undefined) throw new Error(`nobody is at ${request.subscription.url}`);
     const startedMs = this.#clock.wallMs;
-    const number = this.#ledger.requestStarts(life, id, request.eventId);
+    const round = roundOf(request);
+    const number = this.#ledger.requestStarts(life, id, request.eventId, round);
     const answer = answerOf(plan, this.#chance, `${id} ${number}`, this.#clock.nowMs);
-    this.#tell(() => `${life.name} ${number}: ${request.eventId}→${id}`);
+    this.#tell(() => `${life.name} ${number}: ${request.eventId}→${id}${round === 0 ? '' : ` round ${round}`}`);
     const name = plainName(life.name);
     this.#did(name, 'request');
     // The subscriber answers, whoever is there to hear it.
@@ -315,19 +352,35 @@ const pauseMs = (retryAfter: string, nowMs: number): number => (/^\d+$/.test(ret
 /** Of the process, without its run. */
 const plainName = (life: string): string => life.slice(0, life.indexOf('.'));
 
-const dataOf = (bytes: number): Buffer => Buffer.from(JSON.stringify('x'.repeat(bytes)));
+/** The same data in each round, but for what tells a subscriber's request of one from that of another. */
+const dataOf = (bytes: number, round: number): Buffer => Buffer.from(JSON.stringify(`${round} ${'x'.repeat(bytes)}`));
+
+const roundOf = ({ payload }: AttemptRequest): number => {
+  if ('failed' in payload) throw new Error(`a body could not be made: ${payload.failed}`);
+  return Number.parseInt(payload.body.toString('utf8', 1, 8), 10);
+};
 
 const summaryOf = ({ topic, value }: Stored): string => {
   if (value === null) return '(deleted)';
   const head = value.toString('utf8', 0, value.indexOf(10) - 1);
   if (topic === 'deliveries.attempted') {
-    const { outcomes } = JSON.parse(value.toString()) as { outcomes: { event_id: string; subscription_id: string; number: number; status: string; next_attempt_at?: string }[] };
-    return outcomes.map(({ event_id, subscription_id, number, status }) => `${event_id}→${subscription_id} #${number} ${status}`).join(', ');
+    const { outcomes, postponed = [] } = JSON.parse(value.toString()) as Attempted;
+    return [
+      ...outcomes.map((outcome) => `${attemptIn(outcome)} ${outcome.status}`),
+      ...postponed.map((postponement) => `${attemptIn(postponement)} waits: ${postponement.cause}`),
+    ].join(', ');
   }
-  const { event, subscriptions, number, due_at, reserved } = JSON.parse(`${head}}`) as RequestedHead & { reserved?: true };
+  if (topic === 'deliveries.cancelled') {
+    const { cancellations } = JSON.parse(value.toString()) as Cancelled;
+    return cancellations.map(({ event_id, subscription_id, round }) => `${event_id}→${subscription_id} round ${round}`).join(', ');
+  }
+  const { event, subscriptions, round, number, due_at, reserved } = JSON.parse(`${head}}`) as RequestedHead & { reserved?: true };
   const due = due_at === undefined ? '' : ` due ${((Date.parse(due_at) - Clock.START_MS) / 1_000).toFixed(3)}`;
-  return `${event.id}→${subscriptions.join()} #${number}${due}${reserved === true ? ' reserved' : ''}`;
+  return `${event.id}→${subscriptions.join()}${round === 0 ? '' : ` round ${round}`} #${number}${due}${reserved === true ? ' reserved' : ''}`;
 };
+
+const attemptIn = ({ event_id, subscription_id, round, number }: { readonly event_id: string; readonly subscription_id: string; readonly round: number; readonly number: number }): string =>
+  `${event_id}→${subscription_id}${round === 0 ? '' : ` round ${round}`} #${number}`;
 
 const stateOf = ({ id, maxConcurrency, rate, ordering, spread, timeoutMs, scheduleMs }: SubscriptionPlan): SubscriptionState => ({
   kind: 'subscription',

@@ -1,6 +1,7 @@
-import { deliveryId, unframe, type Attempted, type Outcome, type RequestedHead } from '@posthorn/contracts';
+import { deliveryId, unframe, type Attempted, type Cancelled, type Outcome, type RequestedHead } from '@posthorn/contracts';
 import { defaultRetryScheduleMs, JITTER, placesOf } from '@posthorn/domain';
 import { decodeDone } from '@posthorn/kafka/simulation';
+import type { Round } from '../src/sender/cancelling/cancelled-rounds.js';
 import type { Stored } from './broker.js';
 import type { Clock, Life } from './clock.js';
 import { keyOf } from './group.js';
@@ -21,6 +22,8 @@ export type Invariant =
   | 'rate limit'
   | 'a receiver is left alone'
   | 'keys are not overtaken'
+  | 'what is cancelled is left alone'
+  | 'who waits is told of'
   | 'memory'
   | 'done when durable'
   | 'repeated only when something broke'
@@ -33,21 +36,22 @@ export type Violation = { readonly invariant: Invariant; readonly what: string; 
 const STRENGTH = { retrying: 0, cancelled: 1, failed: 2, delivered: 3 } as const;
 type Status = keyof typeof STRENGTH;
 
-type Request = { readonly number: string; readonly life: Life; readonly startedMs: number; answer?: 'success' | 'failure' | 'gone'; isTold: boolean };
+type Request = { readonly number: string; readonly life: Life; readonly startedMs: number; answer?: 'success' | 'failure' | 'gone'; isTold: boolean; endedMs?: number };
 
 /** Of one number of a delivery: what Kafka holds of it. */
 type Step = {
   status: Status | undefined;
   /** When its next attempt may be made, by its outcome. */
   nextDueMs: number;
-  /** It has been put off so often, unattempted. */
+  /** It has been put off so often, unattempted; and so often Kafka says why. */
   postponed: number;
+  told: number;
   /** When its last record was appended, counted in appends; and the last one that came or went back with a place reserved. */
   appended: number;
   reserved: number;
 };
 
-/** One event for one subscription: everything that is known of it. */
+/** A round of one event for one subscription: everything that is known of it. */
 class Delivery {
   readonly steps = new Map<number, Step>();
   readonly requests: Request[] = [];
@@ -57,12 +61,17 @@ class Delivery {
   notBeforeMs = 0;
   /** Since when a sender can have it. */
   arrivedMs = 0;
-  end: { readonly number: number; readonly status: Status } | undefined;
+  end: { readonly number: number; readonly status: Status; readonly atMs: number } | undefined;
+  /** By its user. */
+  cancelledMs: number | undefined;
+  /** When each process has read that it is cancelled. */
+  readonly seenMs = new Map<Life, number>();
   /** Records about it that are not done. */
   open = 0;
 
   constructor(
     readonly id: string,
+    readonly round: number,
     readonly plan: SubscriptionPlan,
     readonly event: string,
     readonly partition: number,
@@ -73,13 +82,13 @@ class Delivery {
   ) {}
 
   get name(): string {
-    return `${this.event}→${this.plan.id}`;
+    return `${this.event}→${this.plan.id}${this.round === 0 ? '' : ` round ${this.round}`}`;
   }
 
   step(number: number): Step {
     let step = this.steps.get(number);
     if (step === undefined) {
-      step = { status: undefined, nextDueMs: 0, postponed: 0, appended: 0, reserved: 0 };
+      step = { status: undefined, nextDueMs: 0, postponed: 0, told: 0, appended: 0, reserved: 0 };
       this.steps.set(number, step);
     }
     return step;
@@ -104,7 +113,7 @@ type LaneView = {
 };
 
 /** What a process has under way in all. */
-type SenderView = { underWay: number; fullMs: number; pausedMs: number; readonly lanes: Map<string, LaneView> };
+type SenderView = { underWay: number; fullMs: number; pausedMs: number; readonly lanes: Map<string, LaneView>; readonly assignedMs: Map<number, number> };
 
 /** How a subscriber has answered lately: whether a breaker may have opened by it. */
 type Health = { consecutive: number; failedMs: number[]; answeredMs: number[]; suspectUntilMs: number };
@@ -145,6 +154,7 @@ export class Ledger {
   readonly #off = new Set<string>();
   readonly #reconfigured = new Set<string>();
   readonly #repeatedEvents: ReadonlySet<string>;
+  readonly #repeatedRounds = new Set<string>();
   #appended = 0;
   #disturbedMs = 0;
   #troubles = 0;
@@ -153,8 +163,8 @@ export class Ledger {
   constructor(
     private readonly scenario: Scenario,
     private readonly clock: Clock,
-    /** The number under which a delivery waits in the backlog; undefined when it does not. */
-    private readonly waitsAs: (delivery: string) => number | undefined,
+    /** The number under which a round of a delivery waits in the backlog; undefined when it does not. */
+    private readonly waitsAs: (round: Round) => number | undefined,
     private readonly stop: () => void,
   ) {
     this.#plans = new Map(scenario.subscriptions.map((plan) => [plan.id, plan]));
@@ -207,14 +217,37 @@ export class Ledger {
     this.#senderOf(life).pausedMs = this.clock.nowMs;
   }
 
+  /** The request for this round will be written twice. */
+  asksTwice(event: string, subscription: string, round: number): void {
+    this.#repeatedRounds.add(roundKey({ delivery: deliveryId('default', event, subscription), round }));
+  }
+
+  /** A process has read that something is cancelled. */
+  seen(life: Life, { value }: Stored): void {
+    for (const delivery of this.#cancelledIn(value)) if (!delivery.seenMs.has(life)) delivery.seenMs.set(life, this.clock.nowMs);
+  }
+
+  #cancelledIn(value: Buffer | null): readonly Delivery[] {
+    const { cancellations } = JSON.parse(String(value)) as Cancelled;
+    return cancellations.flatMap(({ delivery_id, round }) => this.#deliveries.get(roundKey({ delivery: delivery_id, round })) ?? []);
+  }
+
   // Records in Kafka
 
   appended(record: Stored): void {
     const { topic, value } = record;
     if (value === null) return;
     if (topic.startsWith('deliveries.attempted')) {
-      const { outcomes } = JSON.parse(value.toString()) as Attempted;
+      const { outcomes, postponed = [] } = JSON.parse(value.toString()) as Attempted;
       for (const outcome of outcomes) this.#told(outcome);
+      for (const { delivery_id, round, number, until } of postponed) {
+        const delivery = this.#deliveries.get(roundKey({ delivery: delivery_id, round }));
+        if (delivery === undefined) continue;
+        delivery.step(number).told += 1;
+        if (until !== undefined && delivery.siblings !== undefined) delivery.notBeforeMs = Math.max(delivery.notBeforeMs, Date.parse(until));
+      }
+    } else if (topic.startsWith('deliveries.cancelled')) {
+      for (const delivery of this.#cancelledIn(value)) delivery.cancelledMs ??= this.clock.nowMs;
     } else if (topic.startsWith('deliveries.requested')) this.#requested(record, false);
     else if (topic.startsWith('deliveries.delayed.')) this.#requested(record, true);
   }
@@ -268,12 +301,12 @@ export class Ledger {
   }
 
   #told(outcome: Outcome): void {
-    const delivery = this.#deliveries.get(outcome.delivery_id);
+    const delivery = this.#deliveries.get(roundKey({ delivery: outcome.delivery_id, round: outcome.round }));
     if (delivery === undefined) return this.violate('exactly one end', `an outcome of a delivery that nobody asked for: ${outcome.delivery_id}`);
     const { number, status } = outcome;
     const step = delivery.step(number);
-    this.#checkOutcome(delivery, outcome);
     const told = outcome.attempt === undefined ? undefined : this.#requests.get(outcome.attempt.request.headers['request'] ?? '');
+    this.#checkOutcome(delivery, outcome, told?.request);
     if (told !== undefined) told.request.isTold = true;
     if (step.status === undefined || STRENGTH[status] > STRENGTH[step.status]) {
       step.status = status;
@@ -281,11 +314,11 @@ export class Ledger {
       if (status === 'retrying') delivery.notBeforeMs = Math.max(delivery.notBeforeMs, step.nextDueMs);
     }
     if (status !== 'retrying' && (delivery.end === undefined || number >= delivery.end.number)) {
-      delivery.end = { number, status: step.status };
+      delivery.end = { number, status: step.status, atMs: this.clock.nowMs };
     }
   }
 
-  #checkOutcome(delivery: Delivery, outcome: Outcome): void {
+  #checkOutcome(delivery: Delivery, outcome: Outcome, request: Request | undefined): void {
     const { number, status, reason } = outcome;
     const { name, plan } = delivery;
     if (number > 1 && delivery.steps.get(number - 1)?.status === undefined && this.#isUntroubled(delivery)) {
@@ -296,10 +329,15 @@ export class Ledger {
     }
     const schedule = plan.scheduleMs ?? defaultRetryScheduleMs;
     const answers = new Set(delivery.requests.map(({ answer }) => answer));
-    if (status === 'cancelled' && !this.#off.has(plan.id)) this.violate('ends as its attempts say', `${name} is cancelled, though ${plan.id} was never switched off`);
+    if (status === 'cancelled' && reason === 'cancelled_by_user') {
+      if (delivery.cancelledMs === undefined || request === undefined) this.violate('ends as its attempts say', `${name} is said to be cancelled by its user, who has not done so, or without an attempt`);
+    } else if (status === 'cancelled' && !this.#off.has(plan.id)) this.violate('ends as its attempts say', `${name} is cancelled, though ${plan.id} was never switched off`);
     if (status === 'delivered' && !answers.has('success')) this.violate('ends as its attempts say', `${name} is delivered, and no request of it was answered well`);
     if (status === 'failed' && number <= schedule.length && reason === undefined && !answers.has('gone')) {
       this.violate('ends as its attempts say', `${name} has failed with #${number}, and ${schedule.length + 1} attempts were to be made`);
+    }
+    if (status === 'retrying' && request !== undefined && (delivery.seenMs.get(request.life) ?? Infinity) < (request.endedMs ?? 0)) {
+      this.violate('what is cancelled is left alone', `${name} #${number} is to be tried again, and ${request.life.name} knew that it was cancelled`);
     }
     if (status === 'retrying') {
       const waitMs = Date.parse(outcome.next_attempt_at ?? '') - Date.parse(outcome.at);
@@ -327,12 +365,15 @@ export class Ledger {
     const { head, appended, appendedMs, isDelayed } = read;
     if (!isDelayed) this.#checkHeld(place, head, appendedMs);
     for (const subscription of head.subscriptions) {
-      const delivery = this.#deliveries.get(deliveryId(head.event.tenant, head.event.id, subscription));
+      const round = { delivery: deliveryId(head.event.tenant, head.event.id, subscription), round: head.round };
+      const delivery = this.#deliveries.get(roundKey(round));
       if (delivery === undefined) continue;
-      const waitsAs = this.waitsAs(delivery.id);
+      const waitsAs = this.waitsAs(round);
       const isParked = waitsAs !== undefined && waitsAs >= head.number;
-      const missing = isParked ? undefined : isDelayed ? missingOfDelayed(delivery, head.number, appended) : missingOfRequested(delivery, head.number, appended);
+      const missing = isParked || delivery.cancelledMs !== undefined ? undefined : isDelayed ? missingOfDelayed(delivery, head.number, appended) : missingOfRequested(delivery, head.number, appended);
       delivery.open -= 1;
+      const step = delivery.step(head.number);
+      if (!isDelayed && step.reserved > appended && step.told === 0 && step.status === undefined && delivery.cancelledMs === undefined) this.violate('who waits is told of', `${place} is committed: ${delivery.name} #${head.number} is put off, and nobody is told why`);
       if (missing !== undefined) this.violate('done when durable', `${place} is committed: ${delivery.name} #${head.number}, and ${missing}`);
     }
   }
@@ -351,13 +392,14 @@ export class Ledger {
   // Requests at the subscribers
 
   /** @returns the number under which its answer is told */
-  requestStarts(life: Life, subscription: string, event: string): string {
+  requestStarts(life: Life, subscription: string, event: string, round: number): string {
     const number = `r${this.#requests.size + 1}`;
-    const delivery = this.#deliveries.get(deliveryId('default', event, subscription));
+    const delivery = this.#deliveries.get(roundKey({ delivery: deliveryId('default', event, subscription), round }));
     if (delivery === undefined) {
       this.violate('exactly one end', `a request of ${event} to ${subscription}, which nobody asked for`);
       return number;
     }
+    this.#checkCancelled(life, delivery);
     this.#checkLimits(life, delivery);
     this.#checkTime(life, delivery);
     this.#checkRepetition(life, delivery);
@@ -374,6 +416,7 @@ export class Ledger {
     if (asked === undefined) return;
     const { delivery, request } = asked;
     request.answer = answer;
+    request.endedMs = this.clock.nowMs;
     const sender = this.#senderOf(request.life);
     const lane = this.#laneOf(sender, delivery);
     const nowMs = this.clock.nowMs;
@@ -416,6 +459,13 @@ export class Ledger {
     lane.quietUntilMs = Math.max(lane.quietUntilMs, nowMs + forMs - GRAIN_MS);
   }
 
+  /** It has been read by this process that it is cancelled, or had to be when it got the partition. */
+  #checkCancelled(life: Life, { name, partition, cancelledMs = Infinity, seenMs }: Delivery): void {
+    const assignedMs = this.#senderOf(life).assignedMs.get(partition) ?? 0;
+    if (seenMs.has(life)) this.violate('what is cancelled is left alone', `${name} is requested by ${life.name}, which knows that it is cancelled`);
+    else if (cancelledMs < assignedMs) this.violate('what is cancelled is left alone', `${name} is requested by ${life.name}, and was cancelled before that had partition ${partition}`);
+  }
+
   #checkLimits(life: Life, delivery: Delivery): void {
     const { plan, name } = delivery;
     const sender = this.#senderOf(life);
@@ -446,7 +496,9 @@ export class Ledger {
     if (nowMs < notBeforeMs - GRAIN_MS && this.#isUntroubled(delivery)) {
       this.violate('no attempt early', `${name} is attempted ${Math.ceil(notBeforeMs - nowMs)} ms before its time`);
     }
-    const readyMs = notBeforeMs === 0 ? arrivedMs : notBeforeMs;
+    const passedMs = this.#letPassMs(life, delivery);
+    if (passedMs === undefined) return;
+    const readyMs = Math.max(notBeforeMs === 0 ? arrivedMs : notBeforeMs, passedMs);
     if (nowMs <= readyMs + LATE_MS || this.#troubles > 0 || delivery.isDoubled || !isPrompt(plan)) return;
     const sender = this.#senderOf(life);
     const excuses = {
@@ -461,8 +513,19 @@ export class Ledger {
     }
   }
 
+  /** Since when nothing before it in its key holds it up, as far as this process can know; undefined: something does. */
+  #letPassMs(life: Life, { siblings = [], rank }: Delivery): number | undefined {
+    let passedMs = 0;
+    for (const { end, seenMs, requests } of siblings.slice(0, rank)) {
+      const atMs = end?.atMs ?? seenMs.get(life);
+      if (atMs === undefined || requests.some(({ endedMs }) => endedMs === undefined)) return undefined;
+      passedMs = Math.max(passedMs, atMs, ...requests.map(({ endedMs = 0 }) => endedMs));
+    }
+    return passedMs;
+  }
+
   #checkRepetition(life: Life, delivery: Delivery): void {
-    if (delivery.open === 0 && life.stalledUntilMs === 0 && this.waitsAs(delivery.id) === undefined) {
+    if (delivery.open === 0 && life.stalledUntilMs === 0 && this.waitsAs({ delivery: delivery.id, round: delivery.round }) === undefined) {
       this.violate('repeated only when something broke', `${delivery.name} is requested, and every record about it is done`);
     }
     const untold = delivery.requests.find(({ isTold }) => !isTold);
@@ -479,7 +542,7 @@ export class Ledger {
     if (siblings === undefined) return;
     for (let n = 0; n < rank; n++) {
       const earlier = siblings[n];
-      if (earlier !== undefined && earlier.end === undefined && !earlier.requests.some(({ answer }) => answer === 'success' || answer === 'gone')) {
+      if (earlier !== undefined && !this.#letsPass(earlier)) {
         return this.violate('keys are not overtaken', `${name} is requested, and ${earlier.name} of the same key, which came before it, has not ended`);
       }
     }
@@ -489,6 +552,12 @@ export class Ledger {
         return this.violate('keys are not overtaken', `${name} is requested after ${siblings[n]?.name} of the same key, which came after it`);
       }
     }
+  }
+
+  /** The next of its key may be requested. One that is cancelled under way goes on to the end of its request, unless who made it is dead. */
+  #letsPass({ end, requests, cancelledMs }: Delivery): boolean {
+    if (end !== undefined || requests.some(({ answer }) => answer === 'success' || answer === 'gone')) return true;
+    return cancelledMs !== undefined && requests.every(({ answer, life }) => answer !== undefined || life.isOver || life.stalledUntilMs > 0);
   }
 
   // The end
@@ -501,25 +570,32 @@ export class Ledger {
       for (let number = 1; number < last; number++) {
         if (delivery.steps.get(number)?.status === undefined) this.violate('attempts without gaps', `${delivery.name} has an outcome #${last}, and none #${number}`);
       }
-      if (status === undefined) this.violate('every delivery ends', `${delivery.name} has no outcome at all`);
+      if (delivery.cancelledMs !== undefined) this.#checkLeft(delivery);
+      else if (status === undefined) this.violate('every delivery ends', `${delivery.name} has no outcome at all`);
       else if (status === 'retrying') this.violate('every delivery ends', `${delivery.name} was to be tried again after #${last}, and was not`);
-      if (this.waitsAs(delivery.id) !== undefined) this.violate('every delivery ends', `${delivery.name} is still in the backlog`);
+      if (this.waitsAs({ delivery: delivery.id, round: delivery.round }) !== undefined) this.violate('every delivery ends', `${delivery.name} is still in the backlog`);
     }
+  }
+
+  /** What is cancelled needs no outcome; its records have to be done. */
+  #checkLeft({ name, open }: Delivery): void {
+    if (open > 0) this.violate('every delivery ends', `${name} is cancelled, and ${open} of its records are not done`);
   }
 
   // The parts
 
   #deliveryOf(head: RequestedHead, subscription: string, partition: number): Delivery | undefined {
-    const { event, number, reserved } = head;
+    const { event, round, number, reserved } = head;
     const id = deliveryId(event.tenant, event.id, subscription);
-    let delivery = this.#deliveries.get(id);
+    const key = roundKey({ delivery: id, round });
+    let delivery = this.#deliveries.get(key);
     const plan = this.#plans.get(subscription);
     if (delivery === undefined && plan !== undefined) {
       const siblings = plan.ordering === 'by_key' && event.partitionkey !== undefined ? this.#sequenceOf(`${subscription}/${event.partitionkey}`) : undefined;
-      delivery = new Delivery(id, plan, event.id, partition, this.clock.nowMs, siblings?.length ?? 0, siblings);
-      delivery.isDoubled = this.#repeatedEvents.has(event.id);
+      delivery = new Delivery(id, round, plan, event.id, partition, this.clock.nowMs, siblings?.length ?? 0, siblings);
+      delivery.isDoubled = this.#repeatedRounds.has(key) || (round === 0 && this.#repeatedEvents.has(event.id));
       siblings?.push(delivery);
-      this.#deliveries.set(id, delivery);
+      this.#deliveries.set(key, delivery);
       if (number !== 1 || reserved === true) this.violate('exactly one end', `${delivery.name} begins with #${number}`);
     }
     return delivery;
@@ -570,7 +646,7 @@ export class Ledger {
   #senderOf(life: Life): SenderView {
     let sender = this.#senders.get(life);
     if (sender === undefined) {
-      sender = { underWay: 0, fullMs: 0, pausedMs: 0, lanes: new Map() };
+      sender = { underWay: 0, fullMs: 0, pausedMs: 0, lanes: new Map(), assignedMs: new Map() };
       this.#senders.set(life, sender);
     }
     return sender;
@@ -588,14 +664,22 @@ export class Ledger {
   }
 
   /** A process has another partition, or has one again: what its lanes knew may be gone with the one before, and their limits begin anew. */
-  reassigned(life: Life): void {
+  reassigned(life: Life, partition: number): void {
     const sender = this.#senderOf(life);
+    if (!sender.assignedMs.has(partition)) sender.assignedMs.set(partition, this.clock.nowMs);
     for (const lane of sender.lanes.values()) {
       lane.tokens = Infinity;
       lane.countedMs = this.clock.nowMs;
     }
   }
+
+  /** It has it no more. */
+  revoked(life: Life, partition: number): void {
+    this.#senderOf(life).assignedMs.delete(partition);
+  }
 }
+
+const roundKey = ({ delivery, round }: Round): string => `${delivery}/${round}`;
 
 /** What has to have come of a request's record before it is done. */
 const missingOfRequested = (delivery: Delivery, number: number, appended: number): string | undefined => {
@@ -613,6 +697,6 @@ const missingOfDelayed = (delivery: Delivery, number: number, appended: number):
   return last > appended || status !== undefined ? undefined : 'it has not gone on';
 };
 
-/** One whose attempts are made at once, but for what can be seen: it has no rate, no order, and does not take a sender's slots for long. */
-const isPrompt = ({ rate, ordering, behaviours, timeoutMs }: SubscriptionPlan): boolean =>
-  rate === undefined && ordering === 'none' && behaviours.every(({ kind, latencyMs }) => kind !== 'slow' && (kind !== 'hanging' || timeoutMs <= 1_000) && latencyMs <= 500);
+/** One whose attempts are made at once, but for what can be seen: it has no rate, and does not take a sender's slots for long. */
+const isPrompt = ({ rate, behaviours, timeoutMs }: SubscriptionPlan): boolean =>
+  rate === undefined && behaviours.every(({ kind, latencyMs }) => kind !== 'slow' && (kind !== 'hanging' || timeoutMs <= 1_000) && latencyMs <= 500);

@@ -9,14 +9,14 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'the record is done before its outcome and its retry are written',
     file: `${sender}/sender.ts`,
-    find: 'await Promise.all([\n      this.#conclude(request, outcomeOf(head, subscription, { step, attempt }, nowMs)),',
-    replace: 'void Promise.all([\n      this.#conclude(request, outcomeOf(head, subscription, { step, attempt }, nowMs)),',
+    find: 'await Promise.all([\n      this.#conclude(request, outcomeOf(head, { id: subscription, version: terms.version }, result, nowMs)),',
+    replace: 'void Promise.all([\n      this.#conclude(request, outcomeOf(head, { id: subscription, version: terms.version }, result, nowMs)),',
   },
   {
     name: 'the record is done before Kafka has acknowledged its outcome',
     file: `${sender}/outcome-packer.ts`,
-    find: 'lane.waiting.push({ outcome, written, failed });',
-    replace: 'lane.waiting.push({ outcome, written, failed });\n      written();',
+    find: 'waiting.push({ fact, written, failed });',
+    replace: 'waiting.push({ fact, written, failed });\n      written();',
   },
   {
     name: 'the delay commits before it has produced',
@@ -163,11 +163,71 @@ export const mutations: readonly Mutation[] = [
     replace: 'this.#pausedUntilMs = Math.max(this.#pausedUntilMs, Math.min(nowMs, retryAfterMs, LONGEST_PAUSE_MS));',
   },
   {
+    name: 'what its user has cancelled is attempted when its turn comes',
+    file: `${sender}/sender.ts`,
+    find: ' || !terms?.enabled || this.#isCancelled(delivery)) {',
+    replace: ' || !terms?.enabled) {',
+  },
+  {
+    name: 'what its user has cancelled is tried again when it fails',
+    file: `${sender}/sender.ts`,
+    find: "const isRetrying = step.status === 'retrying' && !this.#endsCancelled(delivery);",
+    replace: "const isRetrying = step.status === 'retrying';",
+  },
+  {
+    name: 'the record of what its user has cancelled is never done',
+    file: `${sender}/sender.ts`,
+    find: 'queueMicrotask(() => this.#done(delivery));',
+    replace: '',
+  },
+  {
+    name: 'a partition is read before it is known what was cancelled there',
+    file: `${sender}/cancelling/cancellations.ts`,
+    find: 'else waiting.push(run);',
+    replace: 'else run();',
+  },
+  {
+    name: 'all rounds of a delivery are cancelled with one',
+    file: `${sender}/cancelling/cancelled-rounds.ts`,
+    find: 'return round === 0 ? bytes : bytes + String(round);',
+    replace: 'return round < 0 ? String(round) : bytes;',
+  },
+  {
+    name: 'a head that was cancelled holds up its key until it would have been due',
+    file: `${sender}/ordering/partition-order.ts`,
+    find: 'if (this.#queues?.hasRows(subscription)) void this.#hasten((backlog, holding, nowMs) => backlog.hastenRounds(holding, [round], nowMs)).catch(this.#parts.fatal);',
+    replace: 'void round;',
+  },
+  {
+    name: 'attempts are remembered without their round',
+    file: `${sender}/sender.ts`,
+    find: '`${subscription}/${round}/${number}/${event.id}`',
+    replace: '`${subscription}/${Math.min(round, 0)}/${number}/${event.id}`',
+  },
+  {
+    name: 'a retry is one of the first round',
+    file: `${sender}/delivery.ts`,
+    find: 'return this.#delayed({ ...head, number: head.number + 1,',
+    replace: 'return this.#delayed({ ...head, round: 0, number: head.number + 1,',
+  },
+  {
+    name: 'nobody is told why a delivery is put off',
+    file: `${sender}/sender.ts`,
+    find: 'await Promise.all([sent, tell?.()])',
+    replace: 'await Promise.all([sent, tell?.name])',
+  },
+  {
+    name: 'a head whose key goes to the backlog while it waits in its lane is sent without its data',
+    file: `${sender}/ordering/partition-order.ts`,
+    find: 'if (this.isHead(delivery)) request.keep();',
+    replace: '',
+  },
+  {
     name: 'a cancelled delivery is tried again',
     file: `${sender}/sender.ts`,
-    find: 'await this.#conclude(request, outcomeOf(request.head, subscription, { cancelled: reasonToCancel(terms) }, this.#parts.nowMs()));\n    }',
+    find: '{ cancelled: reasonToCancel(terms) }, this.#parts.nowMs()));\n    }',
     replace:
-      'await this.#conclude(request, outcomeOf(request.head, subscription, { cancelled: reasonToCancel(terms) }, this.#parts.nowMs()));\n' +
+      '{ cancelled: reasonToCancel(terms) }, this.#parts.nowMs()));\n' +
       '      await this.#delay(request.retryRecord(subscription, this.#parts.nowMs() + 5_000), this.#parts.nowMs() + 5_000, this.#parts.nowMs());\n    }',
   },
 ];

@@ -1,15 +1,17 @@
-import { delayTiers, POSITION_HEADER, type AggregateState, type TopicName } from '@posthorn/contracts';
+import { delayTiers, POSITION_HEADER, SCHEMA_HEADER, SCHEMA_VERSION, type AggregateState, type TopicName } from '@posthorn/contracts';
 import type { AttemptRequest, AttemptResult } from '@posthorn/egress';
 import { GroupConsumption, PackingProducer } from '@posthorn/kafka/simulation';
 import { Delay } from '../src/delay/delay.js';
 import { Wheel } from '../src/delay/wheel.js';
 import { RegistryFeed } from '../src/registry/registry-feed.js';
+import { Cancellations } from '../src/sender/cancelling/cancellations.js';
 import { HoldingLost } from '../src/sender/ordering/backlog.js';
 import { OutcomePacker } from '../src/sender/outcome-packer.js';
 import { Sender } from '../src/sender/sender.js';
 import { termsOf, type SendingTerms } from '../src/sender/subscriptions.js';
 import type { Database } from './backlog.js';
 import type { Broker } from './broker.js';
+import { CancelledTopic } from './cancelled-topic.js';
 import type { Chance } from './chance.js';
 import { Life, type Clock } from './clock.js';
 import { Membership, type Coordinator } from './group.js';
@@ -54,6 +56,7 @@ export class Process {
   readonly #members: Membership[] = [];
   readonly #wheel: Wheel;
   #sender: Sender | undefined;
+  #cancelled: CancelledTopic | undefined;
   #readRegistry = 0;
   #isClosing = false;
 
@@ -80,6 +83,11 @@ export class Process {
   registryGrew(inMs: number): void {
     if (inMs === 0) this.#readOn();
     else this.#world.clock.after(this.life, inMs, () => this.#readOn());
+  }
+
+  /** `deliveries.cancelled` has more records. */
+  cancelledGrew(): void {
+    this.#cancelled?.grew();
   }
 
   /** It is dead from now on: whatever it had begun, it never hears of again. */
@@ -127,7 +135,7 @@ export class Process {
 
   #startSender(): void {
     const { life } = this;
-    const { scenario, clock, chance, database, attempt } = this.#world;
+    const { scenario, clock, chance, broker, database, ledger, attempt } = this.#world;
     const outcomes = this.#producer('outcomes');
     const retries = this.#producer('retries');
     const packer = new OutcomePacker(
@@ -135,12 +143,29 @@ export class Process {
       (record) => outcomes.send(record),
       (run) => void clock.after(life, 0, run),
     );
+    const setTimer = (ms: number, run: () => void): (() => void) => clock.after(life, Math.max(1, ms), run);
+    const cancellations = new Cancellations({
+      readToEnd: () => cancelled.readToEnd(),
+      keepMs: Infinity,
+      nowMs: () => clock.wallMs,
+      setTimer,
+      onForgotten: () => undefined,
+      fatal: (error) => this.#fatal(error),
+    });
+    const cancelled = new CancelledTopic(broker, life, (record) => {
+      cancellations.onRecord({ value: record.value, headers: { [SCHEMA_HEADER]: Buffer.from(SCHEMA_VERSION) } });
+      ledger.seen(life, record);
+    });
+    this.#cancelled = cancelled;
+    cancelled.grew();
     const sender = new Sender({
+      cancellations,
       subscriptions: this.#subscriptions,
       feed: this.#feed,
       attempt: (request) => attempt(life, request),
       send: (record) => retries.send(record),
       writeOutcome: (partition, outcome) => packer.write(partition, outcome),
+      writePostponement: (partition, postponement) => packer.writePostponement(partition, postponement),
       topic,
       wheel: this.#wheel,
       backlog: database.connect(life),
@@ -149,22 +174,28 @@ export class Process {
       isCommitted: (partition, offset) => consumption.isCommitted(topic('deliveries.requested'), partition, offset),
       maxInFlight: scenario.maxInFlight,
       windowBytes: scenario.windowBytes,
-      observe: { outcome: () => undefined, postponed: () => undefined, breaker: () => undefined },
+      observe: { outcome: () => undefined, postponed: () => undefined, cancelled: () => undefined, breaker: () => undefined },
       fatal: (error) => this.#fatal(error),
       nowMs: () => clock.wallMs,
       random: chance.stream(`sender ${life.name}`).next,
       soon: (run) => void clock.after(life, 0, run),
-      setTimer: (ms, run) => clock.after(life, Math.max(1, ms), run),
+      setTimer,
     });
     this.#sender = sender;
+    cancellations.listen((subscription, round) => sender.ordering.cancelled(subscription, round));
     const consumption = this.#consume('sender', {
       topics: [topic('deliveries.requested')],
       onRecord: sender.onRecord,
       onAssigned: (_topic, partition, committed) => {
-        this.#world.ledger.reassigned(life);
+        ledger.reassigned(life, partition);
+        cancellations.assigned(partition);
         sender.ordering.assigned(partition, committed);
       },
-      onRevoked: (_topic, partition) => sender.ordering.revoked(partition),
+      onRevoked: (_topic, partition) => {
+        ledger.revoked(life, partition);
+        sender.ordering.revoked(partition);
+        cancellations.revoked(partition);
+      },
       drainMs: SENDER_DRAIN_MS,
       windowBytes: scenario.windowBytes,
     });
@@ -243,7 +274,7 @@ class SmallTable {
   }
 
   changed(state: AggregateState): void {
-    if (state.kind === 'subscription') this.#terms.set(state.id, termsOf(state, () => 'secret', this.partitions));
+    if (state.kind === 'subscription') this.#terms.set(state.id, termsOf(state, 1, () => 'secret', this.partitions));
   }
 
   removed(id: string): void {

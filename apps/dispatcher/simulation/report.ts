@@ -21,13 +21,17 @@ export const reportOf = async (seed: number): Promise<string> => {
   ].join('\n');
 };
 
-const describe = ({ partitions, maxInFlight, windowBytes, backlogLimit, processes, subscriptions, events, faults }: Scenario): readonly string[] => [
+const describe = ({ partitions, maxInFlight, windowBytes, backlogLimit, processes, subscriptions, events, users, faults }: Scenario): readonly string[] => [
   `  ${partitions} partitions, ${maxInFlight} requests in flight, windows of ${windowBytes} bytes, ${backlogLimit} in the backlog`,
   ...processes.map(({ name, roles, startMs }) => `  ${name}: ${roles.join(' and ')}, from ${inSeconds(startMs)} on`),
   ...subscriptions.map((plan) => `  ${plan.id}: ${inWords(plan)}`),
   ...events.map(
     ({ id, atMs, subscriptions, key, bytes, isRepeated }) =>
       `  ${inSeconds(atMs)}: ${id} for ${subscriptions.join(', ')}${key === undefined ? '' : `, key ${key}`}, ${bytes} bytes${isRepeated ? ', twice' : ''}`,
+  ),
+  ...users.map(
+    ({ atMs, kind, event, subscription, isForced, isRepeated }) =>
+      `  ${inSeconds(atMs)}: a user ${kind === 'cancel' ? 'cancels' : 'asks again for'} ${event}→${subscription}${isForced ? ', in any case' : ''}${isRepeated ? ', twice' : ''}`,
   ),
   ...faults.map((fault) => {
     if (!('moment' in fault)) return `  ${inSeconds(fault.atMs)}: ${JSON.stringify(fault)}`;

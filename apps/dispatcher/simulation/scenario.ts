@@ -38,6 +38,18 @@ export type EventPlan = {
   readonly isRepeated?: true;
 };
 
+/** What a user asks of a delivery; refused where that is not possible then. */
+export type UserPlan = {
+  readonly atMs: number;
+  readonly kind: 'cancel' | 'redeliver';
+  readonly event: string;
+  readonly subscription: string;
+  /** Also while the round before is under way. */
+  readonly isForced?: true;
+  /** Who writes the request dies after having written it, and writes it again. */
+  readonly isRepeated?: true;
+};
+
 export type ProcessPlan = { readonly name: string; readonly roles: readonly ('sender' | 'delay')[]; readonly startMs: number };
 
 /** When a fault comes: at a time, or right behind the n-th thing of a kind that the process does, before it hears of it. */
@@ -63,6 +75,7 @@ export type Scenario = {
   readonly processes: readonly ProcessPlan[];
   readonly subscriptions: readonly SubscriptionPlan[];
   readonly events: readonly EventPlan[];
+  readonly users: readonly UserPlan[];
   readonly faults: readonly Fault[];
 };
 
@@ -75,7 +88,8 @@ export const scenarioOf = (seed: number): Scenario => {
   const activeMs = draw.magnitude(5 * S, 10 * M);
   const subscriptions = Array.from({ length: draw.whole(1, 6) }, (_, n) => subscriptionPlan(draw, `sub_${n}`, activeMs));
   const processes = processPlans(draw);
-  return {
+  const drawUsers = new Chance(seed).stream('users');
+  const settings = {
     seed,
     partitions: draw.whole(1, 4),
     maxInFlight: draw.pick(4, 8, 16, 64, 1_000),
@@ -86,6 +100,7 @@ export const scenarioOf = (seed: number): Scenario => {
     events: eventPlans(draw, subscriptions, activeMs),
     faults: draw.isOnce(0.25) ? [] : faultPlans(draw, processes, activeMs),
   };
+  return { ...settings, users: drawUsers.isOnce(0.5) ? userPlans(drawUsers, settings.events) : [] };
 };
 
 /** Sometimes so little that a lane among many has no room. */
@@ -165,6 +180,26 @@ const eventPlans = (draw: Draw, subscriptions: readonly SubscriptionPlan[], acti
       subscriptions: subscriptions.filter(() => draw.isOnce(share)).map(({ id }) => id),
     }))
     .filter(({ subscriptions }) => subscriptions.length > 0);
+};
+
+/** Often of one delivery more than once: cancelled, asked for again, cancelled again. */
+const userPlans = (draw: Draw, events: readonly EventPlan[]): readonly UserPlan[] => {
+  const favourites = Array.from({ length: draw.whole(1, 5) }, () => draw.whole(0, events.length - 1));
+  return Array.from({ length: draw.whole(1, 12) }, (): UserPlan | undefined => {
+    const event = events[favourites[draw.whole(0, favourites.length - 1)] ?? 0];
+    const subscription = event?.subscriptions[draw.whole(0, event.subscriptions.length - 1)];
+    if (event === undefined || subscription === undefined) return undefined;
+    return {
+      atMs: event.atMs + draw.magnitude(1, 20 * M),
+      kind: draw.pick('cancel', 'cancel', 'redeliver'),
+      event: event.id,
+      subscription,
+      ...(draw.isOnce(0.3) && { isForced: true as const }),
+      ...(draw.isOnce(0.1) && { isRepeated: true as const }),
+    };
+  })
+    .filter((plan) => plan !== undefined)
+    .sort((a, b) => a.atMs - b.atMs);
 };
 
 const faultPlans = (draw: Draw, processes: readonly ProcessPlan[], activeMs: number): readonly Fault[] =>

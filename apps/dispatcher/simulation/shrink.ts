@@ -7,8 +7,8 @@ export type Failure = { readonly scenario: Scenario; readonly result: Result };
 const MOST_TRIES = 600;
 
 /**
- * A smaller scenario that fails of the same: whatever can be left out without the failure going away is left out (events, faults,
- * subscriptions, processes, and what is peculiar about each), until nothing more can.
+ * A smaller scenario that fails of the same: whatever can be left out without the failure going away is left out (events, faults, what
+ * users ask for, subscriptions, processes, and what is peculiar about each), until nothing more can.
  */
 export const shrink = async (failure: Failure, playIt: (scenario: Scenario) => Promise<Result> = play): Promise<Failure> => {
   let smallest = failure;
@@ -24,18 +24,18 @@ export const shrink = async (failure: Failure, playIt: (scenario: Scenario) => P
   };
   for (let before = Infinity; sizeOf(smallest.scenario) < before; ) {
     before = sizeOf(smallest.scenario);
-    for (const part of ['events', 'faults', 'subscriptions', 'processes'] as const) await without(part, () => smallest.scenario, isAsBad);
+    for (const part of ['events', 'faults', 'users', 'subscriptions', 'processes'] as const) await without(part, () => smallest.scenario, isAsBad);
     await simplify(() => smallest.scenario, isAsBad);
   }
   return smallest;
 };
 
 /** Delta debugging: takes out halves, quarters, and so on down to single ones. */
-const without = async (part: 'events' | 'faults' | 'subscriptions' | 'processes', now: () => Scenario, isAsBad: (scenario: Scenario) => Promise<boolean>): Promise<void> => {
+const without = async (part: 'events' | 'faults' | 'users' | 'subscriptions' | 'processes', now: () => Scenario, isAsBad: (scenario: Scenario) => Promise<boolean>): Promise<void> => {
   for (let size = Math.ceil(now()[part].length / 2); size >= 1; size = Math.floor(size / 2)) {
     for (let from = 0; from < now()[part].length; ) {
       const rest = [...now()[part].slice(0, from), ...now()[part].slice(from + size)];
-      const isSmaller = rest.length > 0 || part === 'faults';
+      const isSmaller = rest.length > 0 || part === 'faults' || part === 'users';
       if (!isSmaller || !(await isAsBad(consistent({ ...now(), [part]: rest })))) from += size;
     }
   }
@@ -47,7 +47,8 @@ const consistent = (scenario: Scenario): Scenario => {
   const events = scenario.events
     .map((event) => ({ ...event, subscriptions: event.subscriptions.filter((id) => known.has(id)) }))
     .filter(({ subscriptions }) => subscriptions.length > 0);
-  return { ...scenario, events };
+  const users = scenario.users.filter((plan) => events.some(({ id, subscriptions }) => id === plan.event && subscriptions.includes(plan.subscription)));
+  return { ...scenario, events, users };
 };
 
 const simplify = async (now: () => Scenario, isAsBad: (scenario: Scenario) => Promise<boolean>): Promise<void> => {

@@ -59,6 +59,7 @@ export const senderMetrics = (
     readonly lanes: () => { readonly sending: number; readonly waiting: number };
     readonly blockedKeys: () => number;
     readonly backlogRows: () => number;
+    readonly cancellations: () => number;
   },
 ) => {
   const registers = [registry];
@@ -91,6 +92,17 @@ export const senderMetrics = (
     labelNames: ['cause'],
     registers,
   });
+  gauge(registers, 'posthorn_sender_cancellations', 'Cancelled rounds of deliveries that are remembered', read.cancellations);
+  const cancelled = new Counter({
+    name: 'posthorn_sender_cancelled_total',
+    help: 'Rounds of deliveries that ended because they had been cancelled by a user',
+    registers,
+  });
+  const forgotten = new Counter({
+    name: 'posthorn_sender_cancellations_forgotten_total',
+    help: 'Cancelled rounds that were forgotten before their time, because there were too many',
+    registers,
+  });
   const breaker = new Counter({
     name: 'posthorn_breaker_transitions_total',
     help: 'Transitions of circuit breakers, by the state they came to',
@@ -99,6 +111,8 @@ export const senderMetrics = (
   });
   return {
     postponed: (cause: PostponeCause) => postponed.inc({ cause }),
+    cancelled: () => cancelled.inc(),
+    forgotten: (count: number) => forgotten.inc(count),
     breaker: (to: BreakerState) => breaker.inc({ to }),
     outcome: ({ status, attempt, trigger, number }: Outcome, latencyMs: number) => {
       attempts.inc({ outcome: status });

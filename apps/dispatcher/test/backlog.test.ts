@@ -111,7 +111,7 @@ describe.each([
     expect((await advance()).map(offsets)).toEqual([[2]]);
     expect((await advance()).map(offsets)).toEqual([[2]]);
     await threeOfOneKey(backlog, holding);
-    expect((await backlog.take(7, 0)).keys).toEqual([{ subscription: 'sub_a', key: 'k', rows: 2 }]);
+    expect((await backlog.take(7, 0)).keys).toEqual([{ subscription: 'sub_a', key: 'k', rows: 2, head: { delivery: 'dlv_2_sub_a', round: 0 } }]);
   });
 
   it('has a delivery once a round while it waits, by whichever record it came', async () => {
@@ -120,7 +120,22 @@ describe.each([
     await threeOfOneKey(backlog, holding);
     const again = [rowAt(8, { delivery: rowAt(2).delivery }), rowAt(9, { delivery: rowAt(2).delivery, round: 1 })];
     expect(await backlog.park(holding, [recordAt(8), recordAt(9)], again)).toEqual([again[0]]);
-    expect((await backlog.take(7, 0)).keys).toEqual([{ subscription: 'sub_a', key: 'k', rows: 4 }]);
+    expect((await backlog.take(7, 0)).keys).toMatchObject([{ subscription: 'sub_a', key: 'k', rows: 4 }]);
+  });
+
+  it('makes rounds of deliveries due at once that wait as heads, and no others', async () => {
+    const backlog = open();
+    const holding = await backlog.take(7, 0);
+    await threeOfOneKey(backlog, holding);
+    const [head, follower] = [rowAt(1).delivery, rowAt(2).delivery];
+    await backlog.park(holding, [recordAt(4), recordAt(5)], [rowAt(4, { key: 'l', dueAtMs: 2_000 }), rowAt(5, { key: 'm', delivery: head, round: 1, dueAtMs: 3_000 })]);
+    await backlog.hastenRounds(holding, [{ delivery: head, round: 1 }, { delivery: follower, round: 0 }, { delivery: 'dlv_none', round: 0 }], 500);
+    expect(offsets(await backlog.due(holding, 900, BEFORE_ALL, 10))).toEqual([5]);
+    await backlog.hastenRounds(holding, [{ delivery: head, round: 0 }, { delivery: head, round: 1 }], 700);
+    expect((await backlog.due(holding, 900, BEFORE_ALL, 10)).map(({ offset, dueAtMs }) => [offset, dueAtMs])).toEqual([[5, 500], [1, 700]]);
+    await backlog.advance(holding, [{ subscription: 'sub_a', key: 'k', ended: [rowAt(1)], wants: 'head' }]);
+    await backlog.hastenRounds(holding, [{ delivery: head, round: 0 }], 600);
+    expect(offsets(await backlog.due(holding, 900, BEFORE_ALL, 10))).toEqual([2, 5]);
   });
 
   it('gives a head another time, and the attempt that is to be made then', async () => {
@@ -217,7 +232,10 @@ describe.each([
     await backlog.advance(holding, [{ subscription: 'sub_a', key: 'k', ended: [rowAt(1), rowAt(2)], wants: 'head' }]);
     expect(await backlog.forget(holding, 2)).toBe(2);
     const taken = await backlog.take(7, 2);
-    expect(taken.keys.toSorted((a, b) => (a.key < b.key ? -1 : 1))).toEqual([{ subscription: 'sub_a', key: 'k', rows: 1 }, { subscription: 'sub_a', key: 'l', rows: 1 }]);
+    expect(taken.keys.toSorted((a, b) => (a.key < b.key ? -1 : 1))).toEqual([
+      { subscription: 'sub_a', key: 'k', rows: 1, head: { delivery: rowAt(3).delivery, round: 0 } },
+      { subscription: 'sub_a', key: 'l', rows: 1, head: { delivery: rowAt(5).delivery, round: 0 } },
+    ]);
     expect(taken.known).toEqual(new Set([2, 3, 4, 5].map((n) => placeKey(rowAt(n)))));
     expect(taken.position).toBe(105);
     expect((await backlog.take(7, 100)).known).toEqual(new Set());
@@ -299,7 +317,7 @@ describe('the tables', () => {
     await database.query(`insert into ${SCHEMA}.records values ($1, 7, 1, 1, 'x')`, [uuid('r1')]);
     await database.query(`insert into ${SCHEMA}.backlog values ($1, 0, 7, 1, 'sub_a', 'k', 'dlv', 0, 1, false, 5, false)`, [uuid('r1')]);
     await database.query('commit');
-    expect((await taking).keys).toEqual([{ subscription: 'sub_a', key: 'k', rows: 1 }]);
+    expect((await taking).keys).toMatchObject([{ subscription: 'sub_a', key: 'k', rows: 1 }]);
   });
 });
 

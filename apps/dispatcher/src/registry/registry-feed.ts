@@ -2,7 +2,8 @@ import { POSITION_HEADER, type AggregateState, type RegistryState } from '@posth
 
 /** What is told of each record of `registry.state`: an aggregate's new state, or that it is gone. */
 export type RegistryListener = {
-  changed(state: AggregateState): void;
+  /** @param version of the aggregate, from 1 */
+  changed(state: AggregateState, version: number): void;
   removed(id: string): void;
 };
 
@@ -48,8 +49,8 @@ export class RegistryFeed {
     if (value === null) {
       for (const listener of this.#listeners) listener.removed(id);
     } else {
-      const { state } = JSON.parse(value.toString()) as RegistryState;
-      for (const listener of this.#listeners) listener.changed(state);
+      const { state, version } = JSON.parse(value.toString()) as RegistryState;
+      for (const listener of this.#listeners) listener.changed(state, version);
     }
     this.#position = Math.max(this.#position, Number(headers[POSITION_HEADER]?.toString() ?? 0));
     if (this.#waiting.length > 0) this.#release();

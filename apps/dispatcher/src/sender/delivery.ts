@@ -1,4 +1,4 @@
-import { deliveryId, frame, operationId, type Attempt, type Operation, type Outcome, type RequestedHead } from '@posthorn/contracts';
+import { deliveryId, frame, operationId, type Attempt, type Operation, type Outcome, type Postponement, type RequestedHead } from '@posthorn/contracts';
 import type { NextStep } from '@posthorn/domain';
 import type { Payload, PayloadFailed, Recipe } from '@posthorn/egress';
 import type { IncomingRecord } from '@posthorn/kafka';
@@ -23,6 +23,7 @@ export class Request {
   /** The one made first is forgotten when there would be too much. */
   readonly #payloads = new Map<string, Payload | PayloadFailed>();
   #keptBytes = 0;
+  #isKept = false;
 
   constructor(record: RequestSource, head: RequestedHead, data: Buffer) {
     this.head = head;
@@ -81,8 +82,14 @@ export class Request {
     return this.#open === 0;
   }
 
+  /** One of its deliveries is still to be attempted, though its record need not wait for that. */
+  keep(): void {
+    this.#isKept = true;
+  }
+
   /** When it is done: whoever has to remember it for a while longer needs no more than its head. */
   letGo(): void {
+    if (this.#isKept) return;
     const { partition, offset, revoked } = this.#record;
     this.#record = { partition, offset, revoked, value: null, done: () => undefined };
     this.#data = NOTHING;
@@ -128,27 +135,32 @@ export class Request {
 /** What waits in the delay wheel, by its subscription; `value` copies the event, which has about so many bytes. */
 export type DelayedRecord = { readonly key: string; readonly bytes: number; readonly value: () => Buffer };
 
+/** Which attempt of which delivery, whoever tells of it. */
+const attemptNamed = ({ event, round, number }: RequestedHead, subscription: string, nowMs: number) => ({
+  delivery_id: deliveryId(event.tenant, event.id, subscription),
+  tenant: event.tenant,
+  event_id: event.id,
+  event_type: event.type,
+  subject: event.subject,
+  accepted_at: event.acceptedtime,
+  subscription_id: subscription,
+  round,
+  number,
+  at: new Date(nowMs).toISOString(),
+});
+
+/** A subscription as it was when it was sent to; without a version when there is none. */
+export type Addressee = { readonly id: string; readonly version: number | undefined };
+
 /** What the audit is told, from what was asked for and what came of it. */
 export const outcomeOf = (
-  { event, round, number, trigger }: RequestedHead,
-  subscription: string,
-  result: { readonly step: NextStep; readonly attempt: Attempt } | { readonly cancelled: string } | { readonly failed: string },
+  head: RequestedHead,
+  { id, version }: Addressee,
+  result: { readonly step: NextStep; readonly attempt: Attempt } | { readonly cancelled: string; readonly attempt?: Attempt } | { readonly failed: string },
   nowMs: number,
 ): Outcome => {
-  const common = {
-    delivery_id: deliveryId(event.tenant, event.id, subscription),
-    tenant: event.tenant,
-    event_id: event.id,
-    event_type: event.type,
-    subject: event.subject,
-    accepted_at: event.acceptedtime,
-    subscription_id: subscription,
-    round,
-    number,
-    trigger,
-    at: new Date(nowMs).toISOString(),
-  };
-  if ('cancelled' in result) return { ...common, status: 'cancelled', reason: result.cancelled };
+  const common = { ...attemptNamed(head, id, nowMs), trigger: head.trigger, subscription_version: version };
+  if ('cancelled' in result) return { ...common, status: 'cancelled', reason: result.cancelled, ...(result.attempt && { attempt: result.attempt }) };
   if ('failed' in result) return { ...common, status: 'failed', reason: result.failed };
   const { step, attempt } = result;
   return {
@@ -158,6 +170,18 @@ export const outcomeOf = (
     ...(step.status === 'retrying' && { next_attempt_at: new Date(step.dueAtMs).toISOString() }),
   };
 };
+
+/** What the audit is told when an attempt that is still to be made has to wait, though nothing has failed. */
+export const postponementOf = (
+  head: RequestedHead,
+  subscription: string,
+  { untilMs, ...why }: Pick<Postponement, 'cause' | 'behind'> & { readonly untilMs?: number },
+  nowMs: number,
+): Postponement => ({
+  ...attemptNamed(head, subscription, nowMs),
+  ...(untilMs !== undefined && { until: new Date(untilMs).toISOString() }),
+  ...why,
+});
 
 /** What operators are told of it: a delivery that has failed for good, once a round. */
 export const failureToTell = (outcome: Outcome): Operation | undefined => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Attempted, Outcome } from '@posthorn/contracts';
+import { recordSchemas, type Attempted, type Outcome, type Postponement } from '@posthorn/contracts';
 import { MAX_MESSAGE_BYTES, type OutgoingRecord } from '@posthorn/kafka';
 import { OutcomePacker } from './outcome-packer.js';
 
@@ -17,6 +17,20 @@ const outcome = (n: number): Outcome => ({
   at: '2026-01-01T00:00:00.000Z',
 });
 
+const postponement = (n: number, more: Partial<Postponement> = {}): Postponement => ({
+  delivery_id: `dlv_${n}`,
+  tenant: 'default',
+  event_id: `evt_${n}`,
+  event_type: 'x',
+  accepted_at: '2026-01-01T00:00:00.000Z',
+  subscription_id: 'sub_1',
+  round: 0,
+  number: 1,
+  at: '2026-01-01T00:00:00.000Z',
+  cause: 'slow',
+  ...more,
+});
+
 const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
 const packing = () => {
@@ -26,7 +40,8 @@ const packing = () => {
     (record) => new Promise((acknowledge, fail) => void sent.push({ record, acknowledge, fail })),
   );
   const sizes = (): number[] => sent.map(({ record }) => (JSON.parse(String(record.value)) as Attempted).outcomes.length);
-  return { packer, sent, sizes };
+  const postponed = (): number[] => sent.map(({ record }) => (JSON.parse(String(record.value)) as Attempted).postponed?.length ?? 0);
+  return { packer, sent, sizes, postponed };
 };
 
 describe('the packer of outcomes', () => {
@@ -65,6 +80,54 @@ describe('the packer of outcomes', () => {
     }
     for (const { record } of sent) expect(Buffer.byteLength(String(record.value))).toBeLessThan(MAX_MESSAGE_BYTES / 2 + 1_024);
     expect(sizes().reduce((sum, size) => sum + size)).toBe(64);
+  });
+
+  it('writes who waits with what has ended, or alone; and nothing of it where nobody does', async () => {
+    const { packer, sent } = packing();
+    void packer.writePostponement(0, postponement(1));
+    await turn();
+    void packer.writePostponement(0, postponement(2));
+    void packer.write(0, outcome(3));
+    sent[0]?.acknowledge();
+    await turn();
+    void packer.write(0, outcome(4));
+    sent[1]?.acknowledge();
+    await turn();
+    expect(sent.map(({ record }) => String(record.value))).toEqual([
+      JSON.stringify({ outcomes: [], postponed: [postponement(1)] }),
+      JSON.stringify({ outcomes: [outcome(3)], postponed: [postponement(2)] }),
+      JSON.stringify({ outcomes: [outcome(4)] }),
+    ]);
+    for (const { record } of sent) recordSchemas.attempted.strict().parse(JSON.parse(String(record.value)));
+    expect(sent.map(({ record }) => record.key)).toEqual(['sub_1', 'sub_1', 'sub_1']);
+  });
+
+  it('has no outcome wait for thousands that are put off, and writes these bounded, too', async () => {
+    const { packer, sent, sizes, postponed } = packing();
+    for (let n = 0; n < 1_000; n += 1) void packer.writePostponement(0, postponement(n));
+    for (let n = 0; n < 20; n += 1) void packer.writePostponement(0, postponement(n, { subject: '"'.repeat(200_000) }));
+    await turn();
+    const written = packer.write(0, outcome(1));
+    sent[0]?.acknowledge();
+    await turn();
+    expect([sizes(), postponed()]).toEqual([[0, 1], [256, 256]]);
+    sent[1]?.acknowledge();
+    await written;
+    for (let known = 0; known < sent.length; ) {
+      known = sent.length;
+      sent.at(-1)?.acknowledge();
+      await turn();
+    }
+    expect(postponed().reduce((sum, count) => sum + count)).toBe(1_020);
+    for (const { record } of sent) expect(Buffer.byteLength(String(record.value))).toBeLessThan(MAX_MESSAGE_BYTES / 2 + 1_024);
+  });
+
+  it('fails who waits as it fails an outcome', async () => {
+    const { packer, sent } = packing();
+    const failing = packer.writePostponement(0, postponement(0));
+    await turn();
+    sent[0]?.fail(new Error('refused'));
+    await expect(failing).rejects.toThrow('refused');
   });
 
   it('fails exactly the outcomes of a record that failed, and goes on', async () => {

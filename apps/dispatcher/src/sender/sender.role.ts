@@ -1,7 +1,9 @@
+import { topics } from '@posthorn/contracts';
 import { HttpSender, makeAttempt, parseCidrs } from '@posthorn/egress';
 import { migrateWhenPossible } from '@posthorn/event-store';
 import { senderMetrics } from '../metrics.js';
 import type { Role, RoleParts } from '../role.js';
+import { Cancellations } from './cancelling/cancellations.js';
 import { migrations, SCHEMA } from './ordering/migrations.js';
 import { PgBacklog } from './ordering/pg-backlog.js';
 import { OutcomePacker } from './outcome-packer.js';
@@ -16,6 +18,11 @@ const LAST_MS = 5_000;
 /** Of a partition, and of all together. What is parsed of a small record takes twice as much besides. */
 const WINDOW_BYTES = 8 * 1024 * 1024;
 const TOTAL_BYTES = 32 * 1024 * 1024;
+
+const setTimer = (ms: number, run: () => void): (() => void) => {
+  const timer = setTimeout(run, ms);
+  return () => clearTimeout(timer);
+};
 
 export const senderRole = async ({ config, kit, consumption, ...parts }: RoleParts): Promise<Role> => {
   // Outcomes and retries do not wait for each other's requests.
@@ -37,12 +44,26 @@ export const senderRole = async ({ config, kit, consumption, ...parts }: RolePar
     lanes: () => sender.core.countLanes(),
     blockedKeys: () => sender.ordering.waiting.keys,
     backlogRows: () => sender.ordering.waiting.deliveries,
+    cancellations: () => cancellations.size,
+  });
+  const cancellations = new Cancellations({
+    readToEnd: () => following.readToEnd(),
+    keepMs: topics.find(({ name }) => name === 'deliveries.cancelled')?.retentionMs ?? Infinity,
+    nowMs: Date.now,
+    setTimer,
+    onForgotten: (count) => {
+      metrics.forgotten(count);
+      kit.log.warn({ count, remembered: cancellations.size }, 'cancelled deliveries were forgotten, because there are too many: they may be attempted');
+    },
+    fatal: parts.fatal,
   });
   const sender = new Sender({
     ...parts,
+    cancellations,
     attempt: (request) => makeAttempt(http, request),
     send: (record) => retries.send(record),
     writeOutcome: (partition, outcome) => packer.write(partition, outcome),
+    writePostponement: (partition, postponement) => packer.writePostponement(partition, postponement),
     backlog: new PgBacklog(url),
     backlogLimit: config.POSTHORN_ORDERING_BACKLOG,
     committed: (partition) => consumption()?.committed(requested, partition),
@@ -52,10 +73,7 @@ export const senderRole = async ({ config, kit, consumption, ...parts }: RolePar
     nowMs: Date.now,
     random: Math.random,
     soon: setImmediate,
-    setTimer: (ms, run) => {
-      const timer = setTimeout(run, ms);
-      return () => clearTimeout(timer);
-    },
+    setTimer,
     observe: {
       ...metrics,
       breaker: (to, subscription) => {
@@ -66,6 +84,8 @@ export const senderRole = async ({ config, kit, consumption, ...parts }: RolePar
   });
   const tellOrdering = (id: string): void => sender.ordering.changed(id);
   parts.feed.listen({ changed: ({ kind, id }) => void (kind === 'subscription' && tellOrdering(id)), removed: tellOrdering });
+  cancellations.listen((subscription, round) => sender.ordering.cancelled(subscription, round));
+  const following = await kit.kafka.follow({ topic: parts.topic('deliveries.cancelled'), onRecord: cancellations.onRecord });
   // Nobody waits for the database but ordered keys that have something in it.
   migrateWhenPossible({ url, schema: SCHEMA, migrations }, kit).then(
     () => kit.health.addReadiness('database', () => sender.ordering.trouble),
@@ -75,8 +95,14 @@ export const senderRole = async ({ config, kit, consumption, ...parts }: RolePar
     consume: {
       topics: [requested],
       onRecord: sender.onRecord,
-      onAssigned: (_, partition, committed) => sender.ordering.assigned(partition, committed),
-      onRevoked: (_, partition) => sender.ordering.revoked(partition),
+      onAssigned: (_, partition, committed) => {
+        cancellations.assigned(partition);
+        sender.ordering.assigned(partition, committed);
+      },
+      onRevoked: (_, partition) => {
+        sender.ordering.revoked(partition);
+        cancellations.revoked(partition);
+      },
       windowBytes: WINDOW_BYTES,
       totalBytes: TOTAL_BYTES,
       drainMs: DRAIN_MS,

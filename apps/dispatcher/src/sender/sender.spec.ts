@@ -1,10 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
-import { deliveryId, recordSchemas, unframe, type Outcome, type RequestedHead, type SubscriptionState } from '@posthorn/contracts';
+import { deliveryId, operationId, recordSchemas, unframe, type Outcome, type Postponement, type RequestedHead, type SubscriptionState } from '@posthorn/contracts';
 import type { AttemptRequest, AttemptResult } from '@posthorn/egress';
 import type { OutgoingRecord } from '@posthorn/kafka';
 import { Wheel } from '../delay/wheel.js';
 import { RegistryFeed } from '../registry/registry-feed.js';
-import { Calls, data, defaultPolicy, FakeRecord, requestFor, subscription, turn } from '../spec-support/records.js';
+import { cancelling } from '../spec-support/cancelling.js';
+import { Calls, data, defaultPolicy, event, FakeRecord, requestFor, subscription, turn } from '../spec-support/records.js';
 import { MemoryBacklog } from '../spec-support/memory-backlog.js';
 import { laneTermsOf } from './lane-terms.js';
 import { Sender } from './sender.js';
@@ -19,24 +20,27 @@ const failure = (rest: object = {}): AttemptResult['verdict'] => ({
 
 const sending = (...states: SubscriptionState[]) => {
   const subscriptions = new Subscriptions(() => 'whsec_secret', 12);
-  for (const state of states) subscriptions.changed(state);
+  for (const state of states) subscriptions.changed(state, 3);
   const feed = new RegistryFeed([subscriptions], () => new Promise(() => undefined));
   const learn = (state: SubscriptionState, position: number): void =>
     feed.apply({
       key: Buffer.from(state.id),
-      value: Buffer.from(JSON.stringify({ state })),
+      value: Buffer.from(JSON.stringify({ state, version: position })),
       headers: { position: Buffer.from(String(position)) },
     });
   feed.apply({ key: Buffer.from('none'), value: null, headers: { position: Buffer.from('1') } });
 
   const attempts: { request: AttemptRequest; end: (verdict: AttemptResult['verdict']) => Promise<void> }[] = [];
   const outcomes = new Calls<Outcome>();
+  const postponed = new Calls<Postponement>();
+  const { cancellations, cancel } = cancelling();
   const retries = new Calls<OutgoingRecord>();
   const clock = { nowMs: 0, alarms: [] as { atMs: number; ring: () => void }[] };
   const told: string[] = [];
   const sender = new Sender({
     subscriptions,
     feed,
+    cancellations,
     attempt: (request) =>
       new Promise((resolve) => {
         const end = (verdict: AttemptResult['verdict']): Promise<void> => {
@@ -48,6 +52,7 @@ const sending = (...states: SubscriptionState[]) => {
       }),
     send: retries.call,
     writeOutcome: (_partition, outcome) => outcomes.call(outcome),
+    writePostponement: (_partition, postponement) => postponed.call(postponement),
     topic: (name) => name,
     backlog: new MemoryBacklog(),
     backlogLimit: 100,
@@ -68,6 +73,7 @@ const sending = (...states: SubscriptionState[]) => {
       outcome: () => undefined,
       postponed: (cause) => void told.push(`postponed ${cause}`),
       breaker: (to, id) => void told.push(`${id} ${to}`),
+      cancelled: () => void told.push('cancelled'),
     },
     fatal: (error) => {
       throw error;
@@ -83,7 +89,7 @@ const sending = (...states: SubscriptionState[]) => {
     }
     clock.nowMs = untilMs;
   };
-  return { sender, attempts, outcomes, retries, subscriptions, learn, pass, clock, told };
+  return { sender, attempts, outcomes, postponed, retries, subscriptions, cancel, learn, pass, clock, told };
 };
 
 const earliest = <A extends { readonly atMs: number }>(alarms: readonly A[], untilMs: number): A | undefined =>
@@ -95,6 +101,8 @@ const bodies = (attempts: readonly { readonly request: AttemptRequest }[]): (Buf
   attempts.map(({ request: { payload } }) => ('body' in payload ? payload.body : undefined));
 
 const requested = (head: RequestedHead): FakeRecord => new FakeRecord('deliveries.requested', head);
+/** Another event for the same. */
+const another = (): FakeRecord => requested(requestFor(['sub_a'], { event: { ...event, id: 'evt_2' } }));
 
 describe('the sender', () => {
   it('is done with a record only when the outcome is in Kafka', async () => {
@@ -141,7 +149,7 @@ describe('the sender', () => {
   it('copies a large event for those who cannot have it now a few at a time, as Kafka takes them', async () => {
     const ids = Array.from({ length: 100 }, (_, n) => `sub_${n}`);
     const states = ids.map((id) => subscription(id, ['*'], { policy: { ...defaultPolicy, rate_limit: { per_second: 0.01, burst: 1 } } }));
-    const { sender, retries, attempts } = sending(...states);
+    const { sender, retries, postponed, attempts } = sending(...states);
     sender.onRecord(requested(requestFor(ids)));
     const large = new FakeRecord('deliveries.requested', requestFor(ids), { payload: Buffer.alloc(900_000, 0x20) });
     sender.onRecord(large);
@@ -149,6 +157,7 @@ describe('the sender', () => {
     expect([attempts.length, retries.made.length]).toEqual([100, 18]);
     for (let taken = 0; taken < retries.made.length; ) {
       taken = retries.made.length;
+      await postponed.settleAll();
       await retries.settleAll();
     }
     expect([retries.made.length, large.timesDone]).toEqual([100, 1]);
@@ -178,6 +187,21 @@ describe('the sender', () => {
       credentials: { authorization: 'Bearer whsec_secret' },
       success: { statuses: ['204'] },
     });
+  });
+
+  it('says by which version of the subscription it was made, and by none where there is no such subscription', async () => {
+    const { sender, attempts, outcomes, learn } = sending(subscription('sub_a', ['*']), subscription('sub_off', ['*'], { enabled: false }));
+    sender.onRecord(requested(requestFor(['sub_a', 'sub_gone', 'sub_off'])));
+    await attempts[0]?.end(success);
+    learn(subscription('sub_a', ['*']), 9);
+    sender.onRecord(requested(requestFor(['sub_a'])));
+    await attempts[1]?.end(success);
+    expect(outcomes.made.map(({ subscription_id, subscription_version }) => [subscription_id, subscription_version])).toEqual([
+      ['sub_gone', undefined],
+      ['sub_off', 3],
+      ['sub_a', 3],
+      ['sub_a', 9],
+    ]);
   });
 
   it('is done with a fan-out when the last of its deliveries is', async () => {
@@ -333,11 +357,112 @@ describe('the sender', () => {
   });
 });
 
+describe('a round that was asked for', () => {
+  const asked = requestFor(['sub_a'], { round: 2, trigger: 'redeliver' });
+
+  it('goes its own way: its retries, its end and what operators are told are of that round', async () => {
+    const policy = { ...defaultPolicy, retry_schedule_ms: [10_000] };
+    const { sender, attempts, outcomes, retries } = sending(subscription('sub_a', ['*'], { policy }));
+    sender.onRecord(requested(asked));
+    await attempts[0]?.end(failure());
+    const [retry] = retries.made.map(headOf);
+    expect(retry).toMatchObject({ round: 2, number: 2, trigger: 'retry' });
+    if (retry === undefined) throw new Error('there is one');
+    sender.onRecord(requested(retry));
+    await attempts[1]?.end(failure());
+    expect(outcomes.made.map(({ round, number, trigger, status }) => [round, number, trigger, status])).toEqual([
+      [2, 1, 'redeliver', 'retrying'],
+      [2, 2, 'retry', 'failed'],
+    ]);
+    expect(JSON.parse(String(retries.made[1]?.value))).toMatchObject({ id: operationId(deliveryId('default', 'evt_1', 'sub_a'), 2), data: { round: 2 } });
+  });
+
+  it('is sent once, though a crash had it written twice; and although the round before it was', async () => {
+    const { sender, attempts, outcomes } = sending(subscription('sub_a', ['*']));
+    const records = [requested(requestFor(['sub_a'], { round: 1, trigger: 'redeliver' })), requested(asked), requested(asked)];
+    for (const [n, record] of records.entries()) {
+      sender.onRecord(record);
+      await attempts[n]?.end(success);
+      await outcomes.settleAll();
+    }
+    expect([outcomes.made.map(({ round }) => round), records.map(({ timesDone }) => timesDone)]).toEqual([[1, 2], [1, 1, 1]]);
+  });
+
+  it('is cancelled as that round, where the subscription is not there or not enabled', async () => {
+    const { sender, outcomes } = sending(subscription('sub_off', ['*'], { enabled: false }));
+    sender.onRecord(requested({ ...asked, subscriptions: ['sub_gone', 'sub_off'] }));
+    await outcomes.settleAll();
+    expect(outcomes.made.map(({ round, status }) => [round, status])).toEqual([[2, 'cancelled'], [2, 'cancelled']]);
+  });
+});
+
+describe('what its user has cancelled', () => {
+  const one = { ...defaultPolicy, max_concurrency: 1 };
+
+  it('ends without a request and without an outcome, and takes no place in its lane', async () => {
+    const { sender, attempts, outcomes, cancel, told } = sending(subscription('sub_a', ['*'], { policy: { ...defaultPolicy, rate_limit: { per_second: 0.1, burst: 1 } } }));
+    cancel('evt_1');
+    const record = requested(requestFor(['sub_a']));
+    sender.onRecord(record);
+    sender.onRecord(another());
+    await turn();
+    expect([attempts.map(({ request }) => request.eventId), outcomes.made, record.timesDone, told]).toEqual([['evt_2'], [], 1, ['cancelled']]);
+  });
+
+  it('ends when its turn comes, if it waits in its lane', async () => {
+    const { sender, attempts, outcomes, cancel, told } = sending(subscription('sub_a', ['*'], { policy: one }));
+    const [first, second] = [requested(requestFor(['sub_a'])), another()];
+    sender.onRecord(first);
+    sender.onRecord(second);
+    cancel('evt_2');
+    await attempts[0]?.end(success);
+    await outcomes.settleAll();
+    expect([attempts.length, outcomes.made.length, second.timesDone, sender.core.inFlight, told]).toEqual([1, 1, 1, 0, ['cancelled']]);
+  });
+
+  it('ends instead of being put off', async () => {
+    const { sender, retries, cancel, pass, told } = sending(subscription('sub_a', ['*'], { policy: one }));
+    const second = another();
+    sender.onRecord(requested(requestFor(['sub_a'])));
+    sender.onRecord(second);
+    cancel('evt_2');
+    pass(20_000);
+    await turn();
+    expect([retries.made, second.timesDone, told]).toEqual([[], 1, ['cancelled']]);
+  });
+
+  it('is not tried again when an attempt under way fails, and its end says why; one that gets through is delivered', async () => {
+    const { sender, attempts, outcomes, retries, cancel, told } = sending(subscription('sub_a', ['*']));
+    sender.onRecord(requested(requestFor(['sub_a'])));
+    sender.onRecord(another());
+    cancel('evt_1');
+    cancel('evt_2');
+    await attempts[0]?.end(failure());
+    await attempts[1]?.end(success);
+    expect(outcomes.made).toMatchObject([
+      { event_id: 'evt_1', status: 'cancelled', reason: 'cancelled_by_user', attempt: {} },
+      { event_id: 'evt_2', status: 'delivered' },
+    ]);
+    expect(outcomes.made[0]).not.toHaveProperty('next_attempt_at');
+    expect([retries.made, told]).toEqual([[], ['cancelled']]);
+    recordSchemas.attempted.strict().parse(JSON.parse(JSON.stringify({ outcomes: outcomes.made })));
+  });
+
+  it('is that round alone, and of that subscription', async () => {
+    const { sender, attempts, cancel } = sending(subscription('sub_a', ['*']), subscription('sub_b', ['*']));
+    cancel('evt_1', { round: 1 });
+    sender.onRecord(requested(requestFor(['sub_a', 'sub_b'])));
+    sender.onRecord(requested(requestFor(['sub_a', 'sub_b'], { round: 1, trigger: 'replay' })));
+    await turn();
+    expect(attempts.map(({ request }) => request.subscription.url.slice(-5))).toEqual(['sub_a', 'sub_b', 'sub_b']);
+  });
+});
+
 describe('what a lane cannot take', () => {
   const slow = { ...defaultPolicy, rate_limit: { per_second: 0.1, burst: 1 } };
 
   it('goes into the wheel as it came, with its place, and its record is done when it has arrived there', async () => {
-    const { sender, retries, outcomes, told } = sending(subscription('sub_a', ['*'], { policy: slow }));
+    const { sender, retries, outcomes, postponed: waiting, told } = sending(subscription('sub_a', ['*'], { policy: slow }));
     const [first, second] = [requested(requestFor(['sub_a'])), requested(requestFor(['sub_a'], { number: 3, round: 1, trigger: 'retry' }))];
     sender.onRecord(first);
     sender.onRecord(second);
@@ -350,7 +475,11 @@ describe('what a lane cannot take', () => {
     recordSchemas.requested.strict().parse(JSON.parse(String(postponed.value)));
     expect([outcomes.made, told, second.timesDone]).toEqual([[], ['postponed rate_limit'], 0]);
     await retries.settleAll();
+    expect([first.timesDone, second.timesDone]).toEqual([0, 0]);
+    await waiting.settleAll();
     expect([first.timesDone, second.timesDone]).toEqual([0, 1]);
+    expect(waiting.made[0]).toMatchObject({ delivery_id: deliveryId('default', 'evt_1', 'sub_a'), number: 3, round: 1, cause: 'rate_limit', at: new Date(0).toISOString(), until: new Date(10_000).toISOString() });
+    recordSchemas.attempted.strict().parse({ outcomes: [], postponed: waiting.made });
   });
 
   it('comes back for its place, and has none set aside once more when it is to be retried', async () => {

@@ -4,6 +4,7 @@ import {
   SCHEMA_VERSION,
   unframe,
   type Outcome,
+  type Postponement,
   type RequestedHead,
   type TopicName,
 } from '@posthorn/contracts';
@@ -13,7 +14,8 @@ import type { IncomingRecord, OutgoingRecord } from '@posthorn/kafka';
 import type { Wheel } from '../delay/wheel.js';
 import type { RegistryFeed } from '../registry/registry-feed.js';
 import { Allowance } from './allowance.js';
-import { failureToTell, outcomeOf, Request, type DelayedRecord } from './delivery.js';
+import type { Cancellations } from './cancelling/cancellations.js';
+import { failureToTell, outcomeOf, postponementOf, Request, type Addressee, type DelayedRecord } from './delivery.js';
 import { endingOf } from './ending.js';
 import { LaneShares } from './lane-shares.js';
 import { noTerms } from './lane-terms.js';
@@ -27,10 +29,12 @@ import type { SendingTerms, Subscriptions } from './subscriptions.js';
 export type SenderParts = {
   readonly subscriptions: Pick<Subscriptions, 'get'>;
   readonly feed: RegistryFeed;
+  readonly cancellations: Pick<Cancellations, 'isCancelled' | 'has' | 'whenRead'>;
   readonly attempt: (request: AttemptRequest) => Promise<AttemptResult>;
   /** Resolves when Kafka has acknowledged it. */
   readonly send: (record: OutgoingRecord) => Promise<void>;
   readonly writeOutcome: (partition: number, outcome: Outcome) => Promise<void>;
+  readonly writePostponement: (partition: number, postponement: Postponement) => Promise<void>;
   readonly topic: (name: TopicName) => string;
   /** Where what is due later waits. */
   readonly wheel: Wheel;
@@ -62,6 +66,8 @@ export type SenderObserver = {
   /** With the milliseconds from acceptance to the end of the attempt. */
   readonly outcome: (outcome: Outcome, latencyMs: number) => void;
   readonly postponed: (cause: PostponeCause) => void;
+  /** A round ends because its user has cancelled it. */
+  readonly cancelled: () => void;
   readonly breaker: (to: BreakerState, subscription: string) => void;
 };
 
@@ -77,6 +83,7 @@ const headers = { [SCHEMA_HEADER]: SCHEMA_VERSION };
 /** A few milliseconds of work. */
 const STARTS_A_TURN = 64;
 const BACKLOG_FULL = 'ordering_backlog_full';
+const BY_USER = 'cancelled_by_user';
 /** What Node is asked for beyond 24.8 days rings at once, again and again. Places of a low rate can be that far away. */
 const LONGEST_ALARM_MS = 86_400_000;
 
@@ -89,7 +96,8 @@ const MOST_COPIES_BYTES = 16 * 1024 * 1024;
 /**
  * `deliveries.requested` in, signed requests out, and for each an outcome (and a retry, if it comes to that) in Kafka before its
  * record is done. What a lane cannot take goes to the delay wheel, and its record is done when it has arrived there. Of deliveries that are to be
- * in order, the core has only one of each key; whatever has to wait of them, waits in the backlog.
+ * in order, the core has only one of each key; whatever has to wait of them, waits in the backlog. What its user has cancelled ends where it
+ * is met: no request, no outcome, since the cancellation itself is in Kafka.
  */
 export class Sender {
   readonly core: SenderCore<Delivery>;
@@ -123,8 +131,13 @@ export class Sender {
         this.#setAlarm(nowMs);
       },
       release: (ordered) => this.#release(ordered),
-      refuse: ({ request, subscription }, number) =>
-        this.#conclude(request, outcomeOf(request.headAs(number), subscription, { failed: BACKLOG_FULL }, parts.nowMs())),
+      refuse: async (ordered, number) => {
+        const { request, subscription } = ordered;
+        if (this.#endsCancelled(ordered)) return;
+        await this.#conclude(request, outcomeOf(request.headAs(number), this.#addressee(subscription), { failed: BACKLOG_FULL }, parts.nowMs()));
+      },
+      tellBehind: ({ request, subscription }, behind) =>
+        parts.writePostponement(request.partition, postponementOf(request.head, subscription, { cause: 'ordered', behind }, parts.nowMs())),
     });
   }
 
@@ -132,7 +145,8 @@ export class Sender {
     requireKnownSchema(record.headers);
     if (record.value === null) throw new TypeError('a request without a value');
     const { head, data } = unframe<RequestedHead>(record.value);
-    this.#parts.feed.whenReached(head.position, () => this.#accept(new Request(record, head, data)));
+    const { cancellations, feed } = this.#parts;
+    cancellations.whenRead(record.partition, () => feed.whenReached(head.position, () => this.#accept(new Request(record, head, data))));
   };
 
   #accept(request: Request): void {
@@ -149,6 +163,11 @@ export class Sender {
   #offer(request: Request, subscription: string, terms: SendingTerms | undefined, ordered: OrderedDelivery | undefined, nowMs: number): void {
     const lane = laneOf(subscription, terms, request.partition);
     const delivery: Delivery = { request, subscription, lane, ordered };
+    if (this.#endsCancelled(delivery)) {
+      // Not at once: of a key whose next is cancelled, too, that would be told while this one is being told of.
+      queueMicrotask(() => this.#done(delivery));
+      return;
+    }
     const share = this.#sharesOf(request.partition).of(lane, nowMs);
     this.core.offer({ delivery, lane, bytes: request.bytes, isReserved: request.head.reserved === true, share }, terms?.lane ?? noTerms, nowMs);
   }
@@ -192,7 +211,7 @@ export class Sender {
     const { subscription, lane } = delivery;
     const terms = this.#parts.subscriptions.get(subscription);
     const isRevoked = this.#isRevoked(delivery);
-    if (isRevoked || this.#isRepeated(delivery) || !terms?.enabled) {
+    if (isRevoked || this.#isRepeated(delivery) || !terms?.enabled || this.#isCancelled(delivery)) {
       this.#finished(lane, { kind: 'not_attempted', durationMs: this.#since(startedMs) });
       if (isRevoked) this.#drop(delivery);
       else await this.#withoutAttempt(delivery, terms);
@@ -205,9 +224,9 @@ export class Sender {
   }
 
   async #withoutAttempt(delivery: Delivery, terms: SendingTerms | undefined): Promise<void> {
-    if (!this.#isRepeated(delivery)) {
+    if (!this.#isRepeated(delivery) && !this.#endsCancelled(delivery)) {
       const { request, subscription } = delivery;
-      await this.#conclude(request, outcomeOf(request.head, subscription, { cancelled: reasonToCancel(terms) }, this.#parts.nowMs()));
+      await this.#conclude(request, outcomeOf(request.head, { id: subscription, version: terms?.version }, { cancelled: reasonToCancel(terms) }, this.#parts.nowMs()));
     }
     this.#done(delivery);
   }
@@ -226,12 +245,13 @@ export class Sender {
       return;
     }
     const step = this.#stepAfter(verdict, request, terms, nowMs, lane);
-    const isRetrying = step.status === 'retrying';
+    const isRetrying = step.status === 'retrying' && !this.#endsCancelled(delivery);
+    const result = step.status === 'retrying' && !isRetrying ? { cancelled: BY_USER, attempt } : { step, attempt };
     await Promise.all([
-      this.#conclude(request, outcomeOf(head, subscription, { step, attempt }, nowMs)),
+      this.#conclude(request, outcomeOf(head, { id: subscription, version: terms.version }, result, nowMs)),
       isRetrying && ordered === undefined && this.#delay(request.retryRecord(subscription, step.dueAtMs), step.dueAtMs, nowMs),
     ]);
-    if (isRetrying && ordered !== undefined) {
+    if (isRetrying && ordered !== undefined && !this.#endsCancelled(delivery)) {
       this.ordering.later(ordered, { dueAtMs: step.dueAtMs, number: head.number + 1, isReserved: false });
       return;
     }
@@ -268,12 +288,20 @@ export class Sender {
       this.#drop(delivery);
       return;
     }
-    this.#parts.observe.postponed(cause);
+    if (this.#endsCancelled(delivery)) {
+      this.#done(delivery);
+      return;
+    }
+    const { observe, writePostponement } = this.#parts;
+    observe.postponed(cause);
+    const nowMs = this.#parts.nowMs();
+    const tell = (): Promise<void> => writePostponement(request.partition, postponementOf(request.head, subscription, { cause, untilMs: dueAtMs }, nowMs));
     if (ordered !== undefined) {
+      await tell();
       this.ordering.later(ordered, { dueAtMs, number: request.head.number, isReserved: true });
       return;
     }
-    await this.#delay(request.postponedRecord(subscription, dueAtMs), dueAtMs, this.#parts.nowMs());
+    await this.#delay(request.postponedRecord(subscription, dueAtMs), dueAtMs, nowMs, tell);
     request.oneDone();
   }
 
@@ -289,16 +317,33 @@ export class Sender {
   }
 
   /** What waits in the backlog for a subscription that is not served in order any more. */
-  async #release({ request, subscription }: OrderedDelivery): Promise<void> {
+  async #release(ordered: OrderedDelivery): Promise<void> {
+    const { request, subscription } = ordered;
+    if (this.#endsCancelled(ordered)) return;
     const nowMs = this.#parts.nowMs();
     const terms = this.#parts.subscriptions.get(subscription);
     if (terms?.enabled) await this.#delay(request.plainRecord(subscription, nowMs), nowMs, nowMs);
-    else await this.#conclude(request, outcomeOf(request.head, subscription, { cancelled: reasonToCancel(terms) }, nowMs));
+    else await this.#conclude(request, outcomeOf(request.head, { id: subscription, version: terms?.version }, { cancelled: reasonToCancel(terms) }, nowMs));
   }
 
   /** Somebody else makes it, or has made it. */
   #isRevoked({ request, ordered }: Delivery): boolean {
     return request.revoked || (ordered !== undefined && !this.ordering.isHead(ordered));
+  }
+
+  #isCancelled({ request, subscription }: Pick<Delivery, 'request' | 'subscription'>): boolean {
+    return this.#parts.cancellations.isCancelled(request.head, subscription);
+  }
+
+  /** Asked where it would go on otherwise: if it is cancelled it ends there, and is counted. */
+  #endsCancelled(delivery: Pick<Delivery, 'request' | 'subscription'>): boolean {
+    const isCancelled = this.#isCancelled(delivery);
+    if (isCancelled) this.#parts.observe.cancelled();
+    return isCancelled;
+  }
+
+  #addressee(subscription: string): Addressee {
+    return { id: subscription, version: this.#parts.subscriptions.get(subscription)?.version };
   }
 
   #isRepeated(delivery: Delivery): boolean {
@@ -316,10 +361,12 @@ export class Sender {
     ]);
   }
 
-  async #delay({ key, bytes, value }: DelayedRecord, dueAtMs: number, nowMs: number): Promise<void> {
+  /** @param tell what is to be known of it besides, in its turn: what waits for that takes memory as well */
+  async #delay({ key, bytes, value }: DelayedRecord, dueAtMs: number, nowMs: number, tell?: () => Promise<void>): Promise<void> {
     const turn = this.#copies.take(bytes);
     if (turn !== undefined) await turn;
-    await this.#parts.send({ ...this.#parts.wheel.placeFor(key, nowMs, dueAtMs), value: value(), headers }).finally(() => this.#copies.giveBack(bytes));
+    const sent = this.#parts.send({ ...this.#parts.wheel.placeFor(key, nowMs, dueAtMs), value: value(), headers });
+    await Promise.all([sent, tell?.()]).finally(() => this.#copies.giveBack(bytes));
   }
 }
 
@@ -334,8 +381,11 @@ const inOrder = (terms: SendingTerms | undefined): boolean => terms?.enabled ===
 const reasonToCancel = (terms: SendingTerms | undefined): string =>
   terms === undefined ? 'the subscription was deleted' : 'the subscription is disabled';
 
-/** It may have been written twice: a retry or an overflow by a crash before its record was done, what is to be in order by the router. */
-const mayRepeat = ({ request: { head }, ordered }: Delivery): boolean => head.number > 1 || head.reserved === true || ordered !== undefined;
+/**
+ * It may have been written twice: a retry or an overflow by a crash before its record was done, a round that was asked for by a crash of who wrote
+ * it, what is to be in order by the router.
+ */
+const mayRepeat = ({ request: { head }, ordered }: Delivery): boolean => head.number > 1 || head.round > 0 || head.reserved === true || ordered !== undefined;
 
 /** Of an attempt; the subscription's id says whose event it is. */
 const keyOf = ({ event, round, number }: RequestedHead, subscription: string): string =>

@@ -32,9 +32,11 @@ describe("the sender's subscriptions", () => {
         authentication: { type: 'basic', username: 'me', password: { key_id: 'a', ciphertext: 'cGFzcw==' } },
         signing_secrets: [{ scheme: 'v1', key_id: 'a', ciphertext: 'c2VjcmV0' }],
       }),
+      7,
     );
     expect(subscriptions.get('a')).toMatchObject({
       id: 'a',
+      version: 7,
       tenant: 'acme',
       enabled: true,
       spread: 3,
@@ -52,7 +54,7 @@ describe("the sender's subscriptions", () => {
 
   it('are decrypted when they are needed, and once', () => {
     const { subscriptions, decrypted } = world();
-    subscriptions.changed(subscription('a', ['*'], { signing_secrets: [{ scheme: 'v1', key_id: 'a', ciphertext: 'c2VjcmV0' }] }));
+    subscriptions.changed(subscription('a', ['*'], { signing_secrets: [{ scheme: 'v1', key_id: 'a', ciphertext: 'c2VjcmV0' }] }), 1);
     const terms = subscriptions.get('a');
     expect(decrypted).toEqual([]);
     expect(terms?.attempt.secrets).toEqual(['whsec_c2VjcmV0']);
@@ -62,26 +64,26 @@ describe("the sender's subscriptions", () => {
 
   it('have other terms after a change, and none once they are deleted', () => {
     const { subscriptions } = world();
-    subscriptions.changed(subscription('a', ['*']));
+    subscriptions.changed(subscription('a', ['*']), 1);
     expect(subscriptions.get('a')?.enabled).toBe(true);
-    subscriptions.changed(subscription('a', ['*'], { enabled: false, authentication: oauth }));
+    subscriptions.changed(subscription('a', ['*'], { enabled: false, authentication: oauth }), 1);
     expect(subscriptions.get('a')).toMatchObject({ enabled: false, attempt: { clientCredentials: {} } });
-    subscriptions.changed(subscription('a', ['*'], { url: 'https://example.com/moved' }));
+    subscriptions.changed(subscription('a', ['*'], { url: 'https://example.com/moved' }), 1);
     expect(subscriptions.get('a')?.attempt).toMatchObject({ url: 'https://example.com/moved', clientCredentials: undefined });
     subscriptions.removed('a');
     subscriptions.removed('a');
     expect(subscriptions.get('a')).toBeUndefined();
-    subscriptions.changed(subscription('b', ['*']));
+    subscriptions.changed(subscription('b', ['*']), 1);
     expect([subscriptions.get('a'), subscriptions.get('b')?.id]).toEqual([undefined, 'b']);
   });
 
   it('keep their access tokens while tens of thousands of others are sent to', () => {
     const { subscriptions } = world();
-    subscriptions.changed(subscription('with token', ['*'], { authentication: oauth }));
+    subscriptions.changed(subscription('with token', ['*'], { authentication: oauth }), 1);
     const { clientCredentials } = subscriptions.get('with token')?.attempt ?? {};
     const state = subscription('', ['*']);
     for (let n = 0; n < 30_000; n += 1) {
-      subscriptions.changed({ ...state, id: `s${n}` });
+      subscriptions.changed({ ...state, id: `s${n}` }, 1);
       subscriptions.get(`s${n}`);
     }
     expect(clientCredentials).toBeDefined();
@@ -91,7 +93,7 @@ describe("the sender's subscriptions", () => {
   it('are what their last states say, after any history', () => {
     const random = seeded(5);
     const { subscriptions } = world();
-    const current = new Map<string, SubscriptionState>();
+    const current = new Map<string, { readonly state: SubscriptionState; readonly version: number }>();
     for (let step = 0; step < 3_000; step += 1) {
       const id = `s${Math.floor(random() * 50)}`;
       if (random() < 0.2) {
@@ -104,14 +106,14 @@ describe("the sender's subscriptions", () => {
           policy: { ...defaultPolicy, timeout_ms: 1_000 + (step % 3) },
           authentication: random() < 0.3 ? oauth : { type: 'none' },
         });
-        subscriptions.changed(state);
-        current.set(id, state);
+        subscriptions.changed(state, step + 1);
+        current.set(id, { state, version: step + 1 });
       }
       const asked = `s${Math.floor(random() * 50)}`;
-      const state = current.get(asked);
+      const { state, version } = current.get(asked) ?? {};
       const terms = subscriptions.get(asked);
-      expect(terms && [terms.id, terms.tenant, terms.attempt.url, terms.attempt.timeoutMs, terms.attempt.clientCredentials !== undefined]).toEqual(
-        state && [asked, state.tenant, state.url, state.policy.timeout_ms, state.authentication.type !== 'none'],
+      expect(terms && [terms.id, terms.version, terms.tenant, terms.attempt.url, terms.attempt.timeoutMs, terms.attempt.clientCredentials !== undefined]).toEqual(
+        state && [asked, version, state.tenant, state.url, state.policy.timeout_ms, state.authentication.type !== 'none'],
       );
     }
   });

@@ -9,6 +9,8 @@ import { laneTermsOf, type LaneTerms } from './lane-terms.js';
 /** What sending to a subscription needs. */
 export type SendingTerms = {
   readonly id: string;
+  /** As the registry counts its changes. */
+  readonly version: number;
   readonly tenant: string;
   readonly enabled: boolean;
   /** Partitions that its deliveries go over. */
@@ -26,11 +28,12 @@ const KEPT = 10_000;
 /** Of those that get access tokens: one that was forgotten has to be asked for again. */
 const KEPT_WITH_TOKENS = 25_000;
 
-/** Where the text of its own is, the number of what it has in common with others, and whether it gets access tokens. */
+/** Where the text of its own is, the number of what it has in common with others, whether it gets access tokens, and its version. */
 const OWN = 0;
 const COMMON = 1;
 const HAS_TOKEN = 2;
-const COLUMNS = 3;
+const VERSION = 3;
+const COLUMNS = 4;
 
 /**
  * The sender's own view of `registry.state`. A subscription is kept as packed text, some 200 bytes, outside of the JavaScript heap; what is the
@@ -48,7 +51,7 @@ export class Subscriptions {
 
   /** @param partitions of `deliveries.requested` */
   constructor(decrypt: (secret: Encrypted) => string, partitions: number) {
-    const make = (row: number): SendingTerms => termsOf(this.#stateOf(row), decrypt, partitions);
+    const make = (row: number): SendingTerms => termsOf(this.#stateOf(row), this.#rows.get(row, VERSION), decrypt, partitions);
     this.#terms = new GenerationCache(KEPT, make);
     this.#termsWithToken = new GenerationCache(KEPT_WITH_TOKENS, make);
   }
@@ -58,7 +61,7 @@ export class Subscriptions {
     return row === undefined ? undefined : this.#cacheOf(row).get(row);
   }
 
-  changed(state: AggregateState): void {
+  changed(state: AggregateState, version: number): void {
     if (state.kind !== 'subscription') return;
     const known = this.#ids.find(state.id);
     if (known !== undefined) this.#clear(known);
@@ -67,6 +70,7 @@ export class Subscriptions {
     this.#rows.set(row, OWN, this.#own.add(own));
     this.#rows.set(row, COMMON, this.#common.hold(common));
     this.#rows.set(row, HAS_TOKEN, Number(state.authentication.type === 'oauth2_client_credentials'));
+    this.#rows.set(row, VERSION, version);
   }
 
   removed(id: string): void {
@@ -113,8 +117,9 @@ const unpacked = (id: string, { own, common }: Packed): SendingState => {
   return { id, tenant, url, authentication, signing_secrets, enabled, headers, payload, policy };
 };
 
-export const termsOf = (state: SendingState, decrypt: (secret: Encrypted) => string, partitions: number): SendingTerms => ({
+export const termsOf = (state: SendingState, version: number, decrypt: (secret: Encrypted) => string, partitions: number): SendingTerms => ({
   id: state.id,
+  version,
   tenant: state.tenant,
   enabled: state.enabled,
   spread: state.policy.spread ?? 1,

@@ -1,3 +1,4 @@
+import type { Round } from '../sender/cancelling/cancelled-rounds.js';
 import {
   AT_ONCE,
   HoldingLost,
@@ -33,10 +34,11 @@ export class MemoryBacklog implements Backlog {
     await this.forget({ partition, epoch }, committed);
     const rows = [...this.rows.values()].filter((row) => row.partition === partition);
     const live = rows.filter(({ isEnded }) => !isEnded);
-    const keys = new Map<string, { subscription: string; key: string; rows: number }>();
-    for (const { subscription, key } of live) {
+    const keys = new Map<string, { subscription: string; key: string; rows: number; head: Round }>();
+    for (const { subscription, key, delivery, round } of live.toSorted(byPlace)) {
       const id = `${subscription}\0${key}`;
-      keys.set(id, { subscription, key, rows: (keys.get(id)?.rows ?? 0) + 1 });
+      const known = keys.get(id);
+      keys.set(id, { subscription, key, rows: (known?.rows ?? 0) + 1, head: known?.head ?? { delivery, round } });
     }
     const records = [...this.records.values()].filter((record) => record.partition === partition);
     return {
@@ -95,6 +97,13 @@ export class MemoryBacklog implements Backlog {
   async hasten(holding: Holding, subscription: string, nowMs: number): Promise<void> {
     this.#check(holding);
     for (const row of this.#live(holding)) if (row.subscription === subscription && (row.dueAtMs ?? 0) > nowMs) this.#change(row, { dueAtMs: nowMs });
+  }
+
+  async hastenRounds(holding: Holding, rounds: readonly Round[], nowMs: number): Promise<void> {
+    this.#check(holding);
+    for (const row of this.#live(holding)) {
+      if ((row.dueAtMs ?? 0) > nowMs && rounds.some(({ delivery, round }) => delivery === row.delivery && round === row.round)) this.#change(row, { dueAtMs: nowMs });
+    }
   }
 
   async forget(holding: Holding, committed: number): Promise<number> {

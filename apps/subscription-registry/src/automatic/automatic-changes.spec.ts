@@ -89,6 +89,12 @@ describe('while nothing fails', () => {
     await given(record('{"outcomes": not JSON'));
     expect([warned, done]).toEqual([[], ['0/0']]);
   });
+
+  it('does not read who waits for a rate, a breaker, a receiver or an order either', async () => {
+    const waits = ['rate_limit', 'breaker', 'slow', 'ordered'].map((cause) => ({ subscription_id: 'a', at: AT, cause }));
+    await given(record(`{"outcomes":[],"postponed":${JSON.stringify(waits)} not JSON`));
+    expect([warned, done]).toEqual([[], ['0/0']]);
+  });
 });
 
 describe('a failure', () => {
@@ -136,6 +142,12 @@ describe('a verdict', () => {
     while (done.length === 0) await turn();
     expect([recorded, changes.trouble]).toEqual([[['a']], undefined]);
   });
+});
+
+it('takes nothing from who waits, beside what has failed', async () => {
+  const waits = [{ subscription_id: 'b', at: AT, cause: 'slow' }];
+  await given(record(JSON.stringify({ outcomes: [outcome('a', 'failed')], postponed: waits })), record(JSON.stringify({ outcomes: [], postponed: waits })));
+  expect([warned, recorded, done]).toEqual([[], [['a']], ['0/0', '0/1']]);
 });
 
 it('passes over what cannot be read, and says so', async () => {

@@ -1,3 +1,4 @@
+import type { Round } from '../cancelling/cancelled-rounds.js';
 import type { Ordered } from './keyed-queues.js';
 
 /** A delivery by its place in `deliveries.requested`, which is also its place in its key's order. */
@@ -49,7 +50,7 @@ export type Holding = { readonly partition: number; readonly epoch: number };
 
 /** What there is in a partition when it is taken. */
 export type Holdings = Holding & {
-  readonly keys: readonly (Ordered & { readonly rows: number })[];
+  readonly keys: readonly (Ordered & { readonly rows: number; readonly head: Round })[];
   /** Of records that may be read again, by `placeKey`: those that are in the backlog already, also if they have ended. */
   readonly known: ReadonlySet<string>;
   /** The latest position in `registry.state` that any of the records was routed at. */
@@ -90,6 +91,8 @@ export interface Backlog {
   nextDueMs(holding: Holding, after: DueCursor): Promise<number | undefined>;
   /** Makes the heads of a subscription due now, if they are not. */
   hasten(holding: Holding, subscription: string, nowMs: number): Promise<void>;
+  /** The same of single rounds of deliveries, of those of them that are heads. */
+  hastenRounds(holding: Holding, rounds: readonly Round[], nowMs: number): Promise<void>;
   /** Forgets what has ended and will not be read again. @returns how many rows that have ended are left */
   forget(holding: Holding, committed: number): Promise<number>;
   close(): Promise<void>;

@@ -7,7 +7,7 @@ const of = (name: string, key = 'k', subscription = 'sub_a'): Delivery => ({ nam
 const at = (dueAtMs: number, number = 2) => ({ dueAtMs, number, isReserved: false });
 
 /** The queues, with everything that they have had done. */
-const ordering = ({ limit = 100, stored = [] }: { limit?: number; stored?: (Ordered & { rows: number })[] } = {}) => {
+const ordering = ({ limit = 100, stored = [] }: { limit?: number; stored?: (Ordered & { rows: number; head: string })[] } = {}) => {
   const started: string[] = [];
   const completed: string[] = [];
   const refused: string[] = [];
@@ -25,6 +25,7 @@ const ordering = ({ limit = 100, stored = [] }: { limit?: number; stored?: (Orde
       refuse: ({ name }, later) => void refused.push(later === undefined ? name : `${name} as ${later.number}`),
       write: (statement) => void statements.push(statement),
       isWithdrawn: (subscription) => withdrawn.has(subscription),
+      idOf: ({ name }) => name,
     },
     limit,
     stored,
@@ -272,7 +273,7 @@ describe('a blocked key', () => {
   });
 
   it('is blocked from the beginning when it had rows before', () => {
-    const { queues, statements, started } = ordering({ stored: [{ subscription: 'sub_a', key: 'k', rows: 3 }] });
+    const { queues, statements, started } = ordering({ stored: [{ subscription: 'sub_a', key: 'k', rows: 3, head: 'h' }] });
     queues.arrive(of('d'), 0);
     queues.arrive(of('e', 'other'), 0);
     expect(started).toEqual(['e']);

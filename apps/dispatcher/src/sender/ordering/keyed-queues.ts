@@ -21,7 +21,7 @@ export type Later = {
  * What is to be written into the backlog; answered by `written`. Of one chain there is one under way at a time.
  *
  * - `park`: rows for the head (`later` undefined: it is under way, and due at once for whoever comes after us) and the followers. `ended` have
- *   ended, but could be read again after a crash: the backlog has to know them.
+ *   ended, but could be read again after a crash: the backlog has to know them. `behind` is what the followers wait for now.
  * - `postpone`: the head's row gets another time.
  * - `advance`: rows have ended. The answer is what comes next: the key's first row, or some of its first, or none.
  */
@@ -32,6 +32,7 @@ export type Statement<D> =
       readonly ended: readonly D[];
       readonly head: { readonly delivery: D; readonly later: Later | undefined } | undefined;
       readonly followers: readonly D[];
+      readonly behind: string | undefined;
     }
   | { readonly kind: 'postpone'; readonly chain: Chain<D>; readonly head: D; readonly later: Later }
   | { readonly kind: 'advance'; readonly chain: Chain<D>; readonly ended: readonly D[] };
@@ -53,13 +54,15 @@ export type Hands<D> = {
   write(statement: Statement<D>): void;
   /** Nothing is sent to the subscription any more, or not in order: its rows end as they come. */
   isWithdrawn(subscription: string): boolean;
+  /** Its id, by which others are told what they wait for. */
+  idOf(delivery: D): string;
 };
 
 type Waiting<D> = { readonly delivery: D; readonly sinceMs: number };
 type Result = { readonly kind: 'ended' } | { readonly kind: 'later'; readonly later: Later };
 
-/** A subscription's keys, by what is the case with them: in memory something goes on in `chains`; of `blocked` there are rows. */
-type Line<D> = { readonly subscription: string; rows: number; readonly blocked: Set<string>; readonly chains: Map<string, Chain<D>> };
+/** A subscription's keys, by what is the case with them: in memory something goes on in `chains`; of `blocked` there are rows, the first of them of that delivery. */
+type Line<D> = { readonly subscription: string; rows: number; readonly blocked: Map<string, string>; readonly chains: Map<string, Chain<D>> };
 
 /** A key in which something goes on. */
 export type Chain<D> = {
@@ -107,13 +110,13 @@ export class KeyedQueues<D extends Ordered> {
   readonly #patience = new Fifo<{ readonly chain: Chain<D>; readonly untilMs: number }>();
   #isClosed = false;
 
-  /** @param stored keys that have rows, and how many */
-  constructor(hands: Hands<D>, limit: number, stored: Iterable<Ordered & { readonly rows: number }> = []) {
+  /** @param stored keys that have rows, how many, and of which delivery the first one is */
+  constructor(hands: Hands<D>, limit: number, stored: Iterable<Ordered & { readonly rows: number; readonly head: string }> = []) {
     this.#hands = hands;
     this.#limit = limit;
-    for (const { subscription, key, rows } of stored) {
+    for (const { subscription, key, rows, head } of stored) {
       const line = this.#lineOf(subscription);
-      line.blocked.add(key);
+      line.blocked.set(key, head);
       line.rows += rows;
     }
   }
@@ -263,7 +266,7 @@ export class KeyedQueues<D extends Ordered> {
     else if (result?.kind === 'later' && head !== undefined) this.#write({ kind: 'postpone', chain, head, later: result.later });
     else {
       const followers = this.#admit(chain, 0);
-      if (followers.length > 0) this.#write({ kind: 'park', chain, ended: [], head: undefined, followers });
+      if (followers.length > 0) this.#write({ kind: 'park', chain, ended: [], head: undefined, followers, behind: chain.line.blocked.get(chain.key) });
       else this.#dropIfIdle(chain);
     }
   }
@@ -299,9 +302,10 @@ export class KeyedQueues<D extends Ordered> {
       return;
     }
     const followers = this.#admit(chain, 1);
-    line.blocked.add(chain.key);
+    const behind = this.#hands.idOf(head);
+    line.blocked.set(chain.key, behind);
     chain.isStored = true;
-    this.#write({ kind: 'park', chain, ended: chain.lingering.toArray(), head: { delivery: head, later }, followers });
+    this.#write({ kind: 'park', chain, ended: chain.lingering.toArray(), head: { delivery: head, later }, followers, behind });
   }
 
   /** Takes what waits, as much as goes into one statement; what there is no room for fails. @param besides rows that are added in the same statement */
@@ -332,16 +336,18 @@ export class KeyedQueues<D extends Ordered> {
     chain.uncompleted = undefined;
     chain.openRecord = undefined;
     for (let next = uncompleted?.shift(); next !== undefined; next = uncompleted?.shift()) this.#hands.complete(next);
+    if (head?.later !== undefined) chain.heads = [];
     if (head !== undefined) this.#hands.complete(head.delivery);
     for (const delivery of followers) this.#hands.complete(delivery);
-    if (head?.later !== undefined) chain.heads = [];
   }
 
   #advanced({ chain, ended }: Statement<D> & { kind: 'advance' }, next: readonly D[], nowMs: number): void {
     const { line, key } = chain;
     line.rows -= ended.length;
     chain.heads = [];
-    if (next.length > 0) {
+    const [head] = next;
+    if (head !== undefined) {
+      line.blocked.set(key, this.#hands.idOf(head));
       this.#start(chain, next, nowMs);
       return;
     }
@@ -387,7 +393,7 @@ export class KeyedQueues<D extends Ordered> {
   #lineOf(subscription: string): Line<D> {
     let line = this.#lines.get(subscription);
     if (line === undefined) {
-      line = { subscription, rows: 0, blocked: new Set(), chains: new Map() };
+      line = { subscription, rows: 0, blocked: new Map(), chains: new Map() };
       this.#lines.set(subscription, line);
     }
     return line;

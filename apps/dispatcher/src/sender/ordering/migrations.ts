@@ -179,4 +179,32 @@ const ADVANCE = `
         order by c.place, n.record_offset, n.index;
   end $$`;
 
-export const migrations = [CreateBacklog1795800000000];
+/** Found by the delivery: nothing is said of a due time, or an index of due times would do as well. */
+const HASTEN_ROUNDS = `
+  create function ${SCHEMA}.hasten_rounds(p_partition integer, p_epoch bigint, p_deliveries text[], p_rounds integer[], p_now bigint)
+  returns void language plpgsql as $$
+  declare
+    v_round record;
+  begin
+    perform ${SCHEMA}.hold(p_partition, p_epoch);
+    for v_round in select * from unnest(p_deliveries, p_rounds) r(delivery, round) loop
+      update ${SCHEMA}.backlog b
+        set due_ms = case when b.due_ms > p_now then p_now else b.due_ms end
+        where b.delivery = v_round.delivery and (case when not b.ended then b.round end) = v_round.round;
+    end loop;
+  end $$`;
+
+/** What a user has cancelled is not to hold up its key until it is due. */
+class HastenRounds1796500000000 implements MigrationInterface {
+  readonly name = 'HastenRounds1796500000000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(HASTEN_ROUNDS);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`drop function ${SCHEMA}.hasten_rounds`);
+  }
+}
+
+export const migrations = [CreateBacklog1795800000000, HastenRounds1796500000000];

@@ -154,6 +154,7 @@ class World {
     const ordering: Ordering = new Ordering({
       backlog: this.#flaky(),
       feed: { whenReached: (_, run) => run() },
+      cancellations: { isCancelled: () => false, has: () => false, whenRead: (_, run) => run() },
       limit: 1_000,
       nowMs: () => this.nowMs,
       setTimer: (ms, run) => {
@@ -172,6 +173,7 @@ class World {
       },
       release: () => Promise.reject(new Error('nothing is withdrawn')),
       refuse: () => Promise.reject(new Error('there is room')),
+      tellBehind: async () => undefined,
       fatal: (error) => {
         // One that was deposed ends itself in time.
         if (life === this.#life) this.errors.push(String(error));
@@ -257,6 +259,7 @@ class World {
       due: through(store.due),
       nextDueMs: through(store.nextDueMs),
       hasten: through(store.hasten),
+      hastenRounds: through(store.hastenRounds),
       forget: through(store.forget),
       close: through(store.close),
     };

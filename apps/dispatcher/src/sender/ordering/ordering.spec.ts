@@ -1,13 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
-import { recordSchemas, unframe, type Operation, type Outcome, type RequestedHead, type SubscriptionState } from '@posthorn/contracts';
+import { deliveryId, recordSchemas, unframe, type Operation, type Outcome, type Postponement, type RequestedHead, type SubscriptionState } from '@posthorn/contracts';
 import type { AttemptResult } from '@posthorn/egress';
 import type { OutgoingRecord } from '@posthorn/kafka';
 import { Wheel } from '../../delay/wheel.js';
 import { RegistryFeed } from '../../registry/registry-feed.js';
+import { cancelling } from '../../spec-support/cancelling.js';
 import { MemoryBacklog } from '../../spec-support/memory-backlog.js';
-import { defaultPolicy, event, FakeRecord, requestFor, subscription, turn } from '../../spec-support/records.js';
+import { data, defaultPolicy, event, FakeRecord, requestFor, subscription, turn } from '../../spec-support/records.js';
 import { Sender } from '../sender.js';
 import { Subscriptions } from '../subscriptions.js';
+import { PATIENCE_MS } from './keyed-queues.js';
 import { orderingKeyOf } from './ordered-delivery.js';
 
 const PARTITION = 0;
@@ -19,32 +21,36 @@ const success: AttemptResult['verdict'] = { success: true };
 const failure: AttemptResult['verdict'] = { success: false, error: { code: 'bad_status', message: 'answered 500' } };
 
 /** A sender that has partition 0, over a backlog that it may share with others. */
-const sending = ({ state = ordered(), backlog = new MemoryBacklog(), limit = 100 }: { state?: SubscriptionState; backlog?: MemoryBacklog; limit?: number } = {}) => {
+const sending = ({ state = ordered(), backlog = new MemoryBacklog(), limit = 100, maxInFlight = 100, readToEnd = async () => undefined }: { state?: SubscriptionState; backlog?: MemoryBacklog; limit?: number; maxInFlight?: number; readToEnd?: () => Promise<void> } = {}) => {
   const subscriptions = new Subscriptions(() => 'whsec_secret', 12);
   const feed = new RegistryFeed([subscriptions], () => new Promise(() => undefined));
   const clock = { nowMs: 0, alarms: [] as { atMs: number; ring: () => void }[] };
-  const attempts: { id: string; end: (verdict: AttemptResult['verdict']) => Promise<void> }[] = [];
+  const attempts: { id: string; body: string; end: (verdict: AttemptResult['verdict']) => Promise<void> }[] = [];
   const outcomes: Outcome[] = [];
   const sent: OutgoingRecord[] = [];
   const fatal: unknown[] = [];
   const kafka = { answers: Promise.resolve(), timesAsked: 0 };
+  const postponed: Postponement[] = [];
+  const { cancellations, cancel } = cancelling({ readToEnd });
   const sender = new Sender({
     subscriptions,
     feed,
-    attempt: ({ eventId, subscription: { url } }) =>
+    cancellations,
+    attempt: ({ eventId, payload, subscription: { url } }) =>
       new Promise((resolve) => {
         const attempt = { started_at: '2026-01-01T00:00:00.000Z', duration_ms: 1, request: { url, headers: {} } };
         const end = (verdict: AttemptResult['verdict']): Promise<void> => {
           resolve({ attempt, verdict });
           return settled();
         };
-        attempts.push({ id: eventId, end });
+        attempts.push({ id: eventId, body: 'body' in payload ? payload.body.toString() : payload.failed, end });
       }),
     send: async (record) => void sent.push(record),
     writeOutcome: (_, outcome) => {
       outcomes.push(outcome);
       return kafka.answers;
     },
+    writePostponement: async (_, postponement) => void postponed.push(postponement),
     topic: (name) => name,
     wheel: new Wheel((name) => name, 15),
     backlog,
@@ -54,7 +60,7 @@ const sending = ({ state = ordered(), backlog = new MemoryBacklog(), limit = 100
       kafka.timesAsked += 1;
       return false;
     },
-    maxInFlight: 100,
+    maxInFlight,
     windowBytes: 8_000_000,
     nowMs: () => clock.nowMs,
     random: () => 0.5,
@@ -64,16 +70,21 @@ const sending = ({ state = ordered(), backlog = new MemoryBacklog(), limit = 100
       clock.alarms.push(alarm);
       return () => void (clock.alarms.includes(alarm) && clock.alarms.splice(clock.alarms.indexOf(alarm), 1));
     },
-    observe: { outcome: () => undefined, postponed: () => undefined, breaker: () => undefined },
+    observe: { outcome: () => undefined, postponed: () => undefined, breaker: () => undefined, cancelled: () => undefined },
     fatal: (error) => void fatal.push(error),
   });
   let position = 0;
   const learn = (state: SubscriptionState): void => {
     position += 1;
-    feed.apply({ key: Buffer.from(state.id), value: Buffer.from(JSON.stringify({ state })), headers: { position: Buffer.from(String(position)) } });
+    feed.apply({ key: Buffer.from(state.id), value: Buffer.from(JSON.stringify({ state, version: position })), headers: { position: Buffer.from(String(position)) } });
   };
   const removed = (): void => feed.apply({ key: Buffer.from('sub_a'), value: null, headers: { position: Buffer.from(String((position += 1))) } });
   feed.listen({ changed: ({ id }) => sender.ordering.changed(id), removed: (id) => sender.ordering.changed(id) });
+  cancellations.listen((id, round) => sender.ordering.cancelled(id, round));
+  const assigned = (committed = 0): void => {
+    cancellations.assigned(PARTITION);
+    sender.ordering.assigned(PARTITION, committed);
+  };
   learn(state);
   let offset = 0;
   const arrive = async (id: string, key: string | null = 'k', rest: Partial<RequestedHead> = {}, payload?: Buffer): Promise<FakeRecord> => {
@@ -96,7 +107,7 @@ const sending = ({ state = ordered(), backlog = new MemoryBacklog(), limit = 100
     }
     clock.nowMs = untilMs;
   };
-  return { sender, backlog, kafka, attempts, outcomes, sent, fatal, learn, removed, arrive, end, pass, started: () => attempts.map(({ id }) => id) };
+  return { sender, backlog, kafka, attempts, outcomes, postponed, sent, fatal, assigned, cancel, learn, removed, arrive, end, pass, started: () => attempts.map(({ id }) => id) };
 };
 
 const settled = async (): Promise<void> => {
@@ -105,6 +116,9 @@ const settled = async (): Promise<void> => {
 
 const headOf = ({ value }: OutgoingRecord): RequestedHead => unframe<RequestedHead>(value as Buffer).head;
 const statuses = (outcomes: readonly Outcome[]): unknown => outcomes.map(({ event_id, number, status }) => `${event_id} #${number} ${status}`);
+
+const told = ({ event_id, number, cause, behind }: Postponement): string =>
+  `${event_id} #${number} ${cause} behind ${['1', '2', '3'].find((id) => deliveryId('default', id, 'sub_a') === behind)}`;
 
 /** Of two keys, the first delivery has failed once and is attempted again. */
 const withRowsUnderWay = async () => {
@@ -179,6 +193,18 @@ describe('a sender of an ordered subscription', () => {
     await pass(RETRY_MS);
     for (const id of ['1', '2', '0']) await end(id, success);
     expect(started()).toEqual(['1', '1', '2', '0']);
+  });
+
+  it('sends the whole of an event whose key went to the backlog while it waited for a slot', async () => {
+    const { sender, arrive, end, pass, attempts } = sending({ maxInFlight: 1 });
+    sender.ordering.assigned(PARTITION, 0);
+    await arrive('other', 'l');
+    const record = await arrive('1');
+    await arrive('2');
+    await pass(PATIENCE_MS);
+    expect(record.timesDone).toBe(1);
+    await end('other', success);
+    expect(attempts.at(-1)).toMatchObject({ id: '1', body: expect.stringContaining(`"data":${data.toString()}`) });
   });
 
   it('does not send again what the router has asked for twice', async () => {
@@ -420,6 +446,152 @@ describe('a sender of an ordered subscription', () => {
     backlog.park = park;
     await pass(500);
     expect([sender.ordering.trouble, blocked.timesDone]).toEqual([undefined, 1]);
+  });
+});
+
+describe('who waits behind another one of its key', () => {
+  it('is told of, with the delivery that is first; and so is the first, when its lane puts it off', async () => {
+    const { sender, backlog, arrive, end, pass, postponed } = sending();
+    sender.ordering.assigned(PARTITION, 0);
+    await arrive('1');
+    const second = await arrive('2');
+    await pass(PATIENCE_MS - 1);
+    expect(postponed).toEqual([]);
+    await pass(1);
+    expect([postponed.map(told), second.timesDone]).toEqual([['2 #1 ordered behind 1'], 1]);
+    await end('1', failure);
+    await arrive('3');
+    await pass(RETRY_MS);
+    await end('1', success);
+    await arrive('4');
+    expect(postponed.slice(1).map(told)).toEqual(['3 #1 ordered behind 1', '4 #1 ordered behind 2']);
+    const other = sending({ backlog });
+    other.sender.ordering.assigned(PARTITION, 1_000);
+    await settled();
+    await other.arrive('5');
+    expect(other.postponed.map(told)).toEqual(['5 #1 ordered behind 2']);
+    recordSchemas.attempted.strict().parse(JSON.parse(JSON.stringify({ outcomes: [], postponed: [...postponed, ...other.postponed] })));
+  });
+
+  it('is told of when its lane puts the first one off, with the time', async () => {
+    const { sender, arrive, postponed } = sending({ state: ordered({ policy: { ...policy, rate_limit: { per_second: 0.1, burst: 1 } } }) });
+    sender.ordering.assigned(PARTITION, 0);
+    await arrive('1', 'k');
+    await arrive('2', 'l');
+    expect(postponed).toMatchObject([{ event_id: '2', cause: 'rate_limit', until: new Date(10_000).toISOString() }]);
+    expect(postponed[0]).not.toHaveProperty('behind');
+  });
+});
+
+describe('what its user has cancelled', () => {
+  it('waits for nothing in the backlog: its key goes on with the next at once, and its row goes', async () => {
+    const { backlog, outcomes, assigned, arrive, cancel, end, pass, started } = sending();
+    assigned();
+    await arrive('1');
+    await end('1', failure);
+    await arrive('2');
+    await arrive('3');
+    cancel('1');
+    await pass(1);
+    expect(started()).toEqual(['1', '2']);
+    await end('2', success);
+    await end('3', success);
+    expect(statuses(outcomes)).toEqual(['1 #1 retrying', '2 #1 delivered', '3 #1 delivered']);
+    expect([...backlog.rows.values()].filter(({ isEnded }) => !isEnded)).toEqual([]);
+  });
+
+  it('ends in its turn, where it waits behind others, in memory or in the backlog', async () => {
+    const { outcomes, assigned, arrive, cancel, end, pass, started, fatal } = sending();
+    assigned();
+    for (const id of ['1', '2', '3']) await arrive(id);
+    cancel('2');
+    await end('1', success);
+    expect(started()).toEqual(['1', '3']);
+    await end('3', failure);
+    const records = [];
+    for (const id of ['4', '5', '6']) records.push(await arrive(id));
+    cancel('4');
+    cancel('5');
+    await pass(RETRY_MS);
+    await end('3', success);
+    expect([started(), records.map(({ timesDone }) => timesDone), fatal]).toEqual([['1', '3', '3', '6'], [1, 1, 1], []]);
+    expect(outcomes.filter(({ event_id }) => ['2', '4', '5'].includes(event_id))).toEqual([]);
+  });
+
+  it('is let go of though thousands of its key are', async () => {
+    const { assigned, arrive, cancel, end, started } = sending();
+    assigned();
+    await arrive('1');
+    const records = [];
+    for (let n = 0; n < 5_000; n += 1) {
+      cancel(`c${n}`);
+      records.push(arrive(`c${n}`));
+    }
+    await arrive('2');
+    await end('1', success);
+    expect([started(), (await Promise.all(records)).every(({ timesDone }) => timesDone === 1)]).toEqual([['1', '2'], true]);
+  });
+
+  it.each(['on its way into the backlog', 'while the backlog was away'])('%s does not hold up its key until it would have been due', async (when) => {
+    const { backlog, assigned, arrive, cancel, end, pass, started } = sending();
+    assigned();
+    await arrive('1');
+    const [park, written] = [backlog.park.bind(backlog), Promise.withResolvers<void>()];
+    // It is there, and is read there, before the answer is.
+    backlog.park = (...args) => park(...args).finally(() => written.promise);
+    if (when === 'while the backlog was away') backlog.park = () => Promise.reject(new Error('connection refused'));
+    await end('1', failure);
+    cancel('1');
+    await pass(100);
+    written.resolve();
+    backlog.park = park;
+    await pass(600);
+    await arrive('2');
+    expect(started()).toEqual(['1', '2']);
+  });
+
+  it('is known before anything of a partition is attempted, and while nobody had it', async () => {
+    const backlog = new MemoryBacklog();
+    const former = sending({ backlog });
+    former.assigned();
+    await former.arrive('1');
+    await former.end('1', failure);
+    await former.arrive('2');
+    const read = Promise.withResolvers<void>();
+    const { assigned, cancel, arrive, pass, started } = sending({ backlog, readToEnd: () => read.promise });
+    assigned(2);
+    await arrive('3', 'l');
+    await arrive('4', 'm');
+    await pass(1);
+    expect(started()).toEqual([]);
+    cancel('1');
+    cancel('3');
+    read.resolve();
+    await pass(1);
+    expect(started()).toEqual(['4', '2']);
+  });
+
+  it('is not failed for want of room in the backlog', async () => {
+    const { outcomes, assigned, arrive, cancel, end } = sending({ limit: 1 });
+    assigned();
+    await arrive('1');
+    await end('1', failure);
+    cancel('2');
+    const record = await arrive('2');
+    expect([statuses(outcomes), record.timesDone]).toEqual([['1 #1 retrying'], 1]);
+  });
+
+  it('is not said to be cancelled once more when its subscription is disabled', async () => {
+    const { outcomes, assigned, arrive, cancel, end, learn, pass } = sending();
+    assigned();
+    await arrive('1');
+    await end('1', failure);
+    await arrive('2');
+    await arrive('3');
+    cancel('2');
+    learn(ordered({ enabled: false }));
+    await pass(1);
+    expect(statuses(outcomes)).toEqual(['1 #1 retrying', '1 #2 cancelled', '3 #1 cancelled']);
   });
 });
 

@@ -1,3 +1,4 @@
+import type { Round } from '../cancelling/cancelled-rounds.js';
 import type { Later } from './keyed-queues.js';
 import type { OrderedDelivery } from './ordered-delivery.js';
 import { PartitionOrder, type OrderingParts } from './partition-order.js';
@@ -86,6 +87,11 @@ export class Ordering {
   /** The registry has something new of a subscription, or that it is gone. */
   changed(subscription: string): void {
     for (const order of this.#partitions.values()) order.changed(subscription);
+  }
+
+  /** It is not to wait any longer, but to end, and its key to go on. */
+  cancelled(subscription: string, round: Round): void {
+    for (const order of this.#partitions.values()) order.cancelled(subscription, round);
   }
 
   /** @param withinMs how long heads of the backlog that are under way may take; what takes longer is attempted again by whoever comes next */

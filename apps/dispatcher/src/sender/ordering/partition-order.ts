@@ -1,12 +1,16 @@
+import { deliveryId } from '@posthorn/contracts';
 import { Fifo } from '../../fifo.js';
 import type { RegistryFeed } from '../../registry/registry-feed.js';
-import { BEFORE_ALL, HoldingLost, placeKey, type Advance, type Backlog, type DueCursor, type Holding, type StoredRow } from './backlog.js';
+import type { Cancellations } from '../cancelling/cancellations.js';
+import type { Round } from '../cancelling/cancelled-rounds.js';
+import { BEFORE_ALL, HoldingLost, placeKey, type Advance, type Backlog, type DueCursor, type Holding, type Holdings, type Postponement, type Row, type StoredRow } from './backlog.js';
 import { KeyedQueues, type Later, type Statement } from './keyed-queues.js';
 import { deliveryOf, placeOf, recordOf, rowOf, type OrderedDelivery, type Standing } from './ordered-delivery.js';
 
 export type OrderingParts = {
   readonly backlog: Backlog;
   readonly feed: Pick<RegistryFeed, 'whenReached'>;
+  readonly cancellations: Pick<Cancellations, 'isCancelled' | 'has' | 'whenRead'>;
   /** Rows of one subscription at most. */
   readonly limit: number;
   /** Wall clock. */
@@ -25,6 +29,8 @@ export type OrderingParts = {
   readonly release: (delivery: OrderedDelivery) => Promise<void>;
   /** Ends it as failed, because the backlog is full. Resolves when that is in Kafka. @param number of the attempt that is not made */
   readonly refuse: (delivery: OrderedDelivery, number: number) => Promise<void>;
+  /** Says that it waits, and behind which delivery, if that is known. Resolves when that is in Kafka. */
+  readonly tellBehind: (delivery: OrderedDelivery, behind: string | undefined) => Promise<void>;
   readonly fatal: (error: unknown) => void;
 };
 
@@ -65,6 +71,8 @@ export class PartitionOrder {
   #cursor: DueCursor = BEFORE_ALL;
   /** Of the first head after the cursor; undefined: there is none, or it is being found out. */
   #nextDueMs: number | undefined;
+  /** Heads were made due then whose rows may have been on their way. */
+  #hastenedMs: number | undefined;
   readonly #underWay = new Set<OrderedDelivery>();
   #underWayBytes = 0;
   readonly #whenLeft = Promise.withResolvers<void>();
@@ -154,7 +162,14 @@ export class PartitionOrder {
 
   /** The subscription is another than before: what was to wait may not have to. */
   changed(subscription: string): void {
-    if (this.#queues?.hasRows(subscription) && this.#parts.isWithdrawn(subscription)) void this.#hasten(subscription).catch(this.#parts.fatal);
+    if (this.#queues?.hasRows(subscription) && this.#parts.isWithdrawn(subscription)) {
+      void this.#hasten((backlog, holding, nowMs) => backlog.hasten(holding, subscription, nowMs)).catch(this.#parts.fatal);
+    }
+  }
+
+  /** It may be a head that waits. One that is none ends when its turn comes. */
+  cancelled(subscription: string, round: Round): void {
+    if (this.#queues?.hasRows(subscription)) void this.#hasten((backlog, holding, nowMs) => backlog.hastenRounds(holding, [round], nowMs)).catch(this.#parts.fatal);
   }
 
   /** The partition went to another sender. */
@@ -197,18 +212,23 @@ export class PartitionOrder {
   async #take(committed: number): Promise<void> {
     const holdings = await this.#sure(() => this.#parts.backlog.take(this.partition, committed));
     if (holdings === undefined) return;
-    // Who parked these may have known subscriptions that we have not read of yet.
-    this.#parts.feed.whenReached(holdings.position, () => {
-      if (this.#isGone) return;
-      this.#holding = holdings;
-      this.#known = new Set(holdings.known);
-      this.#queues = new KeyedQueues(this.#hands(), this.#parts.limit, holdings.keys);
-      this.#nextDueMs = holdings.keys.length > 0 ? 0 : undefined;
-      if (holdings.known.size > 0) this.#forgetSoon();
-      for (const subscription of this.#queues.withRows()) this.changed(subscription);
-      for (const delivery of this.#early.splice(0)) this.arrive(delivery);
-      this.#setAlarm(this.#parts.nowMs());
-    });
+    const { cancellations, feed } = this.#parts;
+    // Who parked these may have known subscriptions that we have not read of yet, and some may have been cancelled while nobody held them.
+    cancellations.whenRead(this.partition, () => feed.whenReached(holdings.position, () => this.#begin(holdings)));
+  }
+
+  #begin(holdings: Holdings): void {
+    if (this.#isGone) return;
+    this.#holding = holdings;
+    this.#known = new Set(holdings.known);
+    const keys = holdings.keys.map(({ head, ...key }) => ({ ...key, head: head.delivery }));
+    this.#queues = new KeyedQueues(this.#hands(), this.#parts.limit, keys);
+    this.#nextDueMs = holdings.keys.length > 0 ? 0 : undefined;
+    if (holdings.known.size > 0) this.#forgetSoon();
+    for (const subscription of this.#queues.withRows()) this.changed(subscription);
+    for (const { subscription, head } of holdings.keys) if (this.#parts.cancellations.has(head)) this.cancelled(subscription, head);
+    for (const delivery of this.#early.splice(0)) this.arrive(delivery);
+    this.#setAlarm(this.#parts.nowMs());
   }
 
   #hands() {
@@ -227,11 +247,14 @@ export class PartitionOrder {
         void this.#write().catch(fatal);
       },
       isWithdrawn,
+      idOf: ({ request, subscription }: OrderedDelivery) => deliveryId(request.head.event.tenant, request.head.event.id, subscription),
     };
   }
 
   #complete(delivery: OrderedDelivery): boolean {
     const { request } = delivery;
+    // It has a row, and waits in its lane.
+    if (this.isHead(delivery)) request.keep();
     request.oneDone();
     if (request.isDone) {
       this.#remember(delivery);
@@ -284,6 +307,7 @@ export class PartitionOrder {
       if (parks.length > 0) await this.#park(parks);
       if (postpones.length > 0) await this.#postpone(postpones);
       if (advances.length > 0) await this.#advance(advances);
+      this.#readHastened();
     }
     this.#isWriting = false;
   }
@@ -308,27 +332,30 @@ export class PartitionOrder {
     ]);
     const waiting = standing.filter(([, standing]) => standing !== 'ended');
     const records = new Map(waiting.map(([delivery]) => [delivery.request, recordOf(delivery)]));
-    const rows = standing.map(([delivery, standing]) => rowOf(delivery, standing));
-    const missing = await this.#sure((backlog, holding) => backlog.park(holding, [...records.values()], rows));
+    const sentMs = this.#parts.nowMs();
+    const rows = (): readonly Row[] => standing.map(([delivery, standing]) => rowOf(delivery, this.#stillLater(delivery, standing, sentMs)));
+    const told = statements.flatMap(({ followers, behind }) => followers.map((follower) => this.#parts.tellBehind(follower, behind)));
+    const [missing] = await Promise.all([this.#sure((backlog, holding) => backlog.park(holding, [...records.values()], rows())), ...told]);
     if (missing === undefined) return;
     const missed = new Set(missing.map(placeKey));
     const nowMs = this.#parts.nowMs();
-    if (rows.some(({ isEnded }) => isEnded)) this.#forgetSoon();
+    if (standing.length > waiting.length) this.#forgetSoon();
     for (const statement of statements) {
       const duplicates = missed.size === 0 ? 0 : statement.followers.filter((delivery) => missed.has(placeKey(placeOf(delivery)))).length;
-      if (statement.head?.later !== undefined) this.#awaits(statement.head.later.dueAtMs);
+      if (statement.head?.later !== undefined) this.#awaits(this.#stillLater(statement.head.delivery, statement.head.later, sentMs).dueAtMs);
       this.#queues?.written(statement, nowMs, { duplicates });
     }
     this.#setAlarm(nowMs);
   }
 
   async #postpone(statements: readonly (Statement<OrderedDelivery> & { kind: 'postpone' })[]): Promise<void> {
-    const changes = statements.map(({ head, later }) => ({ ...placeOf(head), ...later }));
-    const written = await this.#sure((backlog, holding) => backlog.postpone(holding, changes).then(() => true));
+    const sentMs = this.#parts.nowMs();
+    const changes = (): readonly Postponement[] => statements.map(({ head, later }) => ({ ...placeOf(head), ...this.#stillLater(head, later, sentMs) }));
+    const written = await this.#sure((backlog, holding) => backlog.postpone(holding, changes()).then(() => true));
     if (written === undefined) return statements.forEach((statement) => this.#leave(statement));
     const nowMs = this.#parts.nowMs();
     for (const statement of statements) {
-      this.#awaits(statement.later.dueAtMs);
+      this.#awaits(this.#stillLater(statement.head, statement.later, sentMs).dueAtMs);
       this.#isBack([statement.head]);
       this.#queues?.written(statement, nowMs);
     }
@@ -353,6 +380,24 @@ export class PartitionOrder {
       this.#queues?.written(statement, nowMs, { next: (next[i] ?? []).map(this.#restored) });
     }
     this.#setAlarm(nowMs);
+  }
+
+  /**
+   * A head that was cancelled on its way into the backlog, or its subscription withdrawn, is due there at once. Asked as the statement is sent, each
+   * time: what happens after that is written after it.
+   */
+  #stillLater<S extends Standing>({ request, subscription }: OrderedDelivery, standing: S, nowMs: number): S {
+    if (typeof standing !== 'object') return standing;
+    const { cancellations, isWithdrawn } = this.#parts;
+    if (!isWithdrawn(subscription) && !cancellations.isCancelled(request.head, subscription)) return standing;
+    return { ...standing, dueAtMs: Math.min(standing.dueAtMs, nowMs) };
+  }
+
+  #readHastened(): void {
+    if (this.#hastenedMs === undefined) return;
+    this.#awaits(this.#hastenedMs);
+    this.#hastenedMs = undefined;
+    this.#setAlarm(this.#parts.nowMs());
   }
 
   /** A head waits in the backlog. */
@@ -401,11 +446,13 @@ export class PartitionOrder {
     this.#nextDueMs = earlier(this.#nextDueMs, next);
   }
 
-  async #hasten(subscription: string): Promise<void> {
+  async #hasten(write: (backlog: Backlog, holding: Holding, nowMs: number) => Promise<void>): Promise<void> {
     const nowMs = this.#parts.nowMs();
-    const hastened = await this.#sure((backlog, holding) => backlog.hasten(holding, subscription, nowMs).then(() => true));
+    const hastened = await this.#sure((backlog, holding) => write(backlog, holding, nowMs).then(() => true));
     if (hastened === undefined) return;
     this.#awaits(nowMs);
+    // A head that has got there, and whose answer has not: it is read, and passed over, if it is read before that.
+    if (this.#isWriting) this.#hastenedMs = earlier(this.#hastenedMs, nowMs);
     this.#setAlarm(this.#parts.nowMs());
   }
 

@@ -1,4 +1,5 @@
 import { Session, stateOf } from '@posthorn/event-store';
+import type { Round } from '../cancelling/cancelled-rounds.js';
 import {
   HoldingLost,
   placeKey,
@@ -30,7 +31,7 @@ type DbRow = DbPlace & {
 };
 type DbNext = DbRow & { readonly chain: string };
 type DbHead = DbRow & { readonly subscription: string; readonly key: string };
-type DbKey = { readonly subscription: string; readonly key: string; readonly rows: string };
+type DbKey = { readonly subscription: string; readonly key: string; readonly rows: string; readonly delivery: string; readonly round: number };
 
 const FORGET = `select ${SCHEMA}.forget($1, $2, $3) as left`;
 const AFTER = '(b.due_ms, b.record_offset, b.index) > ($3::bigint, $4::bigint, $5::integer)';
@@ -66,7 +67,12 @@ export class PgBacklog implements Backlog {
     await this.#taken('forget', FORGET, [partition, holding.epoch, committed]);
     const keys = await this.#taken<DbKey>(
       'keys',
-      `select subscription, key, count(*) as rows from ${SCHEMA}.backlog where partition = $1 and not ended group by subscription, key`,
+      `select k.*, h.delivery, h.round from (
+         select subscription, key, count(*) as rows from ${SCHEMA}.backlog where partition = $1 and not ended group by subscription, key) k
+         cross join lateral (
+           select delivery, round from ${SCHEMA}.backlog b
+             where b.partition = $1 and b.subscription = k.subscription and b.key = k.key and not b.ended
+             order by b.record_offset, b.index limit 1) h`,
       [partition],
     );
     const known = await this.#taken<DbPlace>(
@@ -85,7 +91,7 @@ export class PgBacklog implements Backlog {
     );
     return {
       ...holding,
-      keys: keys.map(({ rows, ...key }) => ({ ...key, rows: Number(rows) })),
+      keys: keys.map(({ subscription, key, rows, ...head }) => ({ subscription, key, rows: Number(rows), head })),
       known: new Set(known.map(placeKey)),
       position: Number(last?.position ?? 0),
     };
@@ -167,6 +173,10 @@ export class PgBacklog implements Backlog {
       `update ${SCHEMA}.backlog b set due_ms = $4 where (select ${SCHEMA}.hold($1, $2)) and ${DUE} and b.subscription = $3 and b.due_ms > $4`,
       [partition, epoch, subscription, nowMs],
     );
+  }
+
+  async hastenRounds({ partition, epoch }: Holding, rounds: readonly Round[], nowMs: number): Promise<void> {
+    await this.#query('hasten rounds', `select ${SCHEMA}.hasten_rounds($1, $2, $3, $4, $5)`, [partition, epoch, ...columns(rounds, ['delivery', 'round']), nowMs]);
   }
 
   async forget({ partition, epoch }: Holding, committed: number): Promise<number> {
