@@ -175,7 +175,8 @@ export const topics: readonly Topic[] = [
   topic('deliveries.cancelled', {
     key: 'subscription; the partition is that of the delivery in `deliveries.requested`',
     partitions: DEFAULT_PARTITIONS,
-    retentionMs: 7 * DAY,
+    // Longer than the longest wait of a retry schedule, a week and its jitter: whoever comes back from that is to find it here.
+    retentionMs: 14 * DAY,
     record: 'cancelled',
     writers: ['delivery-audit'],
     readers: ['dispatcher sender', 'delivery-audit'],
