@@ -10,7 +10,7 @@ import { foldedTopics, foldsOf } from './loading/folds.js';
 import { ExplainController } from './explain/explain.controller.js';
 import { Intake } from './loading/intake.js';
 import { Loader } from './loading/loader.js';
-import { auditMetrics, statisticsMetrics } from './metrics.js';
+import { auditMetrics, retentionMetrics, statisticsMetrics } from './metrics.js';
 import { migrations, SCHEMA } from './migrations/migrations.js';
 import { EventIngestion } from './publishing/event-ingestion.js';
 import { PublishAgainController } from './publishing/publish-again.controller.js';
@@ -21,6 +21,9 @@ import { EventsController } from './query/events.controller.js';
 import { MissedController } from './query/missed.controller.js';
 import { AllRejectedEventsController, RejectedEventsController } from './query/rejected-events.controller.js';
 import { Folder } from './statistics/folder.js';
+import { Retention } from './retention/retention.js';
+import { RetentionPolicy } from './retention/retention-policy.js';
+import { withinRetention } from './retention/within-retention.js';
 import { StatisticsController } from './statistics/statistics.controller.js';
 
 /** A read that takes longer is given up, so that a careless search cannot hold the connections of all others. */
@@ -87,14 +90,29 @@ const startFolding = (databaseUrl: string, source: DataSource, { log, metrics, o
   return folder;
 };
 
+const startRetention = (databaseUrl: string, { log, metrics, registryState, onShutdown }: Kit) => {
+  const policy = new RetentionPolicy(() => registryState.isCaughtUp);
+  registryState.fold('tenant', policy.tenants);
+  const { onSwept, onTooOld } = retentionMetrics(metrics);
+  const retention = new Retention({ databaseUrl, policy, log, onSwept });
+  onShutdown('retention', () => retention.close());
+  // A day must not wait for the registry to have its partitions; what is over can.
+  retention.wake();
+  registryState.caughtUp.then(() => retention.wake()).catch(() => undefined);
+  return { policy, onTooOld };
+};
+
 const startLoading = async (url: string, groupId: string, source: DataSource, folder: Folder, kit: Kit): Promise<void> => {
   const { kafka, log, health, metrics, registryState, onShutdown } = kit;
   const loader = new Loader(url);
+  const { policy, onTooOld } = startRetention(url, kit);
   let consumption: Consumption | undefined;
   const intake = new Intake({
     folds: foldsOf(kafka),
-    load: async (rows) => {
+    load: async (read) => {
+      const { rows, tooOld } = withinRetention(read, policy, Date.now());
       const written = await loader.load(rows);
+      onTooOld(tooOld);
       folder.wake();
       return written;
     },

@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Written } from './loading/loader.js';
 import { refusalReasons, type Refused } from './loading/rows.js';
+import type { Swept } from './retention/retention.js';
 
 export type AuditMetrics = {
   onWritten(written: Written, seconds: number): void;
@@ -43,6 +44,33 @@ export const auditMetrics = (registry: Registry): AuditMetrics => {
     },
     onRefused: (refused) => {
       for (const { reason } of refused) refusals.inc({ reason });
+    },
+  };
+};
+
+export type RetentionMetrics = {
+  onTooOld(rows: number): void;
+  onSwept(swept: Swept): void;
+};
+
+export const retentionMetrics = (registry: Registry): RetentionMetrics => {
+  const expired = new Counter({
+    name: 'posthorn_audit_expired_rows_total',
+    help: 'Rows whose time was over: not recorded, because their record was read too late, or deleted because their tenant keeps less than others',
+    labelNames: ['how'],
+    registers: [registry],
+  });
+  const partitions = new Counter({
+    name: 'posthorn_audit_dropped_partitions_total',
+    help: 'Partitions that were dropped because nobody keeps their day',
+    registers: [registry],
+  });
+  for (const how of ['not_recorded', 'deleted']) expired.inc({ how }, 0);
+  return {
+    onTooOld: (rows) => expired.inc({ how: 'not_recorded' }, rows),
+    onSwept: ({ dropped, deleted }) => {
+      partitions.inc(dropped);
+      expired.inc({ how: 'deleted' }, deleted);
     },
   };
 };

@@ -61,7 +61,7 @@ export class World {
   }
 
   async publishTenant(id: string): Promise<void> {
-    const settings = { schema_policy: 'off', unknown_event_types: 'accept', retention_ms: 86_400_000 } as const;
+    const settings = { schema_policy: 'off', unknown_event_types: 'accept', retention_ms: 3_650 * 86_400_000 } as const;
     await this.publishState('tenant', id, { kind: 'tenant', id, name: id, settings, created_at: CREATED_AT, updated_at: CREATED_AT });
   }
 
