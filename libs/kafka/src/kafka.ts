@@ -125,17 +125,6 @@ export class Kafka {
     return progress;
   }
 
-  /**
-   * How far a group has come in a topic, by the topic's name on the broker: the offset that each partition would be read from. 0 where it has not
-   * committed anything.
-   * @throws {KafkaError} `unavailable`
-   */
-  async committed(groupId: string, topic: string): Promise<ReadonlyMap<number, number>> {
-    const admin = await this.#connectedAdmin();
-    const [answer] = await available(admin.fetchOffsets({ groupId, topics: [topic] }));
-    return new Map(answer?.partitions.map(({ partition, offset }) => [partition, Math.max(0, Number(offset))]));
-  }
-
   async producer(options?: ProducerOptions): Promise<Producer> {
     const producer = new PackingProducer(await this.#transport(options?.guard ? 0 : PRODUCE_RETRIES), this.log, options);
     this.#producers.add(producer);
