@@ -47,7 +47,7 @@ export class Searches1765100000000 implements MigrationInterface {
     await runner.query(`create index events_newest on audit.events (tenant, accepted_at)`);
     await runner.query(`create index events_of_type on audit.events (tenant, type, accepted_at)`);
     await runner.query(`create index events_of_subject on audit.events (tenant, subject, accepted_at) where subject is not null`);
-    await runner.query(`create index rejected_events_of_event on audit.rejected_events (tenant, event_id) where event_id is not null`);
+    await runner.query(`create index rejected_events_of_event on audit.rejected_events (tenant, event_id, rejected_at) where event_id is not null`);
   }
 
   async down(runner: QueryRunner): Promise<void> {

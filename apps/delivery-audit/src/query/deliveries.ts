@@ -50,6 +50,10 @@ const inOrder = (conditions: Conditions, statuses: readonly DeliveryStatus[] | u
 
 const isUndelivered = (statuses: readonly DeliveryStatus[] | undefined): boolean => statuses !== undefined && !statuses.includes('delivered');
 
+/** As one of what was found otherwise. */
+const checkStatus = (conditions: Conditions, statuses: readonly DeliveryStatus[] | undefined): Conditions =>
+  conditions.add(`(status = any(string_to_array(?, ',')::audit.delivery_status[])) is true`, statuses?.join(','));
+
 /** Deliveries have no index by subject or type; events have, and in the same order. */
 const isFoundByEvents = ({ event_id, subscription, event_type, subject, status }: DeliveriesQuery): boolean =>
   event_id === undefined && (subject !== undefined || (event_type !== undefined && subscription === undefined && !isUndelivered(status)));
@@ -63,31 +67,38 @@ const listByEvents = (database: Pick<Database, 'query'>, tenant: string, query: 
     .add('accepted_at <= ?::timestamptz and day <= ?::date', place?.at, place?.at.slice(0, 10));
   const { parameters } = events;
   const theirs = new Conditions(parameters)
-    .add('subscription_id = ?', subscription)
-    .add(`status = any(string_to_array(?, ',')::audit.delivery_status[])`, status?.join(','))
-    .add('last_error = ?', last_error)
+    .add('day = event.day and event_id = event.id')
+    .check('tenant', tenant)
+    .check('subscription_id', subscription)
+    .check('last_error', last_error)
     .add('(event.accepted_at, id) < (?::timestamptz, ?::uuid)', place?.at, place?.id);
-  const further = theirs.text === '' ? '' : ` and ${theirs.text}`;
+  checkStatus(theirs, status);
   const limit = theirs.parameter(page_size + 1);
   // `offset 0` keeps the two apart: first the events, one after the other in their order, and the deliveries of each.
   const text = `
-    select delivery.* from (select day, tenant, id, accepted_at from audit.events where ${events.text}) event
-    cross join lateral (
-      select ${COLUMNS} from audit.deliveries
-      where day = event.day and event_id = event.id and tenant = event.tenant${further} offset 0
-    ) delivery
+    select delivery.* from (select day, id, accepted_at from audit.events where ${events.text}) event
+    cross join lateral (select ${COLUMNS} from audit.deliveries where ${theirs.text} offset 0) delivery
     order by event.accepted_at desc, delivery.id desc limit ${limit}`;
   return pageOfDeliveries(database, text, parameters, page_size);
 };
 
+const listOfEvent = (database: Pick<Database, 'query'>, tenant: string, query: DeliveriesQuery): Promise<Page<DeliveryView>> => {
+  const conditions = listedBetween(new Conditions().add('event_id = ?', query.event_id), 'created_at', query, storedId)
+    .check('tenant', tenant)
+    .check('subscription_id', query.subscription)
+    .check('event_type', query.event_type)
+    .check('subject', query.subject)
+    .check('last_error', query.last_error);
+  checkStatus(conditions, query.status);
+  return pageOfDeliveries(database, inOrder(conditions, undefined, query.page_size), conditions.parameters, query.page_size);
+};
+
 export const listDeliveries = (database: Pick<Database, 'query'>, tenant: string, query: DeliveriesQuery): Promise<Page<DeliveryView>> => {
+  if (query.event_id !== undefined) return listOfEvent(database, tenant, query);
   if (isFoundByEvents(query)) return listByEvents(database, tenant, query);
-  const conditions = listedBetween(new Conditions().add('tenant = ?', tenant), 'created_at', query, storedId)
-    .add('subscription_id = ?', query.subscription)
-    .add('event_id = ?', query.event_id)
-    .add('event_type = ?', query.event_type)
-    .add('subject = ?', query.subject)
-    .add('last_error = ?', query.last_error);
+  const { subscription } = query;
+  const led = subscription === undefined ? new Conditions().add('tenant = ?', tenant) : new Conditions().add('subscription_id = ?', subscription).check('tenant', tenant);
+  const conditions = listedBetween(led, 'created_at', query, storedId).check('event_type', query.event_type).check('last_error', query.last_error);
   return pageOfDeliveries(database, inOrder(conditions, query.status, query.page_size), conditions.parameters, query.page_size);
 };
 
@@ -96,7 +107,7 @@ export const listDeliveriesOfEvent = (
   event: { readonly tenant: string; readonly id: string; readonly day: string },
   query: DeliveriesOfEventQuery,
 ): Promise<Page<DeliveryView>> => {
-  const conditions = new Conditions().add('day = ?::date and event_id = ? and tenant = ?', event.day, event.id, event.tenant);
+  const conditions = new Conditions().add('day = ?::date and event_id = ?', event.day, event.id).check('tenant', event.tenant);
   listedBetween(conditions, 'created_at', query, storedId);
   return pageOfDeliveries(database, inOrder(conditions, undefined, query.page_size), conditions.parameters, query.page_size);
 };
@@ -109,8 +120,8 @@ export const findDelivery = async (database: Pick<Database, 'query'>, tenant: st
   const stored = storedDeliveryId(id);
   if (stored === undefined) return undefined;
   const [found] = await database.query<DeliveryRow & { readonly day: string }>(
-    `select ${COLUMNS}, day::text from audit.deliveries where id = $1::uuid and tenant = $2 order by day desc limit 1`,
-    [stored, tenant],
+    `select ${COLUMNS}, day::text from audit.deliveries where id = $1::uuid order by day desc limit 1`,
+    [stored],
   );
-  return found && { day: found.day, stored, row: found };
+  return found?.tenant === tenant ? { day: found.day, stored, row: found } : undefined;
 };
