@@ -15,7 +15,7 @@ import { migrations, SCHEMA } from './migrations/migrations.js';
 import { EventIngestion } from './publishing/event-ingestion.js';
 import { PublishAgainController } from './publishing/publish-again.controller.js';
 import { PublishAgain } from './publishing/publish-again.js';
-import { Database } from './query/database.js';
+import { Database, READ_SETTINGS } from './query/database.js';
 import { DeliveriesController } from './query/deliveries.controller.js';
 import { EventsController } from './query/events.controller.js';
 import { MissedController } from './query/missed.controller.js';
@@ -78,7 +78,7 @@ const readingOptions = (url: string): DataSourceOptions => ({
   schema: SCHEMA,
   applicationName: 'posthorn delivery-audit queries',
   connectTimeoutMS: CONNECT_TIMEOUT_MS,
-  extra: { max: READ_CONNECTIONS, statement_timeout: READ_TIMEOUT_MS },
+  extra: { max: READ_CONNECTIONS, statement_timeout: READ_TIMEOUT_MS, options: READ_SETTINGS.map((setting) => `-c ${setting}`).join(' ') },
 });
 
 const startFolding = (databaseUrl: string, source: DataSource, { log, metrics, onShutdown }: Kit): Folder => {
