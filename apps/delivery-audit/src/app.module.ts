@@ -20,6 +20,7 @@ import { DeliveriesController } from './query/deliveries.controller.js';
 import { EventsController } from './query/events.controller.js';
 import { MissedController } from './query/missed.controller.js';
 import { AllRejectedEventsController, RejectedEventsController } from './query/rejected-events.controller.js';
+import { startSendingAgain } from './sending-again.js';
 import { Folder } from './statistics/folder.js';
 import { Retention } from './retention/retention.js';
 import { RetentionPolicy } from './retention/retention-policy.js';
@@ -39,6 +40,7 @@ export const appModule = async (config: AuditConfig, kit: Kit): Promise<DynamicM
   await migrateWhenPossible({ url, schema: SCHEMA, migrations }, kit);
   const source = await new DataSource(readingOptions(url)).initialize();
   await startLoading(url, groupOf(config), source, startFolding(url, source, kit), kit);
+  const sendingAgain = await startSendingAgain(url, groupOf(config), kit);
   return {
     module: AppModule,
     imports: [TypeOrmModule.forRootAsync({ useFactory: () => readingOptions(url), dataSourceFactory: async () => source })],
@@ -50,10 +52,12 @@ export const appModule = async (config: AuditConfig, kit: Kit): Promise<DynamicM
       RejectedEventsController,
       AllRejectedEventsController,
       PublishAgainController,
+      ...sendingAgain.controllers,
       StatisticsController,
     ],
     providers: [
       Database,
+      ...sendingAgain.providers,
       {
         provide: PublishAgain,
         inject: [Database],

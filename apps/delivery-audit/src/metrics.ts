@@ -1,3 +1,4 @@
+import type { AskedRound } from '@posthorn/contracts';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Written } from './loading/loader.js';
 import { refusalReasons, type Refused } from './loading/rows.js';
@@ -99,4 +100,60 @@ export const statisticsMetrics = (registry: Registry, waiting: () => Promise<num
     registers: [registry],
   });
   return (seconds) => duration.observe(seconds);
+};
+
+export type SendingAgainMetrics = {
+  requested(rounds: readonly { readonly trigger: AskedRound['trigger'] }[]): void;
+  dropped(rounds: readonly object[]): void;
+};
+
+/** Of what is sent again. What waits is told by the one of all replicas that works on it; the others say nothing. */
+export const sendingAgainMetrics = (
+  registry: Registry,
+  { query, isLeader }: { readonly query: <Row>(sql: string) => Promise<readonly Row[]>; readonly isLeader: () => boolean },
+): SendingAgainMetrics => {
+  void new Gauge({
+    name: 'posthorn_audit_replays',
+    help: 'Replays that have not ended',
+    labelNames: ['status'],
+    registers: [registry],
+    async collect() {
+      this.reset();
+      if (!isLeader()) return;
+      const open = await query<{ status: string; count: number }>(
+        `select status, count(*)::integer as count from replays.replays where finished_at is null group by status`,
+      ).catch(() => undefined);
+      if (open === undefined) return;
+      for (const status of ['running', 'paused']) this.set({ status }, open.find((one) => one.status === status)?.count ?? 0);
+    },
+  });
+  void new Gauge({
+    name: 'posthorn_audit_rounds_waiting',
+    help: 'Rounds that were asked for and are not in Kafka yet',
+    registers: [registry],
+    async collect() {
+      this.reset();
+      if (!isLeader()) return;
+      const [waiting] = await query<{ count: number }>(`select count(*)::integer as count from replays.outbox`).catch(() => []);
+      if (waiting !== undefined) this.set(waiting.count);
+    },
+  });
+  const asked = new Counter({
+    name: 'posthorn_audit_rounds_asked_total',
+    help: 'Rounds that the sender was asked for, by redelivering or by replaying',
+    labelNames: ['trigger'],
+    registers: [registry],
+  });
+  for (const trigger of ['redeliver', 'replay']) asked.inc({ trigger }, 0);
+  const gone = new Counter({
+    name: 'posthorn_audit_rounds_dropped_total',
+    help: 'Rounds that were not asked for because retention dropped their event while they waited',
+    registers: [registry],
+  });
+  return {
+    requested: (rounds) => {
+      for (const { trigger } of rounds) asked.inc({ trigger });
+    },
+    dropped: (rounds) => gone.inc(rounds.length),
+  };
 };

@@ -32,7 +32,10 @@ describe('the OpenAPI document', () => {
   it('has every operation of the audit, once', () => {
     const told = operations().map(({ place, operationId, ...operation }) => `${operationId}: ${place} ${operation['x-required-scope']}${operation['x-all-tenants'] ? ' of all' : ''}`);
     expect(told.toSorted()).toEqual([
+      'cancelDelivery: post /v1/tenants/{tenant}/deliveries/{id}/cancel audit:write',
+      'cancelReplay: post /v1/tenants/{tenant}/replays/{id}/cancel audit:write',
       'countMissed: get /v1/tenants/{tenant}/stats/missed audit:read',
+      'createReplay: post /v1/tenants/{tenant}/replays audit:write',
       'explainEvent: get /v1/tenants/{tenant}/events/{id}/explain audit:read',
       'getAnyRejectedEvent: get /v1/rejected-events/{id} audit:read of all',
       'getDelivery: get /v1/tenants/{tenant}/deliveries/{id} audit:read',
@@ -41,13 +44,18 @@ describe('the OpenAPI document', () => {
       'getEvent: get /v1/tenants/{tenant}/events/{id} audit:read',
       'getEventDeliveries: get /v1/tenants/{tenant}/events/{id}/deliveries audit:read',
       'getRejectedEvent: get /v1/tenants/{tenant}/rejected-events/{id} audit:read',
+      'getReplay: get /v1/tenants/{tenant}/replays/{id} audit:read',
       'getStatistics: get /v1/tenants/{tenant}/stats audit:read',
       'getSubscriptionStatistics: get /v1/tenants/{tenant}/subscriptions/{id}/stats audit:read',
       'listAllRejectedEvents: get /v1/rejected-events audit:read of all',
       'listDeliveries: get /v1/tenants/{tenant}/deliveries audit:read',
       'listEvents: get /v1/tenants/{tenant}/events audit:read',
       'listRejectedEvents: get /v1/tenants/{tenant}/rejected-events audit:read',
+      'listReplays: get /v1/tenants/{tenant}/replays audit:read',
+      'pauseReplay: post /v1/tenants/{tenant}/replays/{id}/pause audit:write',
       'publishRejectedEvent: post /v1/tenants/{tenant}/rejected-events/{id}/publish events:write',
+      'redeliverDelivery: post /v1/tenants/{tenant}/deliveries/{id}/redeliver audit:write',
+      'resumeReplay: post /v1/tenants/{tenant}/replays/{id}/resume audit:write',
     ]);
   });
 

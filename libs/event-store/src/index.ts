@@ -6,3 +6,4 @@ export * from './relay-checkpoint.js';
 export * from './database.js';
 export * from './copy.js';
 export * from './session.js';
+export * from './leader.js';

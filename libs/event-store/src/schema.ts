@@ -26,4 +26,4 @@ export const storeNames = (schema: string): StoreNames => {
 };
 
 /** SQL for the key of an advisory lock. @param name written by us, never by a user */
-const advisoryLock = (name: string): string => `hashtextextended('${name.replaceAll("'", "''")}', 0)`;
+export const advisoryLock = (name: string): string => `hashtextextended('${name.replaceAll("'", "''")}', 0)`;

@@ -3,7 +3,7 @@ import { deliveryStatus } from './deliveries.js';
 import { eventTypePattern, timeInUtc, timestamp } from './names.js';
 import { pageQuery } from './pages.js';
 
-const id = z.string().min(1).max(256);
+const id = z.string().regex(/^[\x21-\x7e]{1,256}$/, 'an id');
 
 /** `POST …/deliveries/{id}/redeliver`; may be left out. */
 export const redeliverBody = z
