@@ -6,11 +6,13 @@ import { lagMetric, type Kit } from '@posthorn/service-kit';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import type { AuditConfig } from './config.js';
 import { groupOf } from './group.js';
+import { ExportController } from './export/export.controller.js';
+import { Exporter } from './export/exporter.js';
 import { foldedTopics, foldsOf } from './loading/folds.js';
 import { ExplainController } from './explain/explain.controller.js';
 import { Intake } from './loading/intake.js';
 import { Loader } from './loading/loader.js';
-import { auditMetrics, retentionMetrics, statisticsMetrics } from './metrics.js';
+import { auditMetrics, exportMetrics, retentionMetrics, statisticsMetrics } from './metrics.js';
 import { migrations, SCHEMA } from './migrations/migrations.js';
 import { EventIngestion } from './publishing/event-ingestion.js';
 import { PublishAgainController } from './publishing/publish-again.controller.js';
@@ -54,9 +56,11 @@ export const appModule = async (config: AuditConfig, kit: Kit): Promise<DynamicM
       PublishAgainController,
       ...sendingAgain.controllers,
       StatisticsController,
+      ExportController,
     ],
     providers: [
       Database,
+      { provide: Exporter, useFactory: () => observedExporter(kit) },
       ...sendingAgain.providers,
       {
         provide: PublishAgain,
@@ -84,6 +88,12 @@ const readingOptions = (url: string): DataSourceOptions => ({
   connectTimeoutMS: CONNECT_TIMEOUT_MS,
   extra: { max: READ_CONNECTIONS, statement_timeout: READ_TIMEOUT_MS, options: READ_SETTINGS.map((setting) => `-c ${setting}`).join(' ') },
 });
+
+const observedExporter = ({ metrics }: Kit): Exporter => {
+  const exporter = new Exporter();
+  exportMetrics(metrics, () => exporter.running);
+  return exporter;
+};
 
 const startFolding = (databaseUrl: string, source: DataSource, { log, metrics, onShutdown }: Kit): Folder => {
   const waiting = async (): Promise<number> =>

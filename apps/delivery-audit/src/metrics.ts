@@ -157,3 +157,15 @@ export const sendingAgainMetrics = (
     dropped: (rounds) => gone.inc(rounds.length),
   };
 };
+
+/** @param running exports at this moment */
+export const exportMetrics = (registry: Registry, running: () => number): void => {
+  void new Gauge({
+    name: 'posthorn_audit_exports',
+    help: 'Exports under way',
+    registers: [registry],
+    collect() {
+      this.set(running());
+    },
+  });
+};

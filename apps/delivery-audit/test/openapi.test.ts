@@ -37,6 +37,9 @@ describe('the OpenAPI document', () => {
       'countMissed: get /v1/tenants/{tenant}/stats/missed audit:read',
       'createReplay: post /v1/tenants/{tenant}/replays audit:write',
       'explainEvent: get /v1/tenants/{tenant}/events/{id}/explain audit:read',
+      'exportAttempts: get /v1/tenants/{tenant}/deliveries/export/attempts audit:read',
+      'exportDeliveries: get /v1/tenants/{tenant}/deliveries/export audit:read',
+      'exportEvents: get /v1/tenants/{tenant}/events/export audit:read',
       'getAnyRejectedEvent: get /v1/rejected-events/{id} audit:read of all',
       'getDelivery: get /v1/tenants/{tenant}/deliveries/{id} audit:read',
       'getDeliveryAttempts: get /v1/tenants/{tenant}/deliveries/{id}/attempts audit:read',
@@ -66,6 +69,9 @@ describe('the OpenAPI document', () => {
     expect(queryOf('explainEvent')).toEqual(['subscription']);
     expect(queryOf('listRejectedEvents')).toEqual([...page, 'code', 'door', 'event_id']);
     expect(queryOf('countMissed')).toEqual(['from', 'to', 'event_types']);
+    expect(queryOf('exportEvents')).toEqual([...queryOf('listEvents').filter((name) => !name.startsWith('page_')), 'format']);
+    expect(queryOf('exportDeliveries')).toEqual([...queryOf('listDeliveries').filter((name) => !name.startsWith('page_')), 'format']);
+    expect(queryOf('exportAttempts')).toEqual(queryOf('exportDeliveries'));
     expect(queryOf('getStatistics')).toEqual(['from', 'to', 'step']);
     expect(queryOf('getSubscriptionStatistics')).toEqual(['from', 'to', 'step']);
     expect(queryOf('publishRejectedEvent')).toEqual(['force']);

@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { eventually } from '@posthorn/testkit';
 
-const KEY = 'phk_0123456789abcdef';
+/** The administrator's. */
+export const KEY = 'phk_0123456789abcdef';
 
 export type Answer = { readonly status: number; readonly headers: Headers; readonly text: string; readonly body: never };
 

@@ -14,6 +14,7 @@ export * from './rest/event-types.js';
 export * from './rest/api-keys.js';
 export * from './rest/subscriptions.js';
 export * from './rest/deliveries.js';
+export * from './rest/exports.js';
 export * from './rest/replays.js';
 export * from './rest/events.js';
 export * from './rest/explanations.js';

@@ -23,6 +23,8 @@ type Row = {
   readonly subscription_version: number | null;
 };
 
+const COLUMNS = 'round, number, started_at, duration_ms, request, response, error, trigger, subscription_version';
+
 const viewOf = ({ started_at, response, error, subscription_version, ...row }: Row): AttemptView => ({
   ...row,
   started_at: started_at.toISOString(),
@@ -43,8 +45,7 @@ export const listAttempts = async (
     conditions.add('(round, number) > (?::integer, ?::integer)', String(round), String(number));
   }
   const rows = await database.query<Row>(
-    `select round, number, started_at, duration_ms, request, response, error, trigger, subscription_version
-     from audit.attempts where ${conditions.text} order by round, number limit ${page_size + 1}`,
+    `select ${COLUMNS} from audit.attempts where ${conditions.text} order by round, number limit ${page_size + 1}`,
     conditions.parameters,
   );
   const data = rows.slice(0, page_size).map(viewOf);
@@ -52,4 +53,31 @@ export const listAttempts = async (
   return rows.length <= page_size || last === undefined
     ? { data }
     : { data, next_page_token: encodePageToken([last.round, last.number]) };
+};
+
+/** An attempt, and its delivery's place among those that were asked about, from 1. */
+export type PlacedAttempt = { readonly place: number; readonly attempt: AttemptView };
+
+/** The attempts of several deliveries: in the order of these, and then in that in which they were made; those behind the last one had, at most `size`. */
+export const listAttemptsOf = async (
+  database: Pick<Database, 'query'>,
+  deliveries: readonly Pick<FoundDelivery, 'day' | 'stored'>[],
+  after: PlacedAttempt | undefined,
+  size: number,
+): Promise<readonly PlacedAttempt[]> => {
+  const rows = await database.query<Row & { readonly place: number }>(
+    `select place::integer, ${COLUMNS}
+     from unnest($1::uuid[], $2::date[]) with ordinality as delivery (id, on_day, place)
+     join audit.attempts on delivery_id = delivery.id and day = delivery.on_day
+     where (place, round, number) > ($3::integer, $4::integer, $5::integer) order by place, round, number limit $6`,
+    [
+      deliveries.map(({ stored }) => stored),
+      deliveries.map(({ day }) => day),
+      after?.place ?? 0,
+      after?.attempt.round ?? 0,
+      after?.attempt.number ?? 0,
+      size,
+    ],
+  );
+  return rows.map(({ place, ...row }) => ({ place, attempt: viewOf(row) }));
 };

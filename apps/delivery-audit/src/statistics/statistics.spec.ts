@@ -39,14 +39,14 @@ describe('a query for statistics', () => {
   });
 });
 
-describe('a series', () => {
-  const figuresOf = (durations: readonly number[], error_code: string | null = null): Figures => {
-    const figures = new Figures();
-    for (const duration_ms of durations) figures.addAttempt({ status: error_code === null ? 'delivered' : 'failed', duration_ms, error_code }, 1);
-    return figures;
-  };
-  const at = (time: string): number => Date.parse(`2026-11-20T${time}Z`);
+const figuresOf = (durations: readonly number[], error_code: string | null = null): Figures => {
+  const figures = new Figures();
+  for (const duration_ms of durations) figures.addAttempt({ status: error_code === null ? 'delivered' : 'failed', duration_ms, error_code }, 1);
+  return figures;
+};
+const at = (time: string): number => Date.parse(`2026-11-20T${time}Z`);
 
+describe('a series', () => {
   it('has a point for each step, with what is in it, and is empty where nothing happened', () => {
     const series = new Series(spanOf(at('10:00'), at('13:00'), '1h'));
     series.add(at('10:00'), figuresOf([1, 2, 3]));
