@@ -1,4 +1,18 @@
-import { deliveryId, frame, type AskedRound, type Cancellation, type Envelope, type Outcome, type Postponement, type Rejection, type Routed, type TopicName } from '@posthorn/contracts';
+import {
+  deliveryId,
+  frame,
+  type AskedRound,
+  type Cancellation,
+  type DomainEventRecord,
+  type Duplicate,
+  type Duplicated,
+  type Envelope,
+  type Outcome,
+  type Postponement,
+  type Rejection,
+  type Routed,
+  type TopicName,
+} from '@posthorn/contracts';
 
 export type TestRecord = { readonly topic: TopicName; readonly value: Buffer };
 
@@ -101,3 +115,25 @@ export const rejectionOf = (id: string, more: Partial<Rejection> = {}): Rejectio
 });
 
 export const rejected = (rejection: Rejection): TestRecord => ({ topic: 'events.rejected', value: Buffer.from(JSON.stringify(rejection)) });
+
+export const duplicated = (writer: string, ...duplicates: readonly Duplicate[]): TestRecord => ({
+  topic: 'events.duplicated',
+  value: Buffer.from(JSON.stringify({ writer, duplicates: [...duplicates] } satisfies Duplicated)),
+});
+
+/** Of a subscription's stream, at a position of the whole; done at 09:00 by key_owner, but for what is said otherwise. */
+export const registryEvent = (subscription: string, position: number, type: string, data: DomainEventRecord['data'] = {}, more: Partial<DomainEventRecord> = {}): TestRecord => ({
+  topic: 'registry.log',
+  value: Buffer.from(
+    JSON.stringify({
+      stream: `subscription/${subscription}`,
+      version: position,
+      position,
+      type,
+      data,
+      actor: 'key_owner',
+      at: '2026-11-20T09:00:00.000Z',
+      ...more,
+    } satisfies DomainEventRecord),
+  ),
+});

@@ -31,7 +31,7 @@ export class World {
     const topicPrefix = `t${randomBytes(6).toString('hex')}`;
     const brokers = (process.env['POSTHORN_KAFKA_BROKERS'] ?? '127.0.0.1:9092').split(',');
     const kafka = new Kafka({ brokers, ssl: false, clientId: 'delivery-audit-test', topicPrefix }, silent, { partitions: 3 });
-    await kafka.ensureTopics(['events.accepted', 'deliveries.routed', 'deliveries.attempted', 'deliveries.cancelled', 'deliveries.rounds', 'events.rejected']);
+    await kafka.ensureTopics(['events.accepted', 'deliveries.routed', 'deliveries.attempted', 'deliveries.cancelled', 'deliveries.rounds', 'events.rejected', 'events.duplicated', 'registry.log']);
     return new World(await createDatabase(), topicPrefix, kafka, await kafka.producer());
   }
 
