@@ -1,18 +1,19 @@
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { eventually } from '@posthorn/testkit';
 import type { Profile } from './profile.ts';
 
 /** So that each process that is asked (by SIGUSR1) takes a port of its own. */
 export const INSPECTABLE = { NODE_OPTIONS: '--inspect-port=127.0.0.1:0' } as const;
 const SAMPLE_EVERY_MICROS = 500;
+const LISTENING = /(?<=Debugger listening on )ws:\S+/g;
 
 type Reply = { readonly id?: number; readonly result?: unknown; readonly error?: { readonly message: string } };
 
 /** Profiles a Node process that was started with `INSPECTABLE`. @param logFile where its standard error goes: that tells its address */
 export const startProfile = async (pid: number, logFile: string): Promise<() => Promise<Profile>> => {
-  const from = statSync(logFile).size;
+  // Once its inspector is there it stays, and a further signal says nothing.
   process.kill(pid, 'SIGUSR1');
-  const [address] = await eventually(() => /ws:\/\/\S+/.exec(readFileSync(logFile).subarray(from).toString('utf8')), { describe: `process ${pid} to tell its inspector's address` });
+  const address = await eventually(() => readFileSync(logFile, 'utf8').match(LISTENING)?.at(-1), { describe: `process ${pid} to tell its inspector's address` });
   const socket = new WebSocket(address);
   await new Promise((resolve, reject) => {
     socket.addEventListener('open', resolve, { once: true });

@@ -12,8 +12,7 @@ const profile: Profile = {
     node(5, '', 'file:///somewhere/node_modules/@scope/part/index.js'),
     node(6, 'writev', 'node:net'),
   ],
-  samples: [1, 2, 3, 4, 5, 6],
-  timeDeltas: [5_000, 10, 20, 30, 20, 20],
+  samples: [1, 1, 1, 2, 3, 3, 4, 4, 4, 5, 5, 1, 6, 6],
 };
 
 describe('where the time goes', () => {

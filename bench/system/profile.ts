@@ -1,4 +1,4 @@
-/** What V8's profiler answers, as far as it is read here; the times between samples are in microseconds (Chrome DevTools protocol, `Profiler.Profile`). */
+/** What V8's profiler answers, as far as it is read here (Chrome DevTools protocol, `Profiler.Profile`). */
 export type Profile = {
   readonly nodes: readonly {
     readonly id: number;
@@ -6,10 +6,12 @@ export type Profile = {
     readonly children?: readonly number[];
   }[];
   readonly samples: readonly number[];
-  readonly timeDeltas: readonly number[];
 };
 
-/** A function, or a package, and its share of the time in which the process did anything. */
+/**
+ * A function, or a package, and its share of the samples in which the process did anything. Samples, not the times between them: these are long where the
+ * process waited for a core, which says nothing of the function.
+ */
 export type Item = { readonly name: string; readonly share: number };
 
 /** Waiting for something to do. */
@@ -25,24 +27,23 @@ const placeOf = (url: string): string => {
 
 const fileOf = (url: string): string => url.split('/').at(-1)?.split('?')[0] ?? '';
 
-const shares = (micros: ReadonlyMap<string, number>): readonly Item[] => {
-  const total = [...micros.values()].reduce((sum, one) => sum + one, 0);
-  return [...micros].map(([name, one]) => ({ name, share: one / total })).toSorted((a, b) => b.share - a.share);
+const shares = (counts: ReadonlyMap<string, number>): readonly Item[] => {
+  const total = [...counts.values()].reduce((sum, one) => sum + one, 0);
+  return [...counts].map(([name, one]) => ({ name, share: one / total })).toSorted((a, b) => b.share - a.share);
 };
 
 /** By itself, without what it calls; the largest first. */
-export const selfTimes = ({ nodes, samples, timeDeltas }: Profile): { readonly functions: readonly Item[]; readonly places: readonly Item[] } => {
+export const selfTimes = ({ nodes, samples }: Profile): { readonly functions: readonly Item[]; readonly places: readonly Item[] } => {
   const frames = new Map(nodes.map(({ id, callFrame }) => [id, callFrame]));
   const functions = new Map<string, number>();
   const places = new Map<string, number>();
-  for (const [n, id] of samples.entries()) {
+  for (const id of samples) {
     const frame = frames.get(id);
-    const micros = timeDeltas[n] ?? 0;
     if (frame === undefined || frame.functionName === IDLE) continue;
     const name = frame.url === '' ? frame.functionName : `${frame.functionName || 'anonymous'} ${fileOf(frame.url)}:${frame.lineNumber + 1}`;
     const place = frame.functionName === '(garbage collector)' ? 'garbage collector' : placeOf(frame.url);
-    functions.set(name, (functions.get(name) ?? 0) + micros);
-    places.set(place, (places.get(place) ?? 0) + micros);
+    functions.set(name, (functions.get(name) ?? 0) + 1);
+    places.set(place, (places.get(place) ?? 0) + 1);
   }
   return { functions: shares(functions), places: shares(places) };
 };
