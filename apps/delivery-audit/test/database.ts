@@ -16,12 +16,13 @@ export type TestDatabase = {
   drop(): Promise<void>;
 };
 
-export const createDatabase = async (): Promise<TestDatabase> => {
+/** @param upTo the migrations that it has had */
+export const createDatabase = async (upTo: typeof migrations = migrations): Promise<TestDatabase> => {
   const name = `audit_test_${randomBytes(6).toString('hex')}`;
   const server = new URL(process.env['POSTHORN_DATABASE_URL'] ?? 'postgres://127.0.0.1:5432/postgres');
   await withClient(server.href, (client) => client.query(`create database ${name}`));
   const url = Object.assign(new URL(server), { pathname: `/${name}` }).href;
-  await migrate({ url, schema: SCHEMA, migrations });
+  await migrate({ url, schema: SCHEMA, migrations: upTo });
   const client = new Client({ connectionString: url });
   await client.connect();
   const query = async <Row extends QueryResultRow>(sql: string, parameters: unknown[] = []): Promise<Row[]> =>

@@ -36,7 +36,7 @@ export const columns = {
   ] satisfies (keyof DeliveryRow)[],
   attempts: [
     'day', 'delivery_id', 'round', 'number', 'subscription_version', 'trigger', 'status',
-    'started_at', 'duration_ms', 'status_code', 'error_code', 'request', 'response', 'error',
+    'started_at', 'duration_ms', 'status_code', 'error_code', 'exchange',
   ] satisfies (keyof AttemptRow)[],
   rounds: ['day', 'delivery_id', 'round', 'tenant', 'trigger', 'at', 'actor', 'replay_id', 'forced'] satisfies (keyof RoundRow)[],
   cancellations: ['day', 'delivery_id', 'round', 'tenant', 'at', 'actor'] satisfies (keyof CancellationRow)[],

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { shownDeliveryId } from '../delivery-id.js';
+import { unpackExchange } from '../exchange.js';
 import { histories, readings, type HistoryRecord } from '../spec-support/histories.js';
 import { tablesOf, type Tables } from '../spec-support/tables-model.js';
 import { foldRows } from './fold.js';
@@ -54,7 +55,8 @@ const deliveryShown = (row: DeliveryRow, attempts: readonly AttemptRow[]): objec
   attempts: attempts.length,
 });
 
-const bodyOf = (response: string | null): unknown => (response === null ? undefined : (JSON.parse(response) as { body: unknown }).body);
+const bodyOf = ({ exchange, started_at, status_code, error_code }: Rows['attempts'][number]): string | undefined =>
+  unpackExchange(exchange, { startedMs: Date.parse(started_at), statusCode: status_code, errorCode: error_code }).response?.body;
 
 /** Rows in the words of the model. */
 const shown = (rows: Rows): Tables => {
@@ -66,7 +68,7 @@ const shown = (rows: Rows): Tables => {
     attempts: table(
       rows.attempts,
       ({ day, delivery_id, round, number }) => `${day} ${shownDeliveryId(delivery_id)} ${round} ${number}`,
-      ({ status, trigger, subscription_version, started_at, response }) => ({ status, trigger, subscription_version, started_at, body: bodyOf(response) }),
+      (row) => ({ status: row.status, trigger: row.trigger, subscription_version: row.subscription_version, started_at: row.started_at, body: bodyOf(row) }),
     ),
     rounds: table(
       rows.rounds,

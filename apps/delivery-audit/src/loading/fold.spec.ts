@@ -43,9 +43,7 @@ const attempt: AttemptRow = {
   duration_ms: 1,
   status_code: null,
   error_code: null,
-  request: '{}',
-  response: null,
-  error: null,
+  exchange: '[]',
 };
 
 const inBothOrders = <T>(items: readonly T[]): T[][] => [[...items], items.toReversed()];

@@ -16,6 +16,7 @@ import {
   unframe,
 } from '@posthorn/contracts';
 import { storedDeliveryId } from '../delivery-id.js';
+import { packExchange } from '../exchange.js';
 import { noRows, type AttemptRow, type DecisionRow, type DeliveryRow, type DeliveryStanding, type DeliveryWaiting, type RecordRows, type Refused, type Rows } from './rows.js';
 
 const UTC_MILLISECONDS = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
@@ -188,9 +189,7 @@ const attemptOf = ({ attempt, ...outcome }: Outcome): AttemptRow | undefined =>
     duration_ms: attempt.duration_ms,
     status_code: attempt.response?.status ?? null,
     error_code: attempt.error?.code ?? null,
-    request: JSON.stringify(attempt.request),
-    response: jsonOrNull(attempt.response),
-    error: jsonOrNull(attempt.error),
+    exchange: packExchange(attempt, Date.parse(attempt.started_at)),
   };
 
 const deliveryPutOff = (postponement: Postponement): DeliveryRow =>

@@ -83,9 +83,8 @@ export type AttemptRow = {
   readonly duration_ms: number;
   readonly status_code: number | null;
   readonly error_code: string | null;
-  readonly request: string;
-  readonly response: string | null;
-  readonly error: string | null;
+  /** What was sent and answered, as `exchange.ts` packs it. */
+  readonly exchange: string;
 };
 
 /** A round that was asked for. */

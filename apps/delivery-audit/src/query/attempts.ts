@@ -1,6 +1,7 @@
-import { pageQuery, type Attempt, type AttemptView, type Page, type Trigger } from '@posthorn/contracts';
+import { pageQuery, type AttemptView, type Page, type Trigger } from '@posthorn/contracts';
 import { decodePageToken, encodePageToken } from '@posthorn/service-kit';
 import { z } from 'zod';
+import { unpackExchange } from '../exchange.js';
 import type { Database } from './database.js';
 import type { FoundDelivery } from './deliveries.js';
 import { Conditions } from './sql.js';
@@ -16,20 +17,19 @@ type Row = {
   readonly number: number;
   readonly started_at: Date;
   readonly duration_ms: number;
-  readonly request: Attempt['request'];
-  readonly response: Attempt['response'] | null;
-  readonly error: Attempt['error'] | null;
+  readonly status_code: number | null;
+  readonly error_code: string | null;
+  readonly exchange: string;
   readonly trigger: Trigger;
   readonly subscription_version: number | null;
 };
 
-const COLUMNS = 'round, number, started_at, duration_ms, request, response, error, trigger, subscription_version';
+const COLUMNS = 'round, number, started_at, duration_ms, status_code, error_code, exchange, trigger, subscription_version';
 
-const viewOf = ({ started_at, response, error, subscription_version, ...row }: Row): AttemptView => ({
+const viewOf = ({ started_at, status_code, error_code, exchange, subscription_version, ...row }: Row): AttemptView => ({
   ...row,
   started_at: started_at.toISOString(),
-  ...(response && { response }),
-  ...(error && { error }),
+  ...unpackExchange(exchange, { startedMs: started_at.getTime(), statusCode: status_code, errorCode: error_code }),
   ...(subscription_version !== null && { subscription_version }),
 });
 
