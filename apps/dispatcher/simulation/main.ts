@@ -5,7 +5,7 @@ import { scenarioOf } from './scenario.js';
 
 const { values } = parseArgs({
   options: {
-    seeds: { type: 'string', default: '1000' },
+    seeds: { type: 'string', default: '2000' },
     from: { type: 'string', default: '1' },
     minutes: { type: 'string' },
     /** Failures after which it ends. */

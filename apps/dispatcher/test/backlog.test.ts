@@ -373,6 +373,7 @@ describe.each(['drained', 'full'])('a hundred thousand rows in tables that were 
       due: (backlog) => backlog.due(mine, 2_000_000, { dueAtMs: 1_000_500, offset: 500, index: 0 }, 10),
       nextDueMs: (backlog) => backlog.nextDueMs(mine, { dueAtMs: 1_000_500, offset: 500, index: 0 }),
       hasten: (backlog) => backlog.hasten(mine, 'sub_b', 2_000_000),
+      hastenRounds: (backlog) => backlog.hastenRounds(mine, [{ delivery: 'dlv700', round: 0 }, { delivery: 'dlv70000', round: 0 }], 500_000),
       forget: (backlog) => backlog.forget(mine, 100_001),
     };
     for (const [name, statement] of Object.entries(statements)) touched.set(name, await blocksOf(statement));

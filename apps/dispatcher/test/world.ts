@@ -1,6 +1,24 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { DELAY_SLOTS, frame, POSITION_HEADER, SCHEMA_HEADER, SCHEMA_VERSION, unframe, type Attempted, type Envelope, type Outcome, type RequestedHead, type Routed, type SubscriptionState } from '@posthorn/contracts';
+import {
+  DEFAULT_PARTITIONS,
+  DELAY_SLOTS,
+  deliveryId,
+  frame,
+  partitionOf,
+  POSITION_HEADER,
+  SCHEMA_HEADER,
+  SCHEMA_VERSION,
+  unframe,
+  type Attempted,
+  type Cancelled,
+  type Envelope,
+  type Outcome,
+  type Postponement,
+  type RequestedHead,
+  type Routed,
+  type SubscriptionState,
+} from '@posthorn/contracts';
 import { Kafka, type Producer } from '@posthorn/kafka';
 import { SecretBox } from '@posthorn/service-kit';
 import { createDatabase, eventually, freePort, posthornDir, type Database } from '@posthorn/testkit';
@@ -25,6 +43,7 @@ export class World {
   readonly decisions: Routed[] = [];
   /** As often as they stand in the topic. */
   readonly outcomes: Outcome[] = [];
+  readonly postponed: Postponement[] = [];
   /** Wall clock, by the event's id. */
   readonly publishedMs = new Map<string, number>();
   #position = 0;
@@ -45,7 +64,7 @@ export class World {
     const key = randomBytes(32);
     const database = await createDatabase(given('POSTHORN_DATABASE_URL'), topicPrefix);
     const kafka = new Kafka({ brokers: given('POSTHORN_KAFKA_BROKERS').split(','), ssl: false, clientId: 'dispatcher-test', topicPrefix }, silent);
-    await kafka.ensureTopics(['registry.state', 'events.accepted', 'deliveries.routed', 'deliveries.requested', 'deliveries.attempted']);
+    await kafka.ensureTopics(['registry.state', 'events.accepted', 'deliveries.routed', 'deliveries.requested', 'deliveries.attempted', 'deliveries.cancelled']);
     const env = {
       POSTHORN_DATABASE_URL: database.url,
       POSTHORN_TOPIC_PREFIX: topicPrefix,
@@ -62,7 +81,11 @@ export class World {
     await kafka.follow({ topic: kafka.topic('deliveries.routed'), onRecord: ({ value }) => world.decisions.push(JSON.parse(String(value)) as Routed) });
     await kafka.follow({
       topic: kafka.topic('deliveries.attempted'),
-      onRecord: ({ value }) => world.outcomes.push(...(JSON.parse(String(value)) as Attempted).outcomes),
+      onRecord: ({ value }) => {
+        const { outcomes, postponed = [] } = JSON.parse(String(value)) as Attempted;
+        world.outcomes.push(...outcomes);
+        world.postponed.push(...postponed);
+      },
     });
     await Promise.all(states(world).map((state) => world.publishState(state)));
     await world.another(roles);
@@ -145,6 +168,36 @@ export class World {
     return this.producer.send({ ...wheel.placeFor(subscription, Date.now(), dueMs), value: frame(head, Buffer.from('{}')), headers: { [SCHEMA_HEADER]: SCHEMA_VERSION } });
   }
 
+  /** A round that somebody has asked for, as the audit writes it. */
+  publishRound(id: string, subscription: string, round: number, data = Buffer.from('{}'), partitionkey?: string): Promise<void> {
+    const now = new Date().toISOString();
+    const head: RequestedHead = {
+      event: { specversion: '1.0', id, tenant: 'default', type: 'invoice.paid', source: '/test', time: now, acceptedtime: now, ...(partitionkey !== undefined && { partitionkey }) },
+      subscriptions: [subscription],
+      position: 1,
+      round,
+      number: 1,
+      trigger: 'redeliver',
+    };
+    const partition = partitionOf(subscription, DEFAULT_PARTITIONS);
+    const headers = { [SCHEMA_HEADER]: SCHEMA_VERSION };
+    return this.producer.send({ topic: this.kafka.topic('deliveries.requested'), partition, key: String(partition), value: frame(head, data), headers });
+  }
+
+  /** A user cancels a round of a delivery. */
+  cancel(event: string, subscription: string, round = 0): Promise<void> {
+    const at = new Date().toISOString();
+    const ids = { delivery_id: deliveryId('default', event, subscription), tenant: 'default', event_id: event, event_type: 'invoice.paid', subscription_id: subscription };
+    const cancelled: Cancelled = { cancellations: [{ ...ids, round, accepted_at: at, at, actor: 'key_1' }] };
+    return this.producer.send({
+      topic: this.kafka.topic('deliveries.cancelled'),
+      partition: partitionOf(subscription, DEFAULT_PARTITIONS),
+      key: subscription,
+      value: JSON.stringify(cancelled),
+      headers: { [SCHEMA_HEADER]: SCHEMA_VERSION },
+    });
+  }
+
   /** Whatever happens meanwhile; resolves when Kafka has them all. */
   publishAtRate(ids: readonly string[], perSecond: number): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -176,6 +229,13 @@ export class World {
   /** Ends the first process as a power cut would, and starts it again. */
   async kill(): Promise<void> {
     await this.services[0]?.end('SIGKILL');
+    await this.services[0]?.start();
+  }
+
+  /** Ends the first process as a new version would, and starts it again after that. */
+  async whileNobodySends(run: () => Promise<void>): Promise<void> {
+    await this.services[0]?.end('SIGTERM');
+    await run();
     await this.services[0]?.start();
   }
 
