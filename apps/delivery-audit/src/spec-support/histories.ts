@@ -70,6 +70,8 @@ export type HistoryOptions = {
   readonly from: string;
   readonly spanMs: number;
   readonly events: number;
+  /** What ids begin with, when there is more than one history. */
+  readonly name?: string;
 };
 
 const attemptPlan: fc.Arbitrary<AttemptPlan> = fc.record({
@@ -184,11 +186,11 @@ const factsOfAcceptance = function* (envelope: Envelope, plan: EventPlan, positi
   }
 };
 
-const factsOfEvent = function* (plan: EventPlan, index: number, { from }: HistoryOptions): Generator<Fact> {
+const factsOfEvent = function* (plan: EventPlan, index: number, { from, name = '' }: HistoryOptions): Generator<Fact> {
   const acceptedtime = new Clock(from).next(plan.acceptedAfterMs);
   const clock = new Clock(acceptedtime);
   const { tenant, type, subject } = plan;
-  const envelope: Envelope = { specversion: '1.0', id: `e${index}`, tenant, type, source: '/billing', time: acceptedtime, acceptedtime, ...(subject !== undefined && { subject }) };
+  const envelope: Envelope = { specversion: '1.0', id: `${name}e${index}`, tenant, type, source: '/billing', time: acceptedtime, acceptedtime, ...(subject !== undefined && { subject }) };
   yield* factsOfAcceptance(envelope, plan, 2 * index + 1, clock);
   if (plan.againAfterMs !== undefined) {
     const again = new Clock(acceptedtime).next(plan.againAfterMs);
@@ -198,7 +200,7 @@ const factsOfEvent = function* (plan: EventPlan, index: number, { from }: Histor
   for (let judged = 0; judged < plan.refusals; judged += 1) {
     const rejected_at = clock.next(judged * 10_000);
     const reason = { code: 'invalid' as const, message: `judgement ${judged}`, path: 'type' };
-    yield { kind: 'rejection', rejection: { rejection_id: `rej_${index}`, reason, door: 'kafka', tenant, rejected_at, headers: {}, value: '{}', truncated: false } };
+    yield { kind: 'rejection', rejection: { rejection_id: `rej_${name}${index}`, reason, door: 'kafka', tenant, rejected_at, headers: {}, value: '{}', truncated: false } };
   }
 };
 
