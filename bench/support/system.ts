@@ -48,7 +48,13 @@ export const startSystem = async ({ dir = DIR, env: more = {}, startTimeoutMs = 
   };
   let env: ReadonlyMap<string, string>;
   try {
-    env = await eventually(() => readyEnv(cli, dir), { timeoutMs: startTimeoutMs, describe: () => `Posthorn did not start; its logs are in ${dir}/logs` });
+    const ready = eventually(() => readyEnv(dir), { timeoutMs: startTimeoutMs, describe: () => `Posthorn did not start; its logs are in ${dir}/logs` });
+    const ended = once(cli, 'exit').then(() => {
+      throw new Error(`Posthorn ended with ${cli.exitCode ?? cli.signalCode}; its logs are in ${dir}/logs`);
+    });
+    // Whichever comes second is of no interest, and not an error that nobody has heard.
+    for (const promise of [ready, ended]) promise.catch(() => undefined);
+    env = await Promise.race([ready, ended]);
   } catch (error) {
     await stop();
     throw error;
@@ -89,8 +95,7 @@ export const startSystem = async ({ dir = DIR, env: more = {}, startTimeoutMs = 
 };
 
 /** The env file of this run, once every service is ready. */
-const readyEnv = async (cli: ChildProcess, dir: string): Promise<ReadonlyMap<string, string> | undefined> => {
-  if (cli.exitCode !== null) throw new Error(`Posthorn ended with ${cli.exitCode}; its logs are in ${dir}/logs`);
+const readyEnv = async (dir: string): Promise<ReadonlyMap<string, string> | undefined> => {
   const env = envIn(dir);
   const urls = [...env.keys()].filter((name) => /^POSTHORN_.+_URL$/.test(name) && name !== 'POSTHORN_DATABASE_URL');
   const ready = await Promise.all(urls.map((name) => isReady(env.get(name) ?? '')));
