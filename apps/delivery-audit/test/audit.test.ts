@@ -5,6 +5,7 @@ import {
   deliveryView,
   eventView,
   pageSchema,
+  statisticsView,
   timelineEntry,
   wholeDelivery,
   wholeEvent,
@@ -12,7 +13,7 @@ import {
   type DeliveryView,
   type EventView,
   type Page,
-  type TimelineEntry,
+  type StatisticsView,
 } from '@posthorn/contracts';
 import { eventually } from '@posthorn/testkit';
 import { accepted, attempted, envelopeOf, outcomeOf, routed } from './records.js';
@@ -197,6 +198,9 @@ describe('the audit', () => {
     ['/events?status=failed', 'status'],
     ['/deliveries?status=done', 'status'],
     ['/deliveries?subscription=a&subscription=b', 'subscription'],
+    ['/stats?step=2h', 'step'],
+    ['/stats?from=2026-11-20T00:00:00Z&to=2026-11-19T00:00:00Z', 'from'],
+    ['/subscriptions/sub_1/stats?page_size=1', 'page_size'],
     ['/events/e1/deliveries?status=failed', 'status'],
     [`/deliveries/${deliveryId('default', 'e1', 'sub_1')}/attempts?page_size=0`, 'page_size'],
   ])('refuses %s', async (path, field) => {
@@ -211,6 +215,22 @@ describe('the audit', () => {
     expect((await missed('invoice,order')).body).toMatchObject({ deliveries: 0 });
     expect((await get(`${OUTSIDE_TENANT}/stats/missed?from=2026-11-20T00:00:00Z&to=2026-11-23T00:00:00Z&event_types=*`)).body).toMatchObject({ deliveries: 0 });
     expect(await missed('a..b')).toMatchObject({ status: 422, body: { errors: [{ path: 'event_types[0]' }] } });
+  });
+
+  it("tells statistics of the tenant and of a subscription, and none of a subscription that is not the tenant's", async () => {
+    const stats = (path: string) => get<StatisticsView>(`${path}?from=2026-11-20T22:00:00Z&to=2026-11-21T01:00:00Z`);
+    const { status, body } = await stats(`${TENANT}/stats`);
+    expect([status, statisticsView.parse(body)]).toEqual([200, body]);
+    expect(body.series.map(({ at, attempts, deliveries }) => [at, attempts.total, deliveries.delivered])).toEqual([
+      ['2026-11-20T22:00:00.000Z', 0, 0],
+      ['2026-11-20T23:00:00.000Z', 1, 0],
+      ['2026-11-21T00:00:00.000Z', 2, 2],
+    ]);
+    expect(body.totals.attempts).toEqual({ total: 3, succeeded: 2, failed: 1, success_rate: 2 / 3, errors: { connection_refused: 1 } });
+    expect((await stats(`${TENANT}/subscriptions/sub_1/stats`)).body).toEqual(body);
+    expect((await stats(`${OUTSIDE_TENANT}/stats`)).body).toMatchObject({ totals: { attempts: { total: 0 } } });
+    expect(await stats(`${OUTSIDE_TENANT}/subscriptions/sub_1/stats`)).toMatchObject({ status: 404, body: { code: 'not_found' } });
+    expect(await stats(`${TENANT}/subscriptions/sub_nobody/stats`)).toMatchObject({ status: 404, body: { code: 'not_found' } });
   });
 
   it('answers nobody without a key', async () => {

@@ -3,6 +3,7 @@ import type { TenantState } from '@posthorn/contracts';
 import { Client } from 'pg';
 import { foldRows } from '../src/loading/fold.js';
 import { Loader } from '../src/loading/loader.js';
+import { createPartitions, statisticsTables } from '../src/loading/partitions.js';
 import { rowsOfAccepted, rowsOfAttempted, rowsOfCancelled, rowsOfRejected, rowsOfRounds, rowsOfRouted } from '../src/loading/records.js';
 import type { Rows } from '../src/loading/rows.js';
 import { Retention } from '../src/retention/retention.js';
@@ -86,6 +87,19 @@ describe('what has been kept long enough', () => {
     expect(swept).toMatchObject({ deleted: 5 });
     expect(swept?.dropped).toBeGreaterThanOrEqual(8);
     expect(await retention.sweep(NOW)).toEqual({ dropped: 0, deleted: 0 });
+  });
+
+  it('goes after three days where it is told by the minute, whatever tenants want', async () => {
+    await given();
+    const client = new Client({ connectionString: database.url });
+    await client.connect();
+    for (const day of ['2026-11-17', '2026-11-18']) await createPartitions(client, 'audit', day, statisticsTables);
+    await client.end();
+    await retention.sweep(NOW);
+    const days = await database.query<{ relname: string }>(
+      `select relname from pg_class where relnamespace = 'audit'::regnamespace and relname ~ '^statistics_(minutes|hours)_2026111\\d$' order by 1`,
+    );
+    expect(days.map(({ relname }) => relname)).toEqual(['statistics_hours_20261117', 'statistics_hours_20261118', 'statistics_minutes_20261118']);
   });
 
   it('goes on all days of a tenant that was deleted', async () => {

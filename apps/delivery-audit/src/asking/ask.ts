@@ -1,5 +1,7 @@
 import type { AskedRound } from '@posthorn/contracts';
 import type { ClientBase } from 'pg';
+import { SCHEMA } from '../migrations/migrations.js';
+import { DELIVERY_CHANGE, writeChanges, type DeliveryChange } from '../statistics/deltas.js';
 import { ASKED_CHANNEL } from './schema.js';
 
 /** One event for one subscription, that it may be sent again, or for the first time. */
@@ -46,18 +48,19 @@ const ASK = `
       round = known.round + 1, number = 0, status = 'pending', updated_at = excluded.updated_at,
       next_attempt_at = null, last_status_code = null, last_error = null, finished_at = null
     where $11 or known.status not in ('pending', 'retrying')
-    returning new.day, new.id, new.round, coalesce(old.status in ('pending', 'retrying'), false) as forced
+    returning new.day, new.id, new.round, coalesce(old.status in ('pending', 'retrying'), false) as forced, ${DELIVERY_CHANGE}
   ), noted as (
     insert into audit.rounds (day, delivery_id, round, tenant, trigger, at, actor, replay_id, forced)
     select day, id, round, $9, $12, $10, $13, $14, forced from raised
   ), outgoing as (
     insert into replays.outbox (day, delivery_id, round, tenant, event_id, subscription_id, spread, position, trigger, at, actor, replay_id, forced)
-    select raised.day, raised.id, raised.round, $9, event_id, subscription_id, spread, (select coalesce(max(position), 0) from audit.configuration), $12, $10, $13, $14, forced
+    select raised.day, raised.id, raised.round, $9, event_id, candidate.subscription_id, spread, (select coalesce(max(position), 0) from audit.configuration), $12, $10, $13, $14, forced
       from raised join candidate on candidate.delivery_id = raised.id and candidate.day = raised.day
-     order by candidate.accepted_at, event_id, subscription_id
+     order by candidate.accepted_at, event_id, candidate.subscription_id
     returning 1
   )
-  select count(*)::integer as asked, pg_notify('${ASKED_CHANNEL}', '') from outgoing`;
+  select count(*)::integer as asked, (select json_agg(raised) from raised where old_finished_ms is not null) as taken_back, pg_notify('${ASKED_CHANNEL}', '')
+    from outgoing`;
 
 /**
  * Asks for the next round of each candidate, in the caller's transaction, each at most once in a list. Answers for how many: the others are under way.
@@ -66,7 +69,7 @@ const ASK = `
 export const ask = async (client: ClientBase, candidates: readonly Candidate[], asking: Asking): Promise<number> => {
   if (candidates.length === 0) return 0;
   const { tenant, at, force, trigger, actor, replayId } = asking;
-  const { rows } = await client.query<{ asked: number }>(ASK, [
+  const { rows } = await client.query<{ asked: number; taken_back: readonly DeliveryChange[] | null }>(ASK, [
     candidates.map(({ day }) => day),
     candidates.map(({ delivery_id }) => delivery_id),
     candidates.map(({ event_id }) => event_id),
@@ -82,5 +85,7 @@ export const ask = async (client: ClientBase, candidates: readonly Candidate[], 
     actor,
     replayId ?? null,
   ]);
+  // What had ended has not any more, and counts no longer as it did.
+  await writeChanges(client, SCHEMA, rows[0]?.taken_back ?? []);
   return rows[0]?.asked ?? 0;
 };

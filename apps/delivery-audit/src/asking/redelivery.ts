@@ -6,8 +6,10 @@ import { Problem } from '@posthorn/service-kit';
 import type { ClientBase, Pool } from 'pg';
 import { shownDeliveryId, storedDeliveryId } from '../delivery-id.js';
 import { CANCELLED_BY_USER } from '../loading/records.js';
+import { SCHEMA } from '../migrations/migrations.js';
 import { DELIVERY_COLUMNS, deliveryViewOf, type DeliveryRow } from '../query/delivery-view.js';
 import { findSubscriptions, untilRegistryIsRead, type KnownSubscription, type RegistryState } from '../registry/subscriptions.js';
+import { DELIVERY_CHANGE, writeChanges, type DeliveryChange } from '../statistics/deltas.js';
 import type { Answered, RememberedAnswers, Requested } from './answers.js';
 import { ask } from './ask.js';
 import { asking, inTransaction, queryable } from './transactions.js';
@@ -127,11 +129,13 @@ const spreadOf = async (client: Pick<ClientBase, 'query'>, found: Found): Promis
 
 /** What the loader makes of the record: a cancellation beats whatever the round has come to but an end. */
 const noteCancelled = async (client: ClientBase, { id, day, round, tenant }: Found, at: string, actor: string): Promise<void> => {
-  await client.query(
+  const { rows } = await client.query<DeliveryChange>(
     `update audit.deliveries set status = 'cancelled', number = 0, updated_at = $4, next_attempt_at = null, last_status_code = null, last_error = $5, finished_at = $4
-      where id = $1::uuid and day = $2::date and round = $3 and status in ('pending', 'retrying')`,
+      where id = $1::uuid and day = $2::date and round = $3 and status in ('pending', 'retrying')
+      returning ${DELIVERY_CHANGE}`,
     [id, day, round, at, CANCELLED_BY_USER],
   );
+  await writeChanges(client, SCHEMA, rows);
   await client.query(
     `insert into audit.cancellations (day, delivery_id, round, tenant, at, actor) values ($1::date, $2::uuid, $3, $4, $5, $6) on conflict do nothing`,
     [day, id, round, tenant, at, actor],

@@ -1,6 +1,7 @@
 import type { Logger } from '@posthorn/kafka';
 import { Client } from 'pg';
 import { createPartitions, partitionedTables, partitionName, statisticsTables, type PartitionedTable } from '../loading/partitions.js';
+import { MINUTES_KEPT_MS } from '../statistics/folder.js';
 import type { RetentionPolicy } from './retention-policy.js';
 
 const DAY_MS = 86_400_000;
@@ -75,7 +76,7 @@ export class Retention {
       if (!(await lead(client, schema))) return undefined;
       for (const day of [dayAt(nowMs), dayAt(nowMs + DAY_MS)]) await createPartitions(client, schema, day, [...partitionedTables, ...statisticsTables]);
       const first = policy.firstDay(nowMs);
-      const dropped = first === undefined ? 0 : await this.#dropBefore(client, first);
+      const dropped = await this.#dropBefore(client, (table) => (table === 'statistics_minutes' ? dayAt(nowMs - MINUTES_KEPT_MS) : first));
       return { dropped, deleted: await this.#deleteOver(client, nowMs) };
     } finally {
       await client.end();
@@ -101,11 +102,12 @@ export class Retention {
    * Taken out of its table without shutting out who reads or writes the other days, then dropped. What was taken out, or half taken out, when
    * a process died is found by its name.
    */
-  async #dropBefore(client: Client, first: string): Promise<number> {
+  async #dropBefore(client: Client, firstOf: (table: PartitionedTable) => string | undefined): Promise<number> {
     const { schema, log } = this.#options;
     let dropped = 0;
     for (const { table, partition, day, isAttached, isPending } of await partitionsOf(client, schema)) {
-      if (day >= first || this.#isClosed) continue;
+      const first = firstOf(table);
+      if (first === undefined || day >= first || this.#isClosed) continue;
       if (isPending) await client.query(`alter table ${schema}.${table} detach partition ${schema}.${partition} finalize`);
       else if (isAttached) await client.query(`alter table ${schema}.${table} detach partition ${schema}.${partition} concurrently`);
       await client.query(`drop table ${schema}.${partition}`);

@@ -37,6 +37,13 @@ export const addChange = (tally: Tally, change: DeliveryChange): void => {
   }
 };
 
+/** Tells the statistics what an `insert … on conflict` or `update` has made of deliveries, in its transaction. */
+export const writeChanges = async (client: Pick<ClientBase, 'query'>, schema: string, changes: readonly DeliveryChange[]): Promise<void> => {
+  const tally = new Tally();
+  for (const change of changes) addChange(tally, change);
+  await writeDeltas(client, schema, tally);
+};
+
 /** Writes what was counted, in the transaction that has changed the rows; nothing when there is nothing to tell. */
 export const writeDeltas = async (client: Pick<ClientBase, 'query'>, schema: string, tally: Tally): Promise<void> => {
   const deltas = tally.deltas();
