@@ -123,7 +123,7 @@ describe('a search of deliveries', () => {
       page = await search({ ...filters, ...(page?.next_page_token !== undefined && { page_token: page.next_page_token }) });
       seen.push(...page.data.map(({ id }) => id));
     }
-    const whole = await listDeliveries(database, TENANT, deliveriesQuery.parse({ ...filters, page_size: '250' }));
+    const whole = await listDeliveries(new Observed(database), TENANT, deliveriesQuery.parse({ ...filters, page_size: '250' }));
     expect(seen).toEqual(whole.data.map(({ id }) => id).slice(0, seen.length));
     expect(seen.length).toBeGreaterThan(30);
     expect(wasteful()).toEqual([]);
@@ -168,7 +168,7 @@ describe('by id', () => {
   let found: FoundDelivery;
 
   beforeAll(async () => {
-    const known = await findDelivery(database, TENANT, deliveryId(TENANT, eventId, BUSY));
+    const known = await findDelivery(new Observed(database), TENANT, deliveryId(TENANT, eventId, BUSY));
     if (known === undefined) throw new Error('there is none');
     found = known;
   });

@@ -41,7 +41,7 @@ const viewOf = ({ id, tenant, type, source, subject, time, accepted_at, key, con
     extensions,
   }) as EventView;
 
-export const listEvents = async (database: Database, tenant: string, query: EventsQuery): Promise<Page<EventView>> => {
+export const listEvents = async (database: Pick<Database, 'query'>, tenant: string, query: EventsQuery): Promise<Page<EventView>> => {
   const conditions = listedBetween(new Conditions().add('tenant = ?', tenant), 'accepted_at', query)
     .add('type = ?', query.event_type)
     .add('subject = ?', query.subject);
@@ -61,7 +61,7 @@ const ONE = (conditions: Conditions, columns: string): string =>
  * The event as JSON. Its data is put in byte for byte as the producer wrote it, as `data`, or as `data_base64` when it is not JSON.
  * Undefined when there is no such event.
  */
-export const readEvent = async (database: Database, tenant: string, id: string): Promise<Buffer | undefined> => {
+export const readEvent = async (database: Pick<Database, 'query'>, tenant: string, id: string): Promise<Buffer | undefined> => {
   const conditions = new Conditions().add('tenant = ? and id = ?', tenant, id);
   const [row] = await database.query<Row & { readonly day: string; readonly data: Buffer }>(ONE(conditions, `${COLUMNS}, day::text, data`), conditions.parameters);
   if (row === undefined) return undefined;
@@ -100,7 +100,7 @@ export const findEvent = async (database: Pick<Database, 'query'>, tenant: strin
 };
 
 /** The day under which an event and its deliveries are kept; undefined when there is no such event. */
-export const dayOfEvent = async (database: Database, tenant: string, id: string): Promise<string | undefined> => {
+export const dayOfEvent = async (database: Pick<Database, 'query'>, tenant: string, id: string): Promise<string | undefined> => {
   const conditions = new Conditions().add('tenant = ? and id = ?', tenant, id);
   const [row] = await database.query<{ readonly day: string }>(ONE(conditions, 'day::text'), conditions.parameters);
   return row?.day;
