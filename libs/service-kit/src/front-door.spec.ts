@@ -71,6 +71,15 @@ describe('FrontDoor', () => {
     await expect(fetch(`${url}/healthz`)).rejects.toThrow('fetch failed');
   });
 
+  it('closes although a client has a connection ready on which it has asked nothing', async () => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    await once(socket, 'connect');
+    await fetch(`${url}/healthz`);
+    const closed = once(socket.resume(), 'close');
+    await door.close();
+    await closed;
+  });
+
   it('refuses a port that is taken', async () => {
     const second = new FrontDoor({ service: 'x', version: '1', health, metrics, log });
     await expect(second.open(Number(new URL(url).port), '127.0.0.1')).rejects.toMatchObject({ code: 'EADDRINUSE' });

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Registry } from 'prom-client';
 import type { Health } from './health.js';
 import type { Log } from './log.js';
@@ -49,12 +49,17 @@ export type FrontDoorOptions = {
 export class FrontDoor {
   readonly server: Server;
   readonly #options: FrontDoorOptions;
+  readonly #sockets = new Set<Socket>();
   #application: Handler | undefined;
   #closing = false;
 
   constructor(options: FrontDoorOptions) {
     this.#options = options;
     this.server = createServer(SERVER_OPTIONS, (request, response) => this.#answer(request, response));
+    this.server.on('connection', (socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
   }
 
   /** Listens; on every address of the machine when no host is given. Resolves to the port. */
@@ -76,6 +81,8 @@ export class FrontDoor {
   async close(): Promise<void> {
     this.#closing = true;
     if (!this.server.listening) return;
+    // Connections on which nothing was ever said, as browsers keep them ready: to Node these are not idle, and closing would wait for them.
+    for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy();
     const timer = setTimeout(() => this.server.closeAllConnections(), CLOSE_MS);
     // A connection whose last answer was begun before the door closed is kept alive by Node, and would be waited for.
     const sweep = setInterval(() => this.server.closeIdleConnections(), SWEEP_MS);
