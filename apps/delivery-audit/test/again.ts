@@ -76,7 +76,7 @@ export class Again {
     this.sent.length = 0;
     this.beforeSending = ignore;
     this.isLoaded = true;
-    const tables = ['events', 'decisions', 'deliveries', 'attempts', 'rounds', 'cancellations', 'configuration'].map((table) => `audit.${table}`);
+    const tables = ['events', 'decisions', 'deliveries', 'attempts', 'rounds', 'cancellations', 'configuration', 'statistics_deltas'].map((table) => `audit.${table}`);
     const asked = ['replays', 'outbox', 'answers', 'events'].map((table) => `replays.${table}`);
     await this.database.query([...tables, ...asked].map((table) => `delete from ${table}`).join('; '));
   }

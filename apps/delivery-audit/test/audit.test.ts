@@ -49,6 +49,7 @@ const second = outcomeOf(paid, 'sub_1', { number: 2, trigger: 'retry', at: '2026
 describe('the audit', () => {
   let world: World;
   const get = <Body>(path: string) => world.service.get(path) as Promise<{ status: number; text: string; body: Body }>;
+  const stats = (path: string) => get<StatisticsView>(`${path}?from=2026-11-20T22:00:00Z&to=2026-11-21T01:00:00Z`);
   const ids = async (path: string): Promise<string[]> => (await get<Page<{ id: string }>>(path)).body.data.map(({ id }) => id);
 
   beforeAll(async () => {
@@ -218,7 +219,6 @@ describe('the audit', () => {
   });
 
   it("tells statistics of the tenant and of a subscription, and none of a subscription that is not the tenant's", async () => {
-    const stats = (path: string) => get<StatisticsView>(`${path}?from=2026-11-20T22:00:00Z&to=2026-11-21T01:00:00Z`);
     const { status, body } = await stats(`${TENANT}/stats`);
     expect([status, statisticsView.parse(body)]).toEqual([200, body]);
     expect(body.series.map(({ at, attempts, deliveries }) => [at, attempts.total, deliveries.delivered])).toEqual([

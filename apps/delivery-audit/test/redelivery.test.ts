@@ -1,10 +1,11 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { deliveryId } from '@posthorn/contracts';
 import { partitionFor } from '@posthorn/domain';
 import { ask } from '../src/asking/ask.js';
 import { inTransaction } from '../src/asking/transactions.js';
 import { storedDeliveryId } from '../src/delivery-id.js';
 import { Again, byAnn, PARTITIONS, requestedValue, withKey } from './again.js';
+import { statisticsAreTrue } from './figures.js';
 import { accepted, attempted, envelopeOf, outcomeOf, routed } from './records.js';
 
 const DATA = '{"b": 1.10,  "a": 12345678901234567890}';
@@ -31,6 +32,9 @@ beforeEach(async () => {
   await again.subscribe('sub_2', { policy: { spread: 4 } });
   await again.load(accepted(paid, DATA), routed(paid, ['sub_1', 'sub_2']), attempted(outcomeOf(paid, 'sub_1', { status: 'failed' }), outcomeOf(paid, 'sub_2')));
 });
+
+/** Whatever was asked for or called off, and however it ended. */
+afterEach(() => statisticsAreTrue(again.database));
 
 const conflict = (detail: RegExp) => expect.objectContaining({ code: 'conflict', message: expect.stringMatching(detail) });
 const dieAt = (topic: string): void => {
