@@ -27,10 +27,16 @@ import { Folder } from './statistics/folder.js';
 import { Retention } from './retention/retention.js';
 import { RetentionPolicy } from './retention/retention-policy.js';
 import { withinRetention } from './retention/within-retention.js';
+import { Tail } from './tail/tail.js';
+import { TailController } from './tail/tail.controller.js';
+import { tailMetrics } from './tail/tail-metrics.js';
+import { closedWhenSilent } from './query/silence.js';
 import { StatisticsController } from './statistics/statistics.controller.js';
 
 /** A read that takes longer is given up, so that a careless search cannot hold the connections of all others. */
 const READ_TIMEOUT_MS = 10_000;
+/** Who does not even say that it gives up. */
+const SILENT_MS = READ_TIMEOUT_MS + 2_000;
 const READ_CONNECTIONS = 8;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** The history may be a moment behind; in return it is read and written in batches also when little happens, for a fraction of the CPU. */
@@ -57,8 +63,10 @@ export const appModule = async (config: AuditConfig, kit: Kit): Promise<DynamicM
       ...sendingAgain.controllers,
       StatisticsController,
       ExportController,
+      TailController,
     ],
     providers: [
+      { provide: Tail, useValue: tailOf(config, kit) },
       Database,
       { provide: Exporter, useFactory: () => observedExporter(kit) },
       ...sendingAgain.providers,
@@ -86,13 +94,24 @@ const readingOptions = (url: string): DataSourceOptions => ({
   schema: SCHEMA,
   applicationName: 'posthorn delivery-audit queries',
   connectTimeoutMS: CONNECT_TIMEOUT_MS,
-  extra: { max: READ_CONNECTIONS, statement_timeout: READ_TIMEOUT_MS, options: READ_SETTINGS.map((setting) => `-c ${setting}`).join(' ') },
+  extra: { max: READ_CONNECTIONS, statement_timeout: READ_TIMEOUT_MS, stream: closedWhenSilent(READ_TIMEOUT_MS + 2_000), options: READ_SETTINGS.map((setting) => `-c ${setting}`).join(' ') },
 });
 
 const observedExporter = ({ metrics }: Kit): Exporter => {
   const exporter = new Exporter();
   exportMetrics(metrics, () => exporter.running);
   return exporter;
+};
+
+const tailOf = (config: AuditConfig, { kafka, metrics, log, stopping }: Kit): Tail => {
+  const topic = kafka.topic('deliveries.attempted');
+  return new Tail({
+    source: { extents: () => kafka.extents(topic), follow: (options) => kafka.follow({ topic, ...options }) },
+    limits: { watchers: config.POSTHORN_TAIL_WATCHERS, perKey: config.POSTHORN_TAIL_WATCHERS_PER_KEY },
+    metrics: tailMetrics(metrics),
+    log,
+    stopping,
+  });
 };
 
 const startFolding = (databaseUrl: string, source: DataSource, { log, metrics, onShutdown }: Kit): Folder => {

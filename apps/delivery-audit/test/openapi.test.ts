@@ -59,6 +59,7 @@ describe('the OpenAPI document', () => {
       'publishRejectedEvent: post /v1/tenants/{tenant}/rejected-events/{id}/publish events:write',
       'redeliverDelivery: post /v1/tenants/{tenant}/deliveries/{id}/redeliver audit:write',
       'resumeReplay: post /v1/tenants/{tenant}/replays/{id}/resume audit:write',
+      'tailDeliveries: get /v1/tenants/{tenant}/deliveries/tail audit:read',
     ]);
   });
 

@@ -19,6 +19,8 @@ export type Request = {
 export class Service {
   readonly #process: ChildProcess;
   readonly url: Promise<string>;
+  /** Of gRPC. */
+  readonly grpcAddress: Promise<string>;
   /** What it logged, line by line. */
   readonly log: string[] = [];
   readonly exit: Promise<number | null>;
@@ -42,15 +44,18 @@ export class Service {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     this.exit = once(this.#process, 'exit').then(([code]) => code as number | null);
-    this.url = new Promise((resolve, reject) => {
+    const listening = new Promise<{ readonly port?: number; readonly grpc_port?: number }>((resolve, reject) => {
       createInterface({ input: this.#process.stdout ?? process.stdin }).on('line', (line) => {
         this.log.push(line);
-        const { msg, port } = JSON.parse(line) as { msg: string; port?: number };
-        if (msg === 'listening') resolve(`http://127.0.0.1:${port}`);
+        const told = JSON.parse(line) as { msg: string; port?: number; grpc_port?: number };
+        if (told.msg === 'listening') resolve(told);
       });
       void this.exit.then(() => reject(new Error(`the service ended before it listened:\n${this.log.join('\n')}`)));
     });
+    this.url = listening.then(({ port }) => `http://127.0.0.1:${port}`);
+    this.grpcAddress = listening.then(({ grpc_port }) => `127.0.0.1:${grpc_port}`);
     this.url.catch(() => undefined);
+    this.grpcAddress.catch(() => undefined);
   }
 
   get(path: string, headers?: Record<string, string>): Promise<Answer> {

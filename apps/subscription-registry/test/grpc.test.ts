@@ -18,7 +18,7 @@ import {
   type Tenant,
 } from '@posthorn/contracts/grpc/registry';
 import { eventually } from '@posthorn/testkit';
-import { callRaw, clientOf, connect, detailsOf, refusalOf, requestBytes, type TestClient } from './grpc-client.js';
+import { callRaw, clientOf, connect, detailsOf, refusalOf, requestBytes, type TestClient } from '../../../test/support/grpc-client.js';
 import { API_KEY, createWorld, type Service, type World } from './world.js';
 
 const services = [

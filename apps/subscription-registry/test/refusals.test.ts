@@ -1,7 +1,7 @@
 import { status, type Client } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { EventTypeServiceDefinition, SubscriptionServiceDefinition } from '@posthorn/contracts/grpc/registry';
-import { callRaw, clientOf, connect, detailsOf, refusalOf, requestBytes } from './grpc-client.js';
+import { callRaw, clientOf, connect, detailsOf, refusalOf, requestBytes } from '../../../test/support/grpc-client.js';
 import { API_KEY, createWorld, idOf, type Service, type World } from './world.js';
 
 const tenant = '/tenants/default';

@@ -75,9 +75,10 @@ describe('FrontDoor', () => {
     const socket = connect(Number(new URL(url).port), '127.0.0.1');
     await once(socket, 'connect');
     await fetch(`${url}/healthz`);
-    const closed = once(socket.resume(), 'close');
+    const startedMs = performance.now();
     await door.close();
-    await closed;
+    expect(performance.now() - startedMs).toBeLessThan(5_000);
+    socket.destroy();
   });
 
   it('refuses a port that is taken', async () => {

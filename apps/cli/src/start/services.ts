@@ -15,7 +15,7 @@ export const services: readonly Service[] = [
   { name: 'subscription-registry', port: 8081, grpcPort: 9081, stopOrder: 3 },
   { name: 'event-ingestion', port: 8082, grpcPort: 9082, stopOrder: 1 },
   { name: 'dispatcher', port: 8083, stopOrder: 2 },
-  { name: 'delivery-audit', port: 8084, stopOrder: 3 },
+  { name: 'delivery-audit', port: 8084, grpcPort: 9084, stopOrder: 3 },
   { name: 'gateway', port: 8080, stopOrder: 0 },
 ];
 

@@ -7,6 +7,8 @@ import { serverSentEvents } from './server-sent-events.js';
 import { Tail } from './tail.js';
 
 const EVENT_STREAM = 'text/event-stream';
+/** Who has not read by then that the tail is over is cut off: it may have stopped reading long ago, and the process may want to end. */
+const END_MS = 2_000;
 
 @Controller('v1/tenants/:tenant/deliveries')
 export class TailController {
@@ -33,9 +35,12 @@ export class TailController {
       { caller, after: typeof after === 'string' && after !== '' ? after : undefined, signal: over.signal },
     );
     const allowed = whileAllowed(request.authorizeAgain, (refusal) => over.abort(refusal));
+    let cutOff: NodeJS.Timeout | undefined;
+    void watch.closed.then(() => (cutOff = setTimeout(() => reply.raw.destroy(), END_MS)));
     const gone = (): void => {
       allowed();
       over.abort();
+      void watch.closed.then(() => clearTimeout(cutOff));
     };
     if (reply.raw.closed) gone();
     else reply.raw.once('close', gone);

@@ -1,4 +1,4 @@
-import { Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { Client, credentials, Metadata, type ClientReadableStream, type ServiceError } from '@grpc/grpc-js';
 import { BadRequest, ErrorInfo, Status } from '@posthorn/contracts/grpc';
 import { DETAILS_KEY } from '@posthorn/service-kit/grpc';
 
@@ -67,6 +67,27 @@ export const clientOf = <S extends Description>(client: Client, { fullName, meth
       },
     ]),
   ) as unknown as TestClient<S>; // what Object.entries forgets
+
+/** Sends a request to a method that answers with a stream: its messages, one after another, until `cancel`. Throws what the call ends with. */
+export const feedOf = <M extends Method>(
+  client: Client,
+  { fullName }: Description,
+  method: M,
+  request: Partial<Message<M['requestType']>>,
+  options: CallOptions,
+): { readonly messages: AsyncIterableIterator<Message<M['responseType']>>; readonly stream: ClientReadableStream<Buffer> } => {
+  const stream = client.makeServerStreamRequest(
+    `/${fullName}/${method.name}`,
+    (bytes: Uint8Array) => Buffer.from(bytes),
+    (response) => response,
+    requestBytes(method, request),
+    metadataOf(options),
+  );
+  const messages = async function* (): AsyncGenerator<Message<M['responseType']>> {
+    for await (const bytes of stream) yield method.responseType.decode(bytes as Buffer) as Message<M['responseType']>; // as its own decoder makes them
+  };
+  return { messages: messages(), stream };
+};
 
 /** What google.rpc.Status says of an error. */
 export const detailsOf = (error: ServiceError) => {
