@@ -34,7 +34,7 @@ const AFTER_TROUBLE_MS = 5_000;
 const NOTHING_MS = 60_000;
 
 const NEXT = `
-  select id, tenant, state from replays.replays
+  select id, tenant, state, worked_at is not null as has_begun from replays.replays
    where status = 'running' and finished_at is null and id <> all($1) order by worked_at nulls first, id limit 1`;
 const LOCK = `select ${REPLAY_COLUMNS} from replays.replays where id = $1 and status = 'running' for update`;
 const MOVE = `
@@ -42,7 +42,7 @@ const MOVE = `
     matched = matched + $5, done = done + $6, skipped = skipped + $7, filtered = filtered + $8, disabled = disabled + $9, expired = expired + $10
    where id = $1`;
 
-type Running = { readonly id: string; readonly tenant: string; readonly state: ReplayState };
+type Running = { readonly id: string; readonly tenant: string; readonly state: ReplayState; readonly has_begun: boolean };
 
 /**
  * Makes replays go on, a page at a time, in turn: looks at what comes next, asks for what may be sent, moves the cursor, counts; all in one transaction. So whatever dies, the page is made
@@ -54,8 +54,6 @@ export class Pages {
   readonly #paces = new Map<string, Pace>();
   /** Until when those that cannot go on are left alone. */
   readonly #resting = new Map<string, number>();
-  /** Of which everything that was there when they were asked for is in the tables. */
-  readonly #loaded = new Set<string>();
 
   constructor(parts: PagesParts) {
     this.#parts = parts;
@@ -81,11 +79,9 @@ export class Pages {
   }
 
   /** Makes a page of it; or answers for how long it is to be left alone. */
-  async #goOn(client: ClientBase, { id, tenant, state }: Running): Promise<number | undefined> {
-    if (!this.#loaded.has(id)) {
-      if (!(await this.#parts.loaded.isLoadedFor(id))) return LOADING_LOOK_MS;
-      this.#loaded.add(id);
-    }
+  async #goOn(client: ClientBase, { id, tenant, state, has_begun }: Running): Promise<number | undefined> {
+    // Of one that has, everything that was there when it was asked for is in the tables, whoever makes its pages now.
+    if (!has_begun && !(await this.#parts.loaded.isLoadedFor(id))) return LOADING_LOOK_MS;
     const pace = this.#paceOf(id, state.wish.rate);
     const allowance = pace?.allowance(this.#parts.nowMs()) ?? PAGE;
     if (allowance === 0) return pace?.waitMs(this.#parts.nowMs());
@@ -133,7 +129,6 @@ export class Pages {
 
   #forget(id: string): void {
     this.#paces.delete(id);
-    this.#loaded.delete(id);
     this.#parts.loaded.forget(id);
   }
 }
