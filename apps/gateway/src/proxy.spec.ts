@@ -87,6 +87,13 @@ const raw = async (method: string, path: string): Promise<{ status: number; body
 const publish = (body: string | Buffer, headers: Record<string, string> = {}): Promise<Response> =>
   fetch(`${url}/v1/tenants/acme/events`, { method: 'POST', body, headers });
 
+/** What does not change any more for so long. */
+const settled = async (value: () => number, quietMs: number): Promise<number> => {
+  const before = value();
+  await after(quietMs);
+  return value() === before ? before : settled(value, quietMs);
+};
+
 describe('the proxy', () => {
   it('asks the service that knows, at the same path and query, without checking the key', async () => {
     await fetch(`${url}/v1/tenants?page_size=2&q=a%20b`, { headers: { authorization: 'Bearer x' } });
@@ -217,13 +224,39 @@ describe('the proxy', () => {
     expect(await (await publish('{}')).json()).toMatchObject({ code: 'unavailable', detail: 'The service event-ingestion does not answer.' });
   });
 
-  it('breaks off when the service does, rather than ending half an answer well', async () => {
+  it.each([
+    ['that has told its length', { 'content-length': '100' }],
+    ['that is a stream', {}],
+  ])('breaks off when the service does, rather than ending half an answer well: one %s', async (_which, headers) => {
     answer = (_request, response) => {
-      response.writeHead(200, { 'content-length': '100' }).write('half');
+      response.writeHead(200, headers).write('half');
       void after(20).then(() => response.destroy());
     };
     const response = await fetch(`${url}/v1/tenants`);
     await expect(response.text()).rejects.toThrow('terminated');
+  });
+
+  it('hands on a stream without end no faster than it is read, and ends it when its reader goes', async () => {
+    let written = 0;
+    const chunk = Buffer.alloc(64 * 1024);
+    const closed = new Promise<void>((resolve) => {
+      answer = (_request, response) => {
+        const write = (): void => {
+          do written += chunk.length;
+          while (response.write(chunk));
+        };
+        response.on('drain', write).once('close', resolve);
+        write();
+      };
+    });
+    const request = httpRequest(url, { path: '/v1/tenants/acme/events/export', agent: false }).end();
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    // Longer than the gateway lets a service be silent: who waits for its reader is not silent.
+    const unread = await settled(() => written, 350);
+    expect(unread).toBeLessThan(16 * 1024 * 1024);
+    let read = 0;
+    for await (const part of response as AsyncIterable<Buffer>) if ((read += part.length) > 4 * unread) break;
+    await closed;
   });
 
   it.each(['/v1/tenants/acme/events/../subscriptions', '/v1/tenants/acme/events/%2e%2e/subscriptions', String.raw`/v1/tenants\..\x`])(

@@ -26,6 +26,8 @@ describe('upstreamOf', () => {
     ['POST', '/v1/tenants/acme/rejected-events/rej_1/publish', 'delivery-audit'],
     ['GET', '/v1/rejected-events', 'delivery-audit'],
     ['GET', '/v1/rejected-events/rej_1', 'delivery-audit'],
+    ['GET', '/v1/tenants/acme/events/export', 'delivery-audit'],
+    ['GET', '/v1/tenants/acme/deliveries/export/attempts', 'delivery-audit'],
     ['GET', '/v1/tenants/acme/stats', 'delivery-audit'],
     ['GET', '/v1/tenants/acme/subscriptions/sub_1/stats', 'delivery-audit'],
     ['GET', '/v1/tenants/acme/stats/missed', 'delivery-audit'],
