@@ -14,6 +14,8 @@ export type Usage = { readonly cpuSeconds: number; readonly rssBytes: number };
 
 export type Alone = {
   readonly stack: Stack;
+  /** Where its data and its log are. */
+  readonly dir: string;
   /** The folder of the service. */
   readonly app: string;
   /** What it was started with. */
@@ -33,7 +35,7 @@ export type Alone = {
 
 /** One service over a new Kafka and PostgreSQL of its own; they wait for the disk, as in real life. */
 export const startAlone = async (
-  service: 'subscription-registry' | 'event-ingestion' | 'dispatcher',
+  service: 'subscription-registry' | 'event-ingestion' | 'dispatcher' | 'delivery-audit',
   settings: Readonly<Record<string, string>> = {},
 ): Promise<Alone> => {
   const dir = join(posthornDir, `bench-${service}`);
@@ -78,6 +80,7 @@ export const startAlone = async (
 
   return {
     stack,
+    dir,
     app,
     env,
     call: async <T>(method: Dispatcher.HttpMethod, path: string, body?: unknown) => {
