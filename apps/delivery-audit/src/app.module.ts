@@ -94,7 +94,7 @@ const readingOptions = (url: string): DataSourceOptions => ({
   schema: SCHEMA,
   applicationName: 'posthorn delivery-audit queries',
   connectTimeoutMS: CONNECT_TIMEOUT_MS,
-  extra: { max: READ_CONNECTIONS, statement_timeout: READ_TIMEOUT_MS, stream: closedWhenSilent(READ_TIMEOUT_MS + 2_000), options: READ_SETTINGS.map((setting) => `-c ${setting}`).join(' ') },
+  extra: { max: READ_CONNECTIONS, statement_timeout: READ_TIMEOUT_MS, stream: closedWhenSilent(SILENT_MS), options: READ_SETTINGS.map((setting) => `-c ${setting}`).join(' ') },
 });
 
 const observedExporter = ({ metrics }: Kit): Exporter => {

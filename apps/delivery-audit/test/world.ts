@@ -19,6 +19,7 @@ export class World {
     readonly topicPrefix: string,
     readonly kafka: Kafka,
     readonly producer: Producer,
+    private readonly wayToDatabase: string,
   ) {
     this.service = this.start();
   }
@@ -27,17 +28,19 @@ export class World {
   /** Once it was asked for. */
   ingestion: Service | undefined;
 
-  static async create(): Promise<World> {
+  /** @param through by what way the services come to the database; straight, when it is absent */
+  static async create(through = async (databaseUrl: string): Promise<string> => databaseUrl): Promise<World> {
     const topicPrefix = `t${randomBytes(6).toString('hex')}`;
     const brokers = (process.env['POSTHORN_KAFKA_BROKERS'] ?? '127.0.0.1:9092').split(',');
     const kafka = new Kafka({ brokers, ssl: false, clientId: 'delivery-audit-test', topicPrefix }, silent, { partitions: 3 });
     await kafka.ensureTopics(['events.accepted', 'deliveries.routed', 'deliveries.attempted', 'deliveries.cancelled', 'deliveries.rounds', 'events.rejected', 'events.duplicated', 'registry.log']);
-    return new World(await createDatabase(), topicPrefix, kafka, await kafka.producer());
+    const database = await createDatabase();
+    return new World(database, topicPrefix, kafka, await kafka.producer(), await through(database.url));
   }
 
   /** A new process over the same topics and tables. */
   start(eventIngestionUrl?: string): Service {
-    this.service = new Service('delivery-audit', { databaseUrl: this.database.url, topicPrefix: this.topicPrefix, eventIngestionUrl });
+    this.service = new Service('delivery-audit', { databaseUrl: this.wayToDatabase, topicPrefix: this.topicPrefix, eventIngestionUrl });
     return this.service;
   }
 

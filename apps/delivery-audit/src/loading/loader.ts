@@ -24,27 +24,30 @@ const NOTHING: Written = {
 };
 
 const CONNECT_TIMEOUT_MS = 10_000;
-/** A statement that takes longer hangs: the connection is given up, and the batch tried again on a new one. */
 const STATEMENT_TIMEOUT_MS = 60_000;
 
 export type LoaderOptions = {
   /** Whose tables are written: those that are read, or, in a rebuild, those that will be. */
   readonly schema?: string;
+  /** A statement that takes longer hangs: the connection is given up, and the batch tried again on a new one. Default a minute. */
+  readonly statementTimeoutMs?: number;
 };
 
 /** The writing session: one connection, one transaction at a time. After any error the next load starts on a new connection. */
 export class Loader {
   readonly #databaseUrl: string;
   readonly #schema: string;
+  readonly #statementTimeoutMs: number;
   readonly #statements: Statements;
   readonly #deliveries: DeliveryWriter;
   #client: Client | undefined;
   /** Days whose partitions are known to exist. */
   readonly #days = new Set<string>();
 
-  constructor(databaseUrl: string, { schema = 'audit' }: LoaderOptions = {}) {
+  constructor(databaseUrl: string, { schema = 'audit', statementTimeoutMs = STATEMENT_TIMEOUT_MS }: LoaderOptions = {}) {
     this.#databaseUrl = databaseUrl;
     this.#schema = schema;
+    this.#statementTimeoutMs = statementTimeoutMs;
     this.#statements = statementsFor(schema);
     this.#deliveries = new DeliveryWriter(schema, this.#statements);
   }
@@ -82,7 +85,7 @@ export class Loader {
       connectionString: this.#databaseUrl,
       application_name: 'posthorn delivery-audit loader',
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      query_timeout: STATEMENT_TIMEOUT_MS,
+      query_timeout: this.#statementTimeoutMs,
       keepAlive: true,
     });
     // A connection that breaks while idle says so here only; unheard, it would end the process.

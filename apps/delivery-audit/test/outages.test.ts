@@ -1,0 +1,159 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { eventually } from '@posthorn/testkit';
+import { Client } from 'pg';
+import { foldsOf } from '../src/loading/folds.js';
+import { Intake } from '../src/loading/intake.js';
+import { Loader } from '../src/loading/loader.js';
+import { rowsOfAccepted } from '../src/loading/records.js';
+import { closedWhenSilent } from '../src/query/silence.js';
+import { isDeepStrictEqual } from 'node:util';
+import type { TestDatabase } from './database.js';
+import { expectedOf, historyOf } from './expected.js';
+import { accepted, envelopeOf, type TestRecord } from './records.js';
+import { Way } from './way.js';
+import { World } from './world.js';
+
+const KIB = 1024;
+const NOON = '2026-11-20T12:00:00.000Z';
+
+let world: World;
+let way: Way;
+let databaseUrl: string;
+
+beforeAll(async () => {
+  world = await World.create(async (straight) => {
+    const url = new URL(straight);
+    way = new Way({ host: url.hostname, port: Number(url.port) });
+    url.host = `127.0.0.1:${await way.open()}`;
+    return (databaseUrl = url.href);
+  });
+  await world.service.ready();
+}, 60_000);
+afterEach(() => way.open());
+afterAll(async () => {
+  await world.close();
+  await way.cut();
+}, 60_000);
+
+const readiness = async () => JSON.parse((await world.service.get('/readyz')).text) as { status: string; reasons?: { name: string; reason: string }[] };
+const isAway = async (): Promise<boolean> => (await readiness()).reasons?.some(({ name, reason }) => name === 'database' && reason !== '') === true;
+
+/** The tables when as much is in them as is to be. */
+const tablesOnceFull = async (expected: Awaited<ReturnType<typeof expectedOf>>): ReturnType<TestDatabase['dump']> => {
+  await world.service.ready();
+  await eventually(async () => isDeepStrictEqual(await world.database.dump(), expected), { timeoutMs: 30_000, everyMs: 100 }).catch(() => undefined);
+  return world.database.dump();
+};
+
+const published: TestRecord[] = [];
+
+/** Records come all the time, before, while and after something happens. */
+const underLoad = async (name: string, happening: () => Promise<void>): Promise<void> => {
+  const records = historyOf({ from: NOON, spanMs: 60_000, events: 30, name });
+  const parts = [0, 1, 2].map((part) => records.filter((_, index) => index % 3 === part));
+  await world.publish(parts[0] ?? []);
+  const [during] = await Promise.all([world.publish(parts[1] ?? []), happening()]);
+  await world.publish(parts[2] ?? []);
+  published.push(...records);
+  return during;
+};
+
+describe('while PostgreSQL', () => {
+  it('is away nothing is lost: the audit says so, answers 503, stays, and catches up', async () => {
+    await underLoad('away', async () => {
+      await way.cut();
+      await eventually(isAway);
+      const answers = await Promise.all(['events', 'deliveries', 'rejected-events'].map((list) => world.service.get(`/v1/tenants/default/${list}`)));
+      for (const answer of answers) {
+        expect(answer).toMatchObject({ status: 503, body: { code: 'unavailable' } });
+        expect([answer.headers.get('content-type'), answer.headers.get('retry-after')]).toEqual([expect.stringContaining('application/problem+json'), '1']);
+      }
+    });
+    expect(await isAway()).toBe(true);
+    await way.open();
+    const expected = await expectedOf(published);
+    expect(await tablesOnceFull(expected)).toEqual(expected);
+  }, 60_000);
+
+  it('says nothing any more it is the same, and when it speaks again everything goes on', async () => {
+    await underLoad('dumb', async () => {
+      way.stop();
+      await eventually(isAway);
+    });
+    await way.open();
+    const expected = await expectedOf(published);
+    expect(await tablesOnceFull(expected)).toEqual(expected);
+  }, 60_000);
+
+  it('says nothing until its connections are lost, others are made', async () => {
+    await underLoad('lost', async () => {
+      way.stop();
+      await eventually(isAway);
+      await way.cut();
+    });
+    await way.open();
+    const expected = await expectedOf(published);
+    expect(await tablesOnceFull(expected)).toEqual(expected);
+  }, 60_000);
+});
+
+const rowsOfEvent = (id: string) => rowsOfAccepted(accepted(envelopeOf(id, NOON)).value);
+
+describe('a connection that says nothing any more', () => {
+  it('is closed by who reads: its question fails, and the next one gets another', async () => {
+    const client = new Client({ connectionString: databaseUrl, stream: closedWhenSilent(300) });
+    client.on('error', () => undefined);
+    await client.connect();
+    await client.query('select 1');
+    way.stop();
+    await expect(client.query('select 1')).rejects.toThrow('Connection terminated: silent for 300 ms');
+  });
+
+  it('is given up by the loader', async () => {
+    const loader = new Loader(databaseUrl, { statementTimeoutMs: 300 });
+    await loader.load(rowsOfEvent('before'));
+    way.stop();
+    await expect(loader.load(rowsOfEvent('while'))).rejects.toThrow('Query read timeout');
+    await way.open();
+    await expect(loader.load(rowsOfEvent('while'))).resolves.toMatchObject({ events: 1 });
+    await loader.close();
+    published.push(accepted(envelopeOf('before', NOON)), accepted(envelopeOf('while', NOON)));
+  });
+});
+
+it('what waits for PostgreSQL is bounded, however much there is in Kafka', async () => {
+  const windowBytes = 256 * KIB;
+  const large = Array.from({ length: 160 }, (_, i) => accepted(envelopeOf(`large ${i}`, NOON), JSON.stringify({ filling: 'x'.repeat(100 * KIB) })));
+  await world.publish(large);
+  let isBack = false;
+  let tries = 0;
+  const written = new Set<string>();
+  const intake = new Intake({
+    folds: foldsOf(world.kafka),
+    load: async (rows) => {
+      tries += 1;
+      if (!isBack) throw new Error('away');
+      for (const { id } of rows.events) written.add(id);
+      return { events: 0, decisions: 0, deliveries: 0, attempts: 0, rounds: 0, cancellations: 0, rejected_events: 0, duplicates: 0, configuration: 0 };
+    },
+    log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, fatal: () => undefined },
+    onUnfoldable: (error) => expect(error).toBeUndefined(),
+  });
+  const consumption = await world.kafka.consume({
+    groupId: `${world.topicPrefix}.bounded`,
+    topics: [world.kafka.topic('events.accepted')],
+    windowBytes,
+    totalBytes: windowBytes,
+    onRecord: (record) => intake.add(record),
+  });
+  await eventually(() => tries >= 4);
+  const waiting = consumption.inFlightBytes;
+  // The window, and of each of the three partitions one fetch of at most 1 MiB.
+  expect([waiting > windowBytes, waiting < windowBytes + 3 * 1024 * KIB + 300 * KIB]).toEqual([true, true]);
+  await eventually(() => tries >= 5);
+  expect(consumption.inFlightBytes).toBe(waiting);
+  isBack = true;
+  await eventually(() => large.every((_, i) => written.has(`large ${i}`)));
+  intake.close();
+  await consumption.close();
+}, 60_000);
