@@ -135,3 +135,7 @@ describe(`${EVENTS} events are under way, and TERM ends`, () => {
     expect(await flowThrough('term', { service: 'dispatcher', signal: 'SIGTERM' })).toMatchObject({ count: 0 });
   });
 });
+
+it('the audit says afterwards what the topics say', async () => {
+  expect(await posthorn.verifyAudit()).toEqual({ exit: 0, said: expect.stringContaining(': equal; ') });
+});

@@ -164,3 +164,7 @@ const others = otherProducers();
     expect(await posthorn.api.list(`${TENANT}/deliveries?subscription=${subscription.id}`)).toContainEqual(delivery);
   });
 });
+
+it('the audit says afterwards what the topics say', async () => {
+  expect(await posthorn.verifyAudit()).toEqual({ exit: 0, said: expect.stringContaining(': equal; ') });
+});

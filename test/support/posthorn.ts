@@ -1,8 +1,11 @@
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import type { AttemptView, CreateSubscriptionBody, DeliveryView, Operation, Page, Rejection, Routed, SubscriptionView, TopicName } from '@posthorn/contracts';
 import { Kafka, type Producer } from '@posthorn/kafka';
-import { createDatabase, eventually, freePort, posthornDir, type Database } from '@posthorn/testkit';
+import { createDatabase, eventually, freePort, posthornDir, repositoryRoot, type Database } from '@posthorn/testkit';
 import { Api } from './api.js';
 import { Service, serviceNames, type ServiceName } from './service.js';
 
@@ -18,6 +21,8 @@ export type InboundRecord = {
 
 const ignore = (): void => {};
 const silent = { debug: ignore, info: ignore, warn: ignore, error: ignore, fatal: ignore };
+
+const DAY_MS = 86_400_000;
 
 /** Within which whatever is on its way has come: far longer than it takes, for a machine that does much else. */
 const PATIENCE = { timeoutMs: 30_000, everyMs: 50 } as const;
@@ -189,6 +194,19 @@ export class Posthorn {
     this.#replicas.push(replica);
     await replica.start();
     return replica;
+  }
+
+  /** What `posthorn-audit rebuild --verify` says of yesterday and today, with the status that it ends with. */
+  async verifyAudit(): Promise<{ readonly exit: number | null; readonly said: string }> {
+    const yesterday = new Date(Date.now() - DAY_MS).toISOString().slice(0, 'yyyy-mm-dd'.length);
+    const program = join(repositoryRoot, 'apps', 'delivery-audit', 'bin', 'posthorn-audit.mjs');
+    const child = spawn(process.execPath, [program, 'rebuild', '--verify', '--from', yesterday], {
+      env: { ...process.env, ...this.env, LOG_LEVEL: 'error' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const ended = once(child, 'close').then(([status]) => status as number | null);
+    const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
+    return { exit: await ended, said: `${out}${err}` };
   }
 
   async close(): Promise<void> {
