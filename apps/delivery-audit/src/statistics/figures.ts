@@ -1,5 +1,5 @@
 import { attemptErrorCode, type DeliveryStatus } from '@posthorn/contracts';
-import { addCounts, count, readCounts, writeCounts, type Counts } from './counts.js';
+import { Counts } from './counts.js';
 import { Sketch } from './sketch.js';
 import { ForeignBytes, VarintReader, VarintWriter } from './varints.js';
 
@@ -43,43 +43,43 @@ export class Figures {
   /** From an event's acceptance to the end of its delivery, if that came in its first round; a redelivery's says nothing of how quick we are. */
   readonly latencies: Sketch;
 
-  constructor(counts: Counts = new Map(), durations = new Sketch(), latencies = new Sketch()) {
+  constructor(counts = new Counts(), durations = new Sketch(), latencies = new Sketch()) {
     this.#counts = counts;
     this.durations = durations;
     this.latencies = latencies;
   }
 
   addAttempt({ status, duration_ms, error_code }: CountedAttempt, times: number): void {
-    count(this.#counts, status === 'delivered' ? SUCCEEDED : FAILED, times);
+    this.#counts.add(status === 'delivered' ? SUCCEEDED : FAILED, times);
     const code = error_code === null ? undefined : PLACES.get(`errors.${error_code}`);
-    if (code !== undefined) count(this.#counts, code, times);
+    if (code !== undefined) this.#counts.add(code, times);
     this.durations.add(duration_ms, times);
   }
 
   addDelivery({ status, round, createdMs, finishedMs }: EndedDelivery, times: number): void {
     const end = ENDS[status];
     if (end === undefined) return;
-    count(this.#counts, end, times);
+    this.#counts.add(end, times);
     if (status === 'delivered' && round === 0) this.latencies.add(Math.max(0, finishedMs - createdMs), times);
   }
 
   add(other: Figures): void {
-    addCounts(this.#counts, other.#counts);
+    this.#counts.addAll(other.#counts);
     this.durations.addAll(other.durations);
     this.latencies.addAll(other.latencies);
   }
 
   of(counted: Counted): number {
-    return this.#counts.get(place(counted)) ?? 0;
+    return this.#counts.of(place(counted));
   }
 
   get isEmpty(): boolean {
-    return this.#counts.size === 0 && this.durations.isEmpty && this.latencies.isEmpty;
+    return this.#counts.isEmpty && this.durations.isEmpty && this.latencies.isEmpty;
   }
 
   encode(): Buffer {
     const writer = new VarintWriter().unsigned(FORMAT);
-    writeCounts(writer, this.#counts);
+    this.#counts.write(writer);
     this.durations.write(writer);
     this.latencies.write(writer);
     return writer.written();
@@ -89,7 +89,7 @@ export class Figures {
   static decode(bytes: Buffer): Figures {
     const reader = new VarintReader(bytes);
     if (reader.unsigned() !== FORMAT) throw new ForeignBytes('they are of a form that is not known');
-    const figures = new Figures(readCounts(reader, COUNTED.length), Sketch.read(reader), Sketch.read(reader));
+    const figures = new Figures(Counts.read(reader, COUNTED.length), Sketch.read(reader), Sketch.read(reader));
     reader.end();
     return figures;
   }

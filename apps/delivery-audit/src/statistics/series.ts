@@ -36,12 +36,14 @@ export class Series {
     this.#points = Array.from({ length: pointsOf(span) });
   }
 
-  /** What is not in the span is left out. */
+  /** What is not in the span is left out. The figures are given away. */
   add(atMs: number, figures: Figures): void {
     if (atMs < this.#span.fromMs || atMs >= this.#span.toMs) return;
     const point = Math.floor((atMs - this.#span.fromMs) / this.#stepMs);
-    (this.#points[point] ??= new Figures()).add(figures);
     this.#totals.add(figures);
+    const known = this.#points[point];
+    if (known) known.add(figures);
+    else this.#points[point] = figures;
   }
 
   get view(): StatisticsView {

@@ -1,4 +1,4 @@
-import { addCounts, count, readCounts, writeCounts, type Counts } from './counts.js';
+import { Counts } from './counts.js';
 import { VarintReader, VarintWriter } from './varints.js';
 
 /** Of what a quantile is told as, relative to what it is: at most. A hair below one in a hundred, which leaves the rest to rounding. */
@@ -31,44 +31,44 @@ export const BUCKETS = bucketOf(MOST) + 1;
 export class Sketch {
   readonly #counts: Counts;
 
-  constructor(counts: Counts = new Map()) {
+  constructor(counts = new Counts()) {
     this.#counts = counts;
   }
 
   /** @param times below zero: it is taken away */
   add(value: number, times = 1): void {
-    count(this.#counts, bucketOf(value), times);
+    this.#counts.add(bucketOf(value), times);
   }
 
   addAll(other: Sketch): void {
-    addCounts(this.#counts, other.#counts);
+    this.#counts.addAll(other.#counts);
   }
 
   get isEmpty(): boolean {
-    return this.#counts.size === 0;
+    return this.#counts.isEmpty;
   }
 
   /** The values at these shares (0 to 1, ascending) of all, sorted: the one of which so many are not greater. Undefined each when there are none. */
   quantiles(shares: readonly number[]): readonly (number | undefined)[] {
-    const buckets = [...this.#counts].sort(([a], [b]) => a - b);
-    const total = buckets.reduce((sum, [, times]) => sum + times, 0);
+    let total = 0;
+    this.#counts.forEach((_, times) => (total += times));
+    const ranks = shares.map((share) => Math.max(1, Math.ceil(share * total)));
+    const values: number[] = [];
     let passed = 0;
-    let next = 0;
-    return shares.map((share) => {
-      const rank = Math.max(1, Math.ceil(share * total));
-      while (passed < rank && next < buckets.length) passed += buckets[next++]?.[1] ?? 0;
-      const bucket = buckets[next - 1];
-      return bucket && valueOf(bucket[0]);
+    this.#counts.forEach((bucket, times) => {
+      passed += times;
+      for (let rank = ranks[values.length]; rank !== undefined && rank <= passed; rank = ranks[values.length]) values.push(valueOf(bucket));
     });
+    return shares.map((_, index) => values[index]);
   }
 
   write(writer: VarintWriter): void {
-    writeCounts(writer, this.#counts);
+    this.#counts.write(writer);
   }
 
   /** @throws {ForeignBytes} */
   static read(reader: VarintReader): Sketch {
-    return new Sketch(readCounts(reader, BUCKETS));
+    return new Sketch(Counts.read(reader, BUCKETS));
   }
 
   encode(): Buffer {
