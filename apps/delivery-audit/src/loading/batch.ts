@@ -8,7 +8,7 @@ export type BatchLimits = {
 };
 
 /** A delivery's three records share one commit, and under load a commit is paid by thousands of rows. */
-export const DEFAULT_LIMITS: BatchLimits = { rows: 4_000, bytes: 4 * 1024 * 1024, ageMs: 15 };
+export const DEFAULT_LIMITS: BatchLimits = { rows: 10_000, bytes: 8 * 1024 * 1024, ageMs: 15 };
 
 type Sized = { readonly rows: number; readonly bytes: number };
 

@@ -122,5 +122,8 @@ export const foldRows = (all: Iterable<Rows>): Rows => {
   };
 };
 
-export const daysOf = ({ configuration: _ofNoDay, ...rows }: Rows): ReadonlySet<string> =>
-  new Set(Object.values(rows).flatMap((ofTable) => ofTable.map(({ day }) => day)));
+export const daysOf = ({ configuration: _ofNoDay, ...rows }: Rows): ReadonlySet<string> => {
+  const days = new Set<string>();
+  for (const ofTable of Object.values(rows)) for (const { day } of ofTable) days.add(day);
+  return days;
+};
