@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '@posthorn/testkit';
 import { Client } from 'pg';
 import { startSystem, type System } from '../support/system.ts';
@@ -12,7 +13,8 @@ const SUBSCRIPTIONS = '/v1/tenants/default/subscriptions';
 const SERVICES = ['EVENT_INGESTION', 'DISPATCHER', 'SUBSCRIPTION_REGISTRY', 'DELIVERY_AUDIT'];
 /** Of one call. */
 const BATCH = 1_000;
-const SETTLE_TIMEOUT_MS = 600_000;
+/** Longer than the first retry takes, and a start of a service. */
+const STILL_MS = 60_000;
 const VERIFY_TIMEOUT_MS = 60_000;
 const LOOK_EVERY_MS = 100;
 /** Of wrong answers, how many are told. */
@@ -197,17 +199,17 @@ export class Bench {
     return sumOf(await this.#system.metrics('DELIVERY_AUDIT'), 'posthorn_audit_rows_total', 'kind="attempt"');
   }
 
+  /** @throws {Error} when nothing has moved for so long that it must be lost */
   async #arrived(run: number, deliveries: number, recorded: () => Promise<number>): Promise<void> {
-    let [arrived, inAudit] = [0, 0];
-    await eventually(
-      async () => {
-        arrived = (await this.sink.ask({ kind: 'counts', run })).deliveries;
-        if (arrived < deliveries) return false;
-        inAudit = await recorded();
-        return inAudit >= deliveries;
-      },
-      { timeoutMs: SETTLE_TIMEOUT_MS, everyMs: LOOK_EVERY_MS, describe: () => `load ${run}: of ${deliveries} deliveries ${arrived} arrived, ${inAudit} attempts are in the audit` },
-    );
+    let seen = { arrived: 0, inAudit: 0, atMs: performance.now() };
+    while (seen.arrived < deliveries || seen.inAudit < deliveries) {
+      await delay(LOOK_EVERY_MS);
+      const { deliveries: arrived } = await this.sink.ask({ kind: 'counts', run });
+      const inAudit = arrived < deliveries ? seen.inAudit : await recorded();
+      const isMoving = arrived > seen.arrived || inAudit > seen.inAudit;
+      if (isMoving) seen = { arrived, inAudit, atMs: performance.now() };
+      else if (performance.now() - seen.atMs > STILL_MS) throw new Error(`load ${run}: of ${deliveries} deliveries ${arrived} arrived, ${inAudit} attempts are in the audit, and nothing has moved for ${STILL_MS / 1_000} s`);
+    }
   }
 
   /** Promises 1 to 3 of the design: nothing lost, every request an attempt, every signature right. */

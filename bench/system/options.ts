@@ -54,15 +54,15 @@ export type Sizes = {
 export const sizesOf = ({ isQuick }: Pick<Options, 'isQuick'>): Sizes =>
   isQuick
     ? {
-        warmUpSeconds: 6,
+        warmUpSeconds: 5,
         idleSeconds: 5,
-        latencySeconds: 5,
+        latencySeconds: 4,
         isLatencyAtHalf: false,
         throughput: [1, 10].map((fanOut) => ({ fanOut, backlog: 20_000 * (fanOut === 1 ? 1 : 2), seconds: 5, trials: 1, precision: 0.3 })),
-        isolationSeconds: 5,
+        isolationSeconds: 4,
         recoveryEvents: 20_000,
         profileSeconds: 5,
-        bareCount: 20_000,
+        bareCount: 10_000,
         coldStartSubscriptions: 5_000,
       }
     : {
