@@ -9,7 +9,7 @@ import { shrink } from './shrink.js';
 
 const root = resolve(import.meta.dirname, '..', '..', '..');
 /** A part of what `npm run simulate` plays. */
-const SEEDS = 1_000;
+const SEEDS = 500;
 
 const firstFailing = async (seeds: number): Promise<number | undefined> => {
   for (let seed = 1; seed <= seeds; seed++) if ((await play(scenarioOf(seed))).violation !== undefined) return seed;

@@ -109,8 +109,8 @@ describe('an ordered subscription', () => {
     await Promise.all([world.kill(), publishAll(keys, 5, 20)]);
     await world.until(() => areDelivered(keys, 25), () => `everything to be delivered: ${keys.map((key) => `${key} ${delivered(key)}`).join(', ')}`);
     expectOrder(keys);
-    const ended = world.outcomes.filter(({ status }) => status === 'delivered');
-    expect(new Set(ended.map(({ event_id }) => event_id)).size).toBe(250);
+    const ended = () => new Set(world.outcomes.filter(({ status }) => status === 'delivered').map(({ event_id }) => event_id));
+    await world.until(() => (ended().size === 250 ? true : undefined), () => `all outcomes, of which there are ${ended().size}`);
   });
 
   it('has unblocked keys flow while PostgreSQL is away, and loses nothing of the others', async () => {

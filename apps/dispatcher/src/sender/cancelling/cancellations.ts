@@ -16,7 +16,7 @@ export type CancellationsParts = {
   readonly fatal: (error: unknown) => void;
 };
 
-/** Some 25 MB. */
+/** Some 16 MB. */
 const MOST_ROUNDS = 250_000;
 const RETRY_READ_MS = 500;
 

@@ -29,7 +29,7 @@ const sending = ({ state = ordered(), backlog = new MemoryBacklog(), limit = 100
   const outcomes: Outcome[] = [];
   const sent: OutgoingRecord[] = [];
   const fatal: unknown[] = [];
-  const kafka = { answers: Promise.resolve(), timesAsked: 0 };
+  const kafka = { answers: Promise.resolve(), answersOfWaiting: Promise.resolve(), timesAsked: 0 };
   const postponed: Postponement[] = [];
   const { cancellations, cancel } = cancelling({ readToEnd });
   const sender = new Sender({
@@ -50,7 +50,10 @@ const sending = ({ state = ordered(), backlog = new MemoryBacklog(), limit = 100
       outcomes.push(outcome);
       return kafka.answers;
     },
-    writePostponement: async (_, postponement) => void postponed.push(postponement),
+    writePostponement: (_, postponement) => {
+      postponed.push(postponement);
+      return kafka.answersOfWaiting;
+    },
     topic: (name) => name,
     wheel: new Wheel((name) => name, 15),
     backlog,
@@ -434,6 +437,22 @@ describe('a sender of an ordered subscription', () => {
     expect(started()).toEqual(['1', '2', '1', '2', '1']);
   });
 
+  it('comes to a head that was made due, read, and passed over while its row was on its way', async () => {
+    const { sender, backlog, learn, arrive, end, pass, started } = sending();
+    sender.ordering.assigned(PARTITION, 0);
+    await arrive('1');
+    const [park, answered] = [backlog.park.bind(backlog), Promise.withResolvers<void>()];
+    backlog.park = (...args) => park(...args).finally(() => answered.promise);
+    await end('1', failure);
+    learn(ordered({ enabled: false }));
+    await pass(100);
+    learn(ordered());
+    await pass(100);
+    answered.resolve();
+    await pass(RETRY_MS);
+    expect(started()).toEqual(['1', '1']);
+  });
+
   it('tells that the backlog is away, keeps what has to get there, and goes on by itself', async () => {
     const { sender, backlog, arrive, end, pass, started } = sending();
     sender.ordering.assigned(PARTITION, 0);
@@ -471,6 +490,20 @@ describe('who waits behind another one of its key', () => {
     await other.arrive('5');
     expect(other.postponed.map(told)).toEqual(['5 #1 ordered behind 2']);
     recordSchemas.attempted.strict().parse(JSON.parse(JSON.stringify({ outcomes: [], postponed: [...postponed, ...other.postponed] })));
+  });
+
+  it('is told of before its record is done', async () => {
+    const { sender, kafka, arrive, end } = sending();
+    sender.ordering.assigned(PARTITION, 0);
+    await arrive('1');
+    await end('1', failure);
+    const answer = Promise.withResolvers<void>();
+    kafka.answersOfWaiting = answer.promise;
+    const second = await arrive('2');
+    expect(second.timesDone).toBe(0);
+    answer.resolve();
+    await settled();
+    expect(second.timesDone).toBe(1);
   });
 
   it('is told of when its lane puts the first one off, with the time', async () => {
