@@ -18,7 +18,7 @@ const deliveryPages = (database: Asked, tenant: string, query: Searched<Deliveri
   pagesOf((page_token) => listDeliveries(database, tenant, { ...query, page_size, page_token }));
 
 const DELIVERY_COLUMNS = [
-  'id', 'tenant', 'event_id', 'event_type', 'subscription_id', 'status', 'round', 'attempts', 'next_attempt_at',
+  'id', 'tenant', 'event_id', 'event_type', 'subscription_id', 'status', 'round', 'attempts', 'next_attempt_at', 'waiting',
   'last_status_code', 'last_error', 'created_at', 'finished_at',
 ] as const satisfies (keyof DeliveryView)[];
 
