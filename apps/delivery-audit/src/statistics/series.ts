@@ -65,9 +65,9 @@ const isoOf = (ms: number): string => new Date(ms).toISOString();
 /** Of some, all; absent when there are none. */
 const rate = (some: number, all: number): { readonly success_rate?: number } => (all === 0 ? {} : { success_rate: some / all });
 
-/** No more digits than the error leaves a meaning. */
+/** No digits that say nothing; rounding takes half a thousandth, which the sketch leaves to it. */
 const quantilesOf = (sketch: Sketch): StatisticsFigures['duration_ms'] => {
-  const [p50, p95, p99] = sketch.quantiles([0.5, 0.95, 0.99]).map((value) => value && Number(value.toPrecision(3)));
+  const [p50, p95, p99] = sketch.quantiles([0.5, 0.95, 0.99]).map((value) => value && Number(value.toPrecision(4)));
   return p50 === undefined || p95 === undefined || p99 === undefined ? undefined : { p50, p95, p99 };
 };
 

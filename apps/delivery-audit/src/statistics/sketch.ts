@@ -1,8 +1,8 @@
 import { Counts } from './counts.js';
 import { VarintReader, VarintWriter } from './varints.js';
 
-/** Of what a quantile is told as, relative to what it is: at most. A hair below one in a hundred, which leaves the rest to rounding. */
-const RELATIVE_ERROR = 0.0099;
+/** Of what a quantile is told as, relative to what it is: at most. What is left of one in a hundred is for rounding it to four digits. */
+const RELATIVE_ERROR = 0.009;
 /** Each bucket's bounds are this far apart, so that what lies between them (in the harmonic mean) is off by no more than the error. */
 const GROWTH = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR);
 const PER_BUCKET = 1 / Math.log(GROWTH);

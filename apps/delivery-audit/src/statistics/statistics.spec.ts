@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { statisticsView } from '@posthorn/contracts';
+import * as fc from 'fast-check';
 import { Figures } from './figures.js';
 import { Series, spanOf } from './series.js';
 import { spanOfQuery, statisticsQuery } from './statistics.js';
@@ -62,6 +63,21 @@ describe('a series', () => {
       { ...none, at: '2026-11-20T12:00:00.000Z', attempts: { total: 1, succeeded: 1, failed: 0, success_rate: 1, errors: {} }, duration_ms: expect.anything() },
     ]);
     expect(totals.attempts).toEqual({ total: 5, succeeded: 4, failed: 1, success_rate: 0.8, errors: { timeout: 1 } });
+  });
+
+  it('tells quantiles to within one in a hundred, rounded as they are', () => {
+    fc.assert(
+      fc.property(fc.array(fc.double({ min: 0.1, max: 60_000, noNaN: true }), { minLength: 1, maxLength: 200 }), (durations) => {
+        const series = new Series(spanOf(at('10:00'), at('12:00'), '1h'));
+        series.add(at('10:00'), figuresOf(durations.slice(0, 50)));
+        series.add(at('11:00'), figuresOf(durations.slice(50)));
+        const sorted = durations.toSorted((a, b) => a - b);
+        for (const [name, share] of [['p50', 0.5], ['p95', 0.95], ['p99', 0.99]] as const) {
+          const exact = sorted[Math.ceil(share * sorted.length) - 1] ?? Number.NaN;
+          expect(Math.abs((series.view.totals.duration_ms?.[name] ?? Number.NaN) - exact) / exact).toBeLessThanOrEqual(0.01);
+        }
+      }),
+    );
   });
 
   it('takes the quantiles of the whole from all values, not from those of its points', () => {
