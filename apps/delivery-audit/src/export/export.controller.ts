@@ -13,8 +13,8 @@ import { exportedEvents } from './exported-events.js';
 import { Exporter } from './exporter.js';
 
 const format = z.enum(exportFormats).optional().describe('Absent: `csv` for who accepts `text/csv`, else `ndjson`');
-const exportEventsQuery = eventsQuery.omit({ page_size: true, page_token: true }).extend({ format });
-const exportDeliveriesQuery = deliveriesQuery.omit({ page_size: true, page_token: true }).extend({ format });
+export const exportEventsQuery = eventsQuery.omit({ page_size: true, page_token: true }).extend({ format });
+export const exportDeliveriesQuery = deliveriesQuery.omit({ page_size: true, page_token: true }).extend({ format });
 type ExportEventsQuery = z.output<typeof exportEventsQuery>;
 type ExportDeliveriesQuery = z.output<typeof exportDeliveriesQuery>;
 

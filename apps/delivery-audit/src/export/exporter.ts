@@ -24,13 +24,7 @@ export class Exporter {
    * @throws {Problem} `rate_limited`, `unavailable`
    */
   async begin<Row>(tenant: string, exported: Exported<Row>, format: ExportFormat): Promise<Readable> {
-    const giveBack = this.#slots.take(tenant);
-    if (giveBack === 'tenant_has_all') {
-      throw new Problem('rate_limited', `${MOST_PER_TENANT} exports of this tenant are under way, which is the most.`, { headers: { 'retry-after': RETRY_AFTER } });
-    }
-    if (giveBack === 'all_taken') {
-      throw new Problem('unavailable', 'As many exports as can be are under way.', { headers: { 'retry-after': RETRY_AFTER } });
-    }
+    const giveBack = this.#take(tenant);
     try {
       const pages = await begun(exported.pages);
       return streamOf(partsOf({ ...exported, pages }, format)).once('close', giveBack);
@@ -38,6 +32,27 @@ export class Exporter {
       giveBack();
       throw error;
     }
+  }
+
+  /** The same for who writes it otherwise: row by row. @throws {Problem} `rate_limited`, `unavailable` */
+  async *rows<Row>(tenant: string, { pages }: Pick<Exported<Row>, 'pages'>): AsyncGenerator<Row, void> {
+    const giveBack = this.#take(tenant);
+    try {
+      for await (const page of pages) yield* page;
+    } finally {
+      giveBack();
+    }
+  }
+
+  #take(tenant: string): () => void {
+    const giveBack = this.#slots.take(tenant);
+    if (giveBack === 'tenant_has_all') {
+      throw new Problem('rate_limited', `${MOST_PER_TENANT} exports of this tenant are under way, which is the most.`, { headers: { 'retry-after': RETRY_AFTER } });
+    }
+    if (giveBack === 'all_taken') {
+      throw new Problem('unavailable', 'As many exports as can be are under way.', { headers: { 'retry-after': RETRY_AFTER } });
+    }
+    return giveBack;
   }
 }
 

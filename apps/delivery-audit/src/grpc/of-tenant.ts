@@ -1,4 +1,4 @@
-const ofTenant = ({ tenant }: { readonly tenant: string }): string => tenant;
+export const ofTenant = ({ tenant }: { readonly tenant: string }): string => tenant;
 
 /** Of a method that looks at what is a tenant's. */
 export const reading = { scope: 'audit:read', tenant: ofTenant } as const;

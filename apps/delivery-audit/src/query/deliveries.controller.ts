@@ -45,7 +45,7 @@ export class DeliveriesController {
 
   @Get(':id/attempts')
   @Scoped('audit:read')
-  @Answers(200, pageSchema(attemptView), 'Its attempts, in the order in which they were made.')
+  @Answers(200, pageSchema(attemptView), 'Its attempts, in the order in which they were made.', { operationId: 'listAttempts' })
   async attempts(@Param('tenant') tenant: string, @Param('id') id: string, @Query({ schema: attemptsQuery }) query: AttemptsQuery): Promise<Page<AttemptView>> {
     return listAttempts(this.database, await this.#find(tenant, id), query);
   }

@@ -26,7 +26,7 @@ export class EventsController {
 
   @Get(':id/deliveries')
   @Scoped('audit:read')
-  @Answers(200, pageSchema(deliveryView), 'Its deliveries, newest first.')
+  @Answers(200, pageSchema(deliveryView), 'Its deliveries, newest first.', { operationId: 'listEventDeliveries' })
   async deliveries(
     @Param('tenant') tenant: string,
     @Param('id') id: string,
@@ -37,6 +37,6 @@ export class EventsController {
   }
 }
 
-const unknownEvent = (): never => {
+export const unknownEvent = (): never => {
   throw new Problem('not_found', 'no event of this tenant has this id');
 };

@@ -1,4 +1,4 @@
-import { isJsonMediaType, type Envelope, type EventView, type Page } from '@posthorn/contracts';
+import { isJsonMediaType, type Duplicates, type Envelope, type EventView, type Page } from '@posthorn/contracts';
 import { z } from 'zod';
 import type { Database } from './database.js';
 import { findDuplicates } from './duplicates.js';
@@ -57,19 +57,27 @@ export const listEvents = async (database: Pick<Database, 'query'>, tenant: stri
 const ONE = (conditions: Conditions, columns: string): string =>
   `select ${columns} from audit.events where ${conditions.text} order by day desc limit 1`;
 
-/**
- * The event as JSON. Its data is put in byte for byte as the producer wrote it, as `data`, or as `data_base64` when it is not JSON.
- * Undefined when there is no such event.
- */
-export const readEvent = async (database: Pick<Database, 'query'>, tenant: string, id: string): Promise<Buffer | undefined> => {
+/** An event as the API shows it, with its data as it came; undefined when there is no such event. */
+export const readWholeEvent = async (
+  database: Pick<Database, 'query'>,
+  tenant: string,
+  id: string,
+): Promise<{ readonly event: EventView & { readonly duplicates?: Duplicates | undefined }; readonly data: Buffer } | undefined> => {
   const conditions = new Conditions().add('tenant = ? and id = ?', tenant, id);
   const [row] = await database.query<Row & { readonly day: string; readonly data: Buffer }>(ONE(conditions, `${COLUMNS}, day::text, data`), conditions.parameters);
   if (row === undefined) return undefined;
-  const duplicates = await findDuplicates(database, tenant, id, row.day);
-  const head = JSON.stringify({ ...viewOf(row), duplicates }).slice(0, -1);
-  return isJsonMediaType(row.content_type ?? undefined)
-    ? Buffer.concat([Buffer.from(`${head},"data":`), row.data, Buffer.from('}')])
-    : Buffer.from(`${head},"data_base64":"${row.data.toString('base64')}"}`);
+  return { event: { ...viewOf(row), duplicates: await findDuplicates(database, tenant, id, row.day) }, data: row.data };
+};
+
+/** The event as JSON. Its data is put in byte for byte as the producer wrote it, as `data`, or as `data_base64` when it is not JSON. */
+export const readEvent = async (database: Pick<Database, 'query'>, tenant: string, id: string): Promise<Buffer | undefined> => {
+  const found = await readWholeEvent(database, tenant, id);
+  if (found === undefined) return undefined;
+  const { event, data } = found;
+  const head = JSON.stringify(event).slice(0, -1);
+  return isJsonMediaType(event.content_type)
+    ? Buffer.concat([Buffer.from(`${head},"data":`), data, Buffer.from('}')])
+    : Buffer.from(`${head},"data_base64":"${data.toString('base64')}"}`);
 };
 
 /** An event as it was accepted, and the day under which it and its deliveries are kept. */
