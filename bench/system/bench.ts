@@ -208,7 +208,9 @@ export class Bench {
       const inAudit = arrived < deliveries ? seen.inAudit : await recorded();
       const isMoving = arrived > seen.arrived || inAudit > seen.inAudit;
       if (isMoving) seen = { arrived, inAudit, atMs: performance.now() };
-      else if (performance.now() - seen.atMs > STILL_MS) throw new Error(`load ${run}: of ${deliveries} deliveries ${arrived} arrived, ${inAudit} attempts are in the audit, and nothing has moved for ${STILL_MS / 1_000} s`);
+      else if (performance.now() - seen.atMs > STILL_MS) {
+        throw new Error(`load ${run}: of ${deliveries} deliveries ${arrived} arrived, ${await recorded()} attempts are in the audit, and nothing has moved for ${STILL_MS / 1_000} s`);
+      }
     }
   }
 
