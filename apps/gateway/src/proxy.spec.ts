@@ -259,6 +259,43 @@ describe('the proxy', () => {
     await closed;
   });
 
+  it('hands on what is told piece by piece, at once, for as long as something is, and lets go of the service when its client does', async () => {
+    const told: ((text: string) => void)[] = [];
+    const left = new Promise<void>((resolve) => {
+      answer = (_request, response) => {
+        response.writeHead(200, { 'content-type': 'text/event-stream' });
+        response.write(': begun\n\n');
+        told.push((text) => void response.write(text));
+        response.once('close', resolve);
+      };
+    });
+    const gone = new AbortController();
+    const response = await fetch(`${url}/v1/tenants/acme/deliveries/tail`, { signal: gone.signal, headers: { 'last-event-id': '1.2' } });
+    expect([response.headers.get('content-type'), seen.map(({ service: asked, headers }) => [asked, headers['last-event-id']])]).toEqual(['text/event-stream', [['delivery-audit', '1.2']]]);
+    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+    expect((await reader?.read())?.value).toBe(': begun\n\n');
+    // Longer together than an answer may take, and never silent for so long.
+    for (let n = 0; n < 4; n += 1) {
+      await after(150);
+      told[0]?.(`data: ${n}\n\n`);
+      expect((await reader?.read())?.value).toBe(`data: ${n}\n\n`);
+    }
+    gone.abort();
+    await left;
+  });
+
+  it('answers questions however many watch', async () => {
+    answer = (request, response) => {
+      if (request.url?.endsWith('/tail')) response.writeHead(200).write('x');
+      else response.end('{}');
+    };
+    const gone = new AbortController();
+    const watching = await Promise.all(Array.from({ length: 260 }, () => fetch(`${url}/v1/tenants/acme/deliveries/tail`, { signal: gone.signal })));
+    expect((await fetch(`${url}/v1/tenants/acme/deliveries`)).status).toBe(200);
+    gone.abort();
+    expect(watching.every(({ ok }) => ok)).toBe(true);
+  });
+
   it.each(['/v1/tenants/acme/events/../subscriptions', '/v1/tenants/acme/events/%2e%2e/subscriptions', String.raw`/v1/tenants\..\x`])(
     'passes %s on to nobody',
     async (path) => {

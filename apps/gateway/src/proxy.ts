@@ -1,4 +1,4 @@
-import replyFrom from '@fastify/reply-from';
+import replyFrom, { type FastifyReplyFromOptions } from '@fastify/reply-from';
 import { Problem } from '@posthorn/service-kit';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { requestHeaders, responseHeaders } from './headers.js';
@@ -7,13 +7,16 @@ import { upstreamOf, type Upstream } from './routes.js';
 export type ProxyOptions = {
   /** Base URLs of the services. */
   readonly upstreams: Readonly<Record<Upstream, string>>;
-  /** How long a service may take to answer; longer than its longest request, a test delivery of 30 s. */
+  /** How long a service may take to answer, and between two pieces of its answer; longer than its longest request, a test delivery of 30 s. */
   readonly timeoutMs?: number;
 };
 
 const TIMEOUT_MS = 35_000;
 const CONNECT_TIMEOUT_MS = 3_000;
 const CONNECTIONS_PER_SERVICE = 256;
+/** Answers that go on for hours have connections of their own: however many watch, a question finds one free. */
+const ENDLESS = '/v1/tenants/:tenant/deliveries/tail';
+const ENDLESS_CONNECTIONS_PER_SERVICE = 4_096;
 
 /** What the HTTP client says of a request that its sender got wrong; everything else is the service's fault. */
 const SENDERS_FAULT: ReadonlySet<unknown> = new Set([
@@ -36,13 +39,8 @@ const problemOf = (error: Error, upstream: Upstream): Problem =>
 export const registerProxy = async (fastify: FastifyInstance, { upstreams, timeoutMs = TIMEOUT_MS }: ProxyOptions): Promise<void> => {
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
-  await fastify.register(replyFrom, {
-    undici: {
-      connections: CONNECTIONS_PER_SERVICE,
-      headersTimeout: timeoutMs,
-      bodyTimeout: timeoutMs,
-      connect: { timeout: CONNECT_TIMEOUT_MS },
-    },
+  const from = (connections: number): FastifyReplyFromOptions => ({
+    undici: { connections, headersTimeout: timeoutMs, bodyTimeout: timeoutMs, connect: { timeout: CONNECT_TIMEOUT_MS } },
     destroyAgent: true,
     // Nearly every URL holds an id and is seen once.
     disableCache: true,
@@ -70,5 +68,12 @@ export const registerProxy = async (fastify: FastifyInstance, { upstreams, timeo
       onError: (failed, { error }) => void failed.send(problemOf(error, upstream)),
     });
   };
-  fastify.all('/v1/*', { config: { open: true } }, forward);
+  await fastify.register(async (plain) => {
+    await plain.register(replyFrom, from(CONNECTIONS_PER_SERVICE));
+    plain.all('/v1/*', { config: { open: true } }, forward);
+  });
+  await fastify.register(async (endless) => {
+    await endless.register(replyFrom, from(ENDLESS_CONNECTIONS_PER_SERVICE));
+    endless.get(ENDLESS, { config: { open: true } }, forward);
+  });
 };
