@@ -38,6 +38,8 @@ export const createDatabase = async (upTo: typeof migrations = migrations): Prom
       rounds: await query('select * from audit.rounds order by delivery_id, round, day'),
       cancellations: await query('select * from audit.cancellations order by delivery_id, round, day'),
       rejected_events: await query('select * from audit.rejected_events order by id, day'),
+      duplicates: await query('select * from audit.duplicates order by tenant, event_id, writer, day'),
+      configuration: await query('select * from audit.configuration order by position'),
     }),
     empty: async () => {
       await query(`truncate ${[...partitionedTables, ...statisticsTables, 'statistics_deltas'].map((table) => `audit.${table}`).join(', ')}`);

@@ -3,10 +3,25 @@ import { unpackExchange } from '../src/exchange.js';
 import { columns } from '../src/loading/columns.js';
 import { foldRows } from '../src/loading/fold.js';
 import { Loader } from '../src/loading/loader.js';
-import { rowsOfAccepted, rowsOfAttempted, rowsOfCancelled, rowsOfRejected, rowsOfRounds, rowsOfRouted } from '../src/loading/records.js';
+import { rowsOfAccepted, rowsOfAttempted, rowsOfCancelled, rowsOfDuplicated, rowsOfRejected, rowsOfRounds, rowsOfRouted } from '../src/loading/records.js';
+import { rowsOfRegistryLog } from '../src/loading/registry-log.js';
 import type { Rows } from '../src/loading/rows.js';
 import { createDatabase, type TestDatabase } from './database.js';
-import { accepted, askedRound, attempted, cancelled, envelopeOf, outcomeOf, postponed, rejected, rejectionOf, routed, type TestRecord } from './records.js';
+import {
+  accepted,
+  askedRound,
+  attempted,
+  cancelled,
+  duplicated,
+  envelopeOf,
+  outcomeOf,
+  postponed,
+  registryEvent,
+  rejected,
+  rejectionOf,
+  routed,
+  type TestRecord,
+} from './records.js';
 
 const DAY = '2026-11-20';
 const nothing = Object.fromEntries(Object.keys(columns).map((table) => [table, 0]));
@@ -17,6 +32,8 @@ const rowsOf = ({ topic, value }: TestRecord): Rows => {
   if (topic === 'events.rejected') return rowsOfRejected(value);
   if (topic === 'deliveries.cancelled') return rowsOfCancelled(value);
   if (topic === 'deliveries.rounds') return rowsOfRounds(value);
+  if (topic === 'events.duplicated') return rowsOfDuplicated(value);
+  if (topic === 'registry.log') return rowsOfRegistryLog(value);
   return topic === 'deliveries.routed' ? rowsOfRouted(value) : rowsOfAttempted(value);
 };
 
@@ -342,6 +359,36 @@ const shuffled = <T>(random: Random, items: readonly T[]): T[] => {
   const left = [...items];
   return items.map(() => left.splice(random(left.length), 1)[0] as T);
 };
+
+const told = (count: number, last_at: string): TestRecord =>
+  duplicated('w1', { tenant: 'default', event_id: 'e1', count, first_at: at('10:00:00.000'), last_at: at(last_at) });
+
+describe('what a writer tells of an event that came again', () => {
+  const [first, second, third] = [told(1, '10:00:00.000'), told(5, '10:00:01.000'), told(9, '10:00:02.000')];
+
+  it.each([[[first, second, third]], [[third, first, second]], [[second, third, second, first, third]]])('is the most that it saw, in one row, in whatever order it is read', async (records) => {
+    for (const record of records) await load(record);
+    expect(await database.query('select day::text, event_id, writer, count, last_at from audit.duplicates')).toEqual([
+      { day: DAY, event_id: 'e1', writer: 'w1', count: 9, last_at: new Date(at('10:00:02.000')) },
+    ]);
+    await database.empty();
+    await load(...records);
+    expect(await database.query('select count from audit.duplicates')).toEqual([{ count: 9 }]);
+  });
+});
+
+describe('what the registry did', () => {
+  it('is there once, as it was told first, in one batch or in several', async () => {
+    const events = [registryEvent('sub_1', 1, 'SubscriptionEnabled'), registryEvent('sub_1', 2, 'SubscriptionDisabled', { reason: 'gone' })];
+    expect(await load(...events, ...events)).toEqual({ ...nothing, configuration: 2 });
+    expect(await load(registryEvent('sub_1', 2, 'SubscriptionDisabled', { reason: 'failing' }), registryEvent('sub_1', 3, 'SubscriptionEnabled'))).toEqual({ ...nothing, configuration: 1 });
+    expect(await database.query('select position, type, data, actor from audit.configuration order by position')).toEqual([
+      { position: '1', type: 'SubscriptionEnabled', data: {}, actor: 'key_owner' },
+      { position: '2', type: 'SubscriptionDisabled', data: { reason: 'gone' }, actor: 'key_owner' },
+      { position: '3', type: 'SubscriptionEnabled', data: {}, actor: 'key_owner' },
+    ]);
+  });
+});
 
 describe('the tables', () => {
   it.each([1, 2, 3, 4, 5, 6])('are the same in whatever order, repetition and batching the records come (seed %d)', async (seed) => {
