@@ -38,7 +38,7 @@ export class Again {
   /** What Kafka has, in its order. */
   readonly sent: OutgoingRecord[] = [];
   /** Asked before each record; what it throws, Kafka does. */
-  beforeSending: (record: OutgoingRecord) => void = ignore;
+  beforeSending: (record: OutgoingRecord) => void | Promise<void> = ignore;
   isLoaded = true;
   nowMs = 0;
   readonly answers: RememberedAnswers;
@@ -119,6 +119,20 @@ export class Again {
     return this.registryHas(id, 'SubscriptionCreated', { id, tenant: 'default', name: id, event_types: ['*'], enabled: true, ...more });
   }
 
+  /** The leader dies before its next statement but so many, and whatever it has begun is undone. */
+  dieAfter(statements: number): void {
+    const { leader } = this;
+    const query = leader.query.bind(leader) as (...statement: unknown[]) => unknown; // one of its many forms
+    let left = statements;
+    Object.assign(leader, {
+      query: (...statement: unknown[]) => {
+        if (left-- > 0) return query(...statement);
+        void leader.end();
+        return Promise.reject(new Error('Connection terminated'));
+      },
+    });
+  }
+
   requestOldest(): Promise<number> {
     const topics = { rounds: { name: 'deliveries.rounds', partitions: PARTITIONS }, requested: { name: 'deliveries.requested', partitions: PARTITIONS } };
     return new Requester({ send: (record) => this.#send(record), topics, requested: ignore, dropped: ignore }).sendOldest(queryable(this.leader));
@@ -145,7 +159,7 @@ export class Again {
   }
 
   async #send(record: OutgoingRecord): Promise<void> {
-    this.beforeSending(record);
+    await this.beforeSending(record);
     this.sent.push(record);
   }
 

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { deliveryId, replayBody, type DryRun, type Envelope, type ReplayView } from '@posthorn/contracts';
 import { unframe, type RequestedHead } from '@posthorn/contracts';
 import { Client } from 'pg';
@@ -15,6 +15,9 @@ const events = (count: number): readonly Envelope[] =>
       type: i % 2 === 0 ? 'invoice.paid' : 'order.placed',
     }),
   );
+
+// For a machine that does much else.
+jest.setTimeout(60_000);
 
 let again: Again;
 
@@ -170,11 +173,49 @@ describe('a replay', () => {
   });
 });
 
+it('makes a page or does not, whichever statement of it the leader dies before', async () => {
+  await deliver(events(100), 'sub_1', 'delivered');
+  const replay = await begin({ rate: 50 });
+  for (let statements = 0; statements < 14; statements++) {
+    await again.restart();
+    await again.makePage();
+    again.nowMs += 100;
+    again.dieAfter(statements);
+    await again.makePage().catch(() => undefined);
+    await again.requestOldest().catch(() => undefined);
+  }
+  await again.restart();
+  const some = await get(replay);
+  expect(some.matched).toBeGreaterThan(0);
+  expect(some.matched).toBeLessThan(100);
+  await again.work();
+  while ((await get(replay)).status === 'running') {
+    again.nowMs += 1_000;
+    await again.work();
+  }
+  expect(counts(await get(replay))).toEqual({ status: 'done', matched: 100, done: 100, ...NONE });
+  expect(new Set(requested()).size).toBe(100);
+  expect(await again.database.query('select round, count(*)::integer from audit.rounds group by 1')).toEqual([{ round: 1, count: 100 }]);
+});
+
 describe('a replay of many', () => {
   const MANY = 2_600;
 
+  /** As `events` and their deliveries to sub_1 are loaded, in a fraction of the time; the days of the first and the last have partitions then. */
   beforeEach(async () => {
-    await again.load(...events(MANY).flatMap((envelope) => [accepted(envelope), attempted(outcomeOf(envelope, 'sub_1'))]));
+    const all = events(MANY);
+    await again.load(...all.filter((_, i) => i === 0 || i === MANY - 1).map((envelope) => accepted(envelope)));
+    await again.database.query(
+      `with event as (
+         select (at at time zone 'UTC')::date as day, * from unnest($1::text[], $2::text[], $3::timestamptz[]) as event (id, type, at)
+       ), filled as (
+         insert into audit.events (day, tenant, id, type, source, time, accepted_at, data)
+         select day, 'default', id, type, '/', '', at, '{}' from event on conflict do nothing
+       )
+       insert into audit.deliveries (day, id, tenant, event_id, subscription_id, event_type, created_at, round, number, status, updated_at, finished_at, attempts)
+       select day, left(encode(sha256('default\\000'::bytea || id::bytea || '\\000sub_1'::bytea), 'hex'), 32)::uuid, 'default', id, 'sub_1', type, at, 0, 1, 'delivered', at, at, 1 from event`,
+      [all.map(({ id }) => id), all.map(({ type }) => type), all.map(({ acceptedtime }) => acceptedtime)],
+    );
   });
 
   const everyOnce = async (): Promise<void> => {
@@ -184,7 +225,7 @@ describe('a replay of many', () => {
     expect(await again.database.query('select round, count(*)::integer from audit.rounds group by 1')).toEqual([{ round: 1, count: MANY }]);
   };
 
-  it.each([1, 2, 3])('asks for each once, whoever dies wherever on the way (%d)', async (seed) => {
+  it.each([1, 2])('asks for each once, whoever dies wherever on the way (%d)', async (seed) => {
     const replay = await begin();
     let step = seed;
     const isTime = (): boolean => (step = (step * 48_271) % 2_147_483_647) % 3 === 0;
