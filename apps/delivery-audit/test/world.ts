@@ -33,7 +33,7 @@ export class World {
     const topicPrefix = `t${randomBytes(6).toString('hex')}`;
     const brokers = (process.env['POSTHORN_KAFKA_BROKERS'] ?? '127.0.0.1:9092').split(',');
     const kafka = new Kafka({ brokers, ssl: false, clientId: 'delivery-audit-test', topicPrefix }, silent, { partitions: 3 });
-    await kafka.ensureTopics(['events.accepted', 'deliveries.routed', 'deliveries.attempted', 'deliveries.cancelled', 'deliveries.rounds', 'events.rejected', 'events.duplicated', 'registry.log']);
+    await kafka.ensureTopics(['events.accepted', 'deliveries.routed', 'deliveries.requested', 'deliveries.attempted', 'deliveries.cancelled', 'deliveries.rounds', 'events.rejected', 'events.duplicated', 'registry.log']);
     const database = await createDatabase();
     return new World(database, topicPrefix, kafka, await kafka.producer(), await through(database.url));
   }
