@@ -16,11 +16,13 @@ const MOST_WAITING_BYTES = 32 * MIB;
 /** Where each topic is read from, by its name on the broker and by partition. */
 export type Beginnings = ReadonlyMap<string, ReadonlyMap<number, number>>;
 
+type TopicsRead = Pick<Kafka, 'topic' | 'follow'>;
+
 type Folded = { readonly content: Rows; readonly rows: number; readonly bytes: number };
 
 /** Reads the topics again, beside whoever reads them, and loads what they say: as fast as the tables take it, with bounded memory. */
 export class HistoryReader {
-  readonly #kafka: Kafka;
+  readonly #kafka: TopicsRead;
   readonly #load: (rows: Rows) => Promise<unknown>;
   readonly #folds;
   readonly #batch = new Batch<Folded>(BATCHES);
@@ -36,7 +38,7 @@ export class HistoryReader {
   readonly #failed = new Promise<never>((_, reject) => (this.#fail = reject));
   #isOver = false;
 
-  constructor(kafka: Kafka, load: (rows: Rows) => Promise<unknown>) {
+  constructor(kafka: TopicsRead, load: (rows: Rows) => Promise<unknown>) {
     this.#kafka = kafka;
     this.#load = load;
     this.#folds = foldsOf(kafka);
