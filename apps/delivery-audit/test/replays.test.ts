@@ -2,6 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@je
 import { deliveryId, replayBody, type DryRun, type Envelope, type ReplayView } from '@posthorn/contracts';
 import { unframe, type RequestedHead } from '@posthorn/contracts';
 import { Client } from 'pg';
+import { queryable } from '../src/asking/transactions.js';
+import { Sweeping } from '../src/replaying/sweeping.js';
 import { Again, byAnn, withKey } from './again.js';
 import { accepted, attempted, envelopeOf, outcomeOf, routed } from './records.js';
 
@@ -360,6 +362,23 @@ describe('replays', () => {
     await again.work();
     expect((await get(other)).status).toBe('done');
     expect((await get(stuck)).status).toBe('running');
+  });
+
+  it('are forgotten when what they sent is no longer kept, with their history; so are old answers', async () => {
+    const [old, recent] = [await begin(), await begin()];
+    await again.work();
+    const open = await begin();
+    await again.replays.request('default', asked({}), withKey('old'));
+    await again.database.query(`update replays.replays set finished_at = now() - interval '31 days' where id = $1`, [old.id]);
+    await again.database.query(`update replays.replays set finished_at = now() - interval '29 days' where id = $1`, [recent.id]);
+    await again.database.query(`update replays.answers set created_at = now() - interval '25 hours'`);
+    const sweeping = new Sweeping({ retentionMsOf: () => 30 * 86_400_000, now: () => Date.now() });
+    await sweeping.sweep(queryable(again.leader));
+    const left = (await again.replays.list('default', { page_size: 9 })).data.map(({ id }) => id);
+    expect(left).toEqual(expect.arrayContaining([recent.id, open.id]));
+    expect(left).not.toContain(old.id);
+    expect(await again.database.query('select from replays.events where stream = $1', [`replay/${old.id}`])).toEqual([]);
+    expect(await again.database.query('select from replays.answers')).toEqual([]);
   });
 
   it('wake the leader as they are asked for', async () => {
