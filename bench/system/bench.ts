@@ -254,6 +254,8 @@ export class Bench {
 
 const connect = async (system: System): Promise<Client> => {
   const database = new Client(system.databaseUrl);
+  // Ctrl-C reaches everything at once, and PostgreSQL may be gone before we have said goodbye.
+  database.on('error', () => undefined);
   await database.connect();
   return database;
 };
