@@ -172,8 +172,9 @@ describe('statistics', () => {
   });
 });
 
+const all = async <T>({ messages }: { readonly messages: AsyncIterable<T> }): Promise<readonly T[]> => Array.fromAsync(messages);
+
 describe('exports', () => {
-  const all = async <T>({ messages }: { readonly messages: AsyncIterable<T> }): Promise<readonly T[]> => Array.fromAsync(messages);
   const { methods } = ExportServiceDefinition;
 
   it('tell everything that a search finds', async () => {

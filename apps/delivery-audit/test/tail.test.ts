@@ -2,9 +2,9 @@ import { status, type Client } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { DeliveryStatus, TailServiceDefinition } from '@posthorn/contracts/grpc/audit';
 import { eventually } from '@posthorn/testkit';
+import { EventStream } from '../../../test/support/event-stream.js';
 import { connect, feedOf, refusalOf } from '../../../test/support/grpc-client.js';
 import { attempted, envelopeOf, outcomeOf, type TestRecord } from './records.js';
-import { EventStream } from './event-stream.js';
 import { World } from './world.js';
 
 const AT = '2026-11-21T10:00:00.000Z';

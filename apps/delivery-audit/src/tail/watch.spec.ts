@@ -39,8 +39,11 @@ const next = async (told: AsyncGenerator<readonly Tidings[]>) => {
 
 describe('a watch', () => {
   it('is told at first where it begins, then what its tenant has, and after each how far that is', async () => {
-    const { watch, told } = watching();
+    const moving = new Map(positions);
+    const { watch, told } = watching({ positions: moving });
     watch.offerShared(record());
+    // What waits to be told comes after where it begins.
+    moving.set(0, 5);
     expect(await next(told)).toEqual([['quiet', '4.z']]);
     expect(await next(told)).toEqual([
       ['e1', '4~1.z'],
