@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import type { DeliveryView } from '@posthorn/contracts';
 import { startReceiver, type Received, type Receiver } from '@posthorn/testkit';
 import { Webhook } from 'standardwebhooks';
+import { EventStream } from '../support/event-stream.js';
 import { otherProducers } from '../support/other-producer.js';
 import { Posthorn, type Subscription } from '../support/posthorn.js';
 
@@ -163,6 +164,13 @@ const others = otherProducers();
     const delivery = await posthorn.deliveryOf(id, 'delivered');
     expect(await posthorn.api.list(`${TENANT}/deliveries?subscription=${subscription.id}`)).toContainEqual(delivery);
   });
+});
+
+it('a delivery is told to whoever watches, in a stream through the gateway', async () => {
+  const stream = await EventStream.open(`${posthorn.services.gateway.url}${TENANT}/deliveries/tail?subscription=${subscription.id}`, posthorn.api.authorization);
+  await posthorn.api.ask('POST', `${TENANT}/events`, plain('watched'));
+  expect(await stream.next()).toMatchObject({ name: 'outcome', id: expect.any(String), data: { event_id: 'watched', status: 'delivered', status_code: 200 } });
+  stream.close();
 });
 
 it('the audit says afterwards what the topics say', async () => {
