@@ -107,7 +107,7 @@ describe('a connection that says nothing any more', () => {
     await client.query('select 1');
     way.stop();
     await expect(client.query('select 1')).rejects.toThrow('Connection terminated: silent for 300 ms');
-  });
+  }, 30_000);
 
   it('is given up by the loader', async () => {
     const loader = new Loader(databaseUrl, { statementTimeoutMs: 300 });
@@ -118,7 +118,7 @@ describe('a connection that says nothing any more', () => {
     await expect(loader.load(rowsOfEvent('while'))).resolves.toMatchObject({ events: 1 });
     await loader.close();
     published.push(accepted(envelopeOf('before', NOON)), accepted(envelopeOf('while', NOON)));
-  });
+  }, 30_000);
 });
 
 it('what waits for PostgreSQL is bounded, however much there is in Kafka', async () => {

@@ -78,7 +78,7 @@ describe('rebuild', () => {
       out: [expect.stringMatching(/^compared from .* on: equal; [\d,]+ records in /)],
       err: expect.not.arrayContaining([expect.not.stringMatching(/^[\d,]+ records, \d+ %/)]),
     });
-  });
+  }, 60_000);
 
   it('tells with --verify which rows differ, and leaves them', async () => {
     const before = await everything();
