@@ -120,6 +120,7 @@ describe('every route of the OpenAPI document', () => {
         'GET /v1/tenants/{tenant}/events/{id}/deliveries',
         'GET /v1/tenants/{tenant}/events/{id}/explain',
         'GET /v1/tenants/{tenant}/deliveries',
+        'GET /v1/tenants/{tenant}/deliveries/tail',
         'GET /v1/tenants/{tenant}/deliveries/{id}',
         'GET /v1/tenants/{tenant}/deliveries/{id}/attempts',
         'GET /v1/tenants/{tenant}/deliveries/{id}/timeline',
