@@ -286,8 +286,11 @@ describe('the proxy', () => {
 
   it('answers questions however many watch', async () => {
     answer = (request, response) => {
-      if (request.url?.endsWith('/tail')) response.writeHead(200).write('x');
-      else response.end('{}');
+      if (!request.url?.endsWith('/tail')) return void response.end('{}');
+      response.writeHead(200).write('x');
+      // Silence would be cut off, and the connection be free again.
+      const telling = setInterval(() => response.write('x'), 100);
+      response.once('close', () => clearInterval(telling));
     };
     const gone = new AbortController();
     const watching = await Promise.all(Array.from({ length: 260 }, () => fetch(`${url}/v1/tenants/acme/deliveries/tail`, { signal: gone.signal })));
