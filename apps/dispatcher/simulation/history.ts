@@ -25,7 +25,7 @@ export type Result = {
 const DAY_MS = 86_400_000;
 /** The default schedule takes three days and more, and a key may have a dozen that fail one after the other. */
 const LONGEST_MS = 400 * DAY_MS;
-const MAX_EVENTS = 150_000;
+const MAX_EVENTS = 300_000;
 const TRACED = 60;
 /** Until a process that has ended itself runs again. */
 const RESTART_MS = 2_000;
@@ -362,7 +362,7 @@ const roundOf = ({ payload }: AttemptRequest): number => {
 
 const summaryOf = ({ topic, value }: Stored): string => {
   if (value === null) return '(deleted)';
-  const head = value.toString('utf8', 0, value.indexOf(10) - 1);
+  if (topic === 'operations') return value.toString();
   if (topic === 'deliveries.attempted') {
     const { outcomes, postponed = [] } = JSON.parse(value.toString()) as Attempted;
     return [
@@ -374,7 +374,7 @@ const summaryOf = ({ topic, value }: Stored): string => {
     const { cancellations } = JSON.parse(value.toString()) as Cancelled;
     return cancellations.map(({ event_id, subscription_id, round }) => `${event_id}→${subscription_id} round ${round}`).join(', ');
   }
-  const { event, subscriptions, round, number, due_at, reserved } = JSON.parse(`${head}}`) as RequestedHead & { reserved?: true };
+  const { event, subscriptions, round, number, due_at, reserved } = unframe<RequestedHead>(value).head;
   const due = due_at === undefined ? '' : ` due ${((Date.parse(due_at) - Clock.START_MS) / 1_000).toFixed(3)}`;
   return `${event.id}→${subscriptions.join()}${round === 0 ? '' : ` round ${round}`} #${number}${due}${reserved === true ? ' reserved' : ''}`;
 };

@@ -199,6 +199,12 @@ export const mutations: readonly Mutation[] = [
     replace: 'void round;',
   },
   {
+    name: 'a head that gets into the backlog while that is being read is passed over',
+    file: `${sender}/ordering/partition-order.ts`,
+    find: 'else if (this.#isReading) this.#cursor = { ...this.#cursor };',
+    replace: '',
+  },
+  {
     name: 'attempts are remembered without their round',
     file: `${sender}/sender.ts`,
     find: '`${subscription}/${round}/${number}/${event.id}`',

@@ -437,6 +437,30 @@ describe('a sender of an ordered subscription', () => {
     expect(started()).toEqual(['1', '2', '1', '2', '1']);
   });
 
+  it('comes to a head that was put off to a time gone by while the reading was going further', async () => {
+    const { sender, backlog, kafka, arrive, end, pass, started } = sending();
+    sender.ordering.assigned(PARTITION, 0);
+    for (const [id, key] of [['1', 'k'], ['2', 'l']] as const) {
+      await arrive(id, key);
+      await end(id, failure);
+    }
+    await pass(RETRY_MS);
+    const [due, outcome, read] = [backlog.due.bind(backlog), Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    // Kafka takes the end of the second for longer than it had to wait.
+    kafka.answers = outcome.promise;
+    await end('2', failure);
+    kafka.answers = Promise.resolve();
+    await pass(100);
+    await end('1', failure);
+    backlog.due = (...args) => due(...args).finally(() => read.promise);
+    await pass(RETRY_MS);
+    outcome.resolve();
+    await settled();
+    read.resolve();
+    await pass(1);
+    expect(started()).toEqual(['1', '2', '1', '2', '1', '2']);
+  });
+
   it('comes to a head that was made due, read, and passed over while its row was on its way', async () => {
     const { sender, backlog, learn, arrive, end, pass, started } = sending();
     sender.ordering.assigned(PARTITION, 0);

@@ -405,6 +405,8 @@ export class PartitionOrder {
     this.#nextDueMs = earlier(this.#nextDueMs, dueAtMs);
     // It was written when the reading had gone further: it has to go back.
     if (dueAtMs <= this.#cursor.dueAtMs) this.#cursor = { dueAtMs, offset: -1, index: -1 };
+    // Or it is just going further: then it begins again where it began.
+    else if (this.#isReading) this.#cursor = { ...this.#cursor };
   }
 
   #isBack(heads: readonly OrderedDelivery[]): void {
