@@ -6,6 +6,7 @@ import { receive, type Incoming, type IncomingRecord, type Partition } from './i
 import { capturing, hook, type Cluster, type ConsumerGroup, type FetchedMessage, type GroupHooks, type PartitionCommit, type TopicPartitions } from './kafkajs-internals.js';
 import { isDone, PartitionWindow, type Progress } from './partition-window.js';
 import type { Logger } from './settings.js';
+import { whenSettled } from './settling.js';
 import { realTime, type Time } from './time.js';
 import { Watchdog, type Stall } from './watchdog.js';
 
@@ -146,7 +147,7 @@ export class GroupConsumption implements Consumption, GroupHooks {
       if (batchSize === 0) this.#passed(topic, partition, lastOffset, highWatermark);
     });
     await consumer.connect();
-    await consumer.subscribe({ topics: [...topics], fromBeginning: true });
+    await whenSettled(() => consumer.subscribe({ topics: [...topics], fromBeginning: true }));
     this.#timers = [
       this.time.every(COMMIT_INTERVAL_MS, () => void this.#commit()),
       ...(this.#watchdog.stallMs === Infinity ? [] : [this.time.every(Math.min(WATCH_INTERVAL_MS, this.#watchdog.stallMs / 2), () => this.#watch())]),

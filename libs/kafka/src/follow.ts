@@ -2,6 +2,7 @@ import { KafkaError, messageOf, protocolError } from './errors.js';
 import { headersOf, type IncomingRecord } from './incoming.js';
 import type { Broker, Cluster, FetchedPartition } from './kafkajs-internals.js';
 import type { Logger } from './settings.js';
+import { whenSettled } from './settling.js';
 
 /** Key, value and headers are views of what was fetched: whoever keeps one, and not what it made of it, copies it. */
 export type FollowedRecord = Pick<IncomingRecord, 'key' | 'value' | 'headers' | 'offset' | 'partition' | 'timestampMs'>;
@@ -44,10 +45,6 @@ export type Source = {
 const MAX_WAIT_MS = 250;
 const MAX_BACKOFF_MS = 1_000;
 const READ_COMMITTED = 1;
-/** A topic that another service has just made: it is listed before every broker that is to lead a partition of it does. */
-const NOT_THERE_YET: ReadonlySet<string> = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE', 'NOT_LEADER_FOR_PARTITION']);
-const THERE_WITHIN_MS = 5_000;
-const THERE_RETRY_MS = 50;
 const MIB = 1024 * 1024;
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms));
@@ -89,17 +86,13 @@ export class TopicFollowing implements Following {
     return Math.min(Math.max(first, this.options.from?.get(partition) ?? first), last);
   }
 
-  async #open(): Promise<{ readonly first: ReadonlyMap<number, number>; readonly last: ReadonlyMap<number, number> }> {
-    for (const startedMs = performance.now(); ; ) {
-      try {
-        await this.source.connect();
-        return { first: await this.source.offsets('first'), last: await this.source.offsets('last') };
-      } catch (error) {
-        if (!NOT_THERE_YET.has(protocolError(error) ?? '') || performance.now() - startedMs > THERE_WITHIN_MS) throw error;
-        await sleep(THERE_RETRY_MS);
-        await this.source.refresh(error).catch(() => undefined);
-      }
-    }
+  /** A topic that another service has just made is listed before every broker that is to lead a partition of it does. */
+  #open(): Promise<{ readonly first: ReadonlyMap<number, number>; readonly last: ReadonlyMap<number, number> }> {
+    const open = async () => {
+      await this.source.connect();
+      return { first: await this.source.offsets('first'), last: await this.source.offsets('last') };
+    };
+    return whenSettled(open, { between: (error) => this.source.refresh(error) });
   }
 
   get lag(): number {

@@ -7,6 +7,7 @@ import { capturing, type Cluster } from './kafkajs-internals.js';
 import { PackingProducer, type PlacedRecord, type Producer, type ProducerOptions, type Transport } from './producer.js';
 import { offsetsSince } from './reach.js';
 import { clientConfig, type KafkaSettings, type Logger } from './settings.js';
+import { whenSettled } from './settling.js';
 import { ensure, plansOf } from './topics.js';
 
 export type KafkaOptions = {
@@ -25,8 +26,7 @@ const PING_TIMEOUT_MS = 5_000;
 /** How long a topic may be unknown to a broker before we believe that there is none: another service may just be creating it. */
 const UNKNOWN_TOPIC_MS = 5_000;
 const UNKNOWN_TOPIC_RETRY_MS = 100;
-/** What a broker says of a partition that it is about to lead, or to hand over; and how long it may. */
-const LEADER_MOVES: ReadonlySet<string> = new Set(['NOT_LEADER_FOR_PARTITION', 'LEADER_NOT_AVAILABLE', 'UNKNOWN_TOPIC_OR_PARTITION']);
+/** The same for the leaders of its partitions, which may be on the move. */
 const LEADER_MOVES_MS = 5_000;
 /** The client tries again itself only to complete a batch that one of several brokers did not take; all else, and with a guard that too, is the producer's affair. */
 const PRODUCE_RETRIES = 1;
@@ -91,15 +91,11 @@ export class Kafka {
    */
   async extents(topic: string): Promise<ReadonlyMap<number, Extent>> {
     const admin = await this.#connectedAdmin();
-    for (const startedMs = performance.now(); ; ) {
-      try {
-        const offsets = await admin.fetchTopicOffsets(topic);
-        return new Map(offsets.map(({ partition, low, high }) => [partition, { first: Number(low), end: Number(high) }]));
-      } catch (error) {
-        const isSettling = LEADER_MOVES.has(protocolError(error) ?? '') && performance.now() - startedMs < LEADER_MOVES_MS;
-        if (!isSettling) throw new KafkaError('unavailable', `Kafka did not tell the ends of ${topic}`, { cause: error });
-        await new Promise((resolve) => void setTimeout(resolve, UNKNOWN_TOPIC_RETRY_MS));
-      }
+    try {
+      const offsets = await whenSettled(() => admin.fetchTopicOffsets(topic), { withinMs: LEADER_MOVES_MS });
+      return new Map(offsets.map(({ partition, low, high }) => [partition, { first: Number(low), end: Number(high) }]));
+    } catch (error) {
+      throw new KafkaError('unavailable', `Kafka did not tell the ends of ${topic}`, { cause: error });
     }
   }
 

@@ -108,8 +108,11 @@ type RequestQueue = {
   scheduleCheckPendingRequests(): void;
 };
 
+type CoordinatorFinder = { findGroupCoordinatorMetadata(group: object): Promise<unknown> };
+
 const require = createRequire(import.meta.url);
 const groupPrototype = (require('kafkajs/src/consumer/consumerGroup.js') as { readonly prototype: ConsumerGroup }).prototype;
+const clusterPrototype = (require('kafkajs/src/cluster/index.js') as { readonly prototype: CoordinatorFinder }).prototype;
 const queuePrototype = (require('kafkajs/src/network/requestQueue/index.js') as { readonly prototype: RequestQueue }).prototype;
 
 const hooksOf = new WeakMap<Cluster, GroupHooks>();
@@ -166,7 +169,26 @@ const calmRequestQueue = (): void => {
   };
 };
 
+/**
+ * A broker that is new is still making the topic of its groups when the first of them ask for their coordinator. The client calls that final once its
+ * few tries are over, and gives the consumer up; it is an outage like any other, from which it starts the consumer again.
+ */
+const awaitCoordinators = (): void => {
+  const find = clusterPrototype.findGroupCoordinatorMetadata;
+  clusterPrototype.findGroupCoordinatorMetadata = async function findGroupCoordinatorMetadata(this: CoordinatorFinder, group) {
+    try {
+      return await find.call(this, group);
+    } catch (error) {
+      if (error instanceof kafkajs.KafkaJSNonRetriableError && error.name === 'KafkaJSGroupCoordinatorNotFound') {
+        throw new kafkajs.KafkaJSError(error, { retriable: true });
+      }
+      throw error;
+    }
+  };
+};
+
 hookConsumerGroup();
+awaitCoordinators();
 calmRequestQueue();
 encodeProduceRequestsOurselves();
 gatherHeadersOurselves();

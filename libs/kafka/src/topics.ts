@@ -2,6 +2,7 @@ import { DEFAULT_PARTITIONS, topics, topicOnBroker, type Topic, type TopicName }
 import kafkajs, { type Admin, type ITopicMetadata } from 'kafkajs';
 import { protocolError } from './errors.js';
 import type { Logger } from './settings.js';
+import { whenSettled } from './settling.js';
 
 /** Largest batch of records that a topic of ours takes. */
 export const MAX_MESSAGE_BYTES = 2 * 1024 * 1024;
@@ -59,10 +60,8 @@ export const plansOf = (names: readonly TopicName[], prefix: string, partitions?
 export const ensure = async (admin: Admin, plans: readonly TopicPlan[], log: Logger): Promise<void> => {
   const present = new Set(await admin.listTopics());
   for (const plan of plans) if (!present.has(plan.topic)) await create(admin, plan, log);
-  const { topics: metadata } = await untilKnown(
-    admin,
-    plans.map(({ topic }) => topic),
-  );
+  // Whoever goes on to read or write must find it: five processes that start on an empty broker make the same topics at once.
+  const { topics: metadata } = await whenSettled(() => admin.fetchTopicMetadata({ topics: plans.map(({ topic }) => topic) }));
   const existing = plans.filter(({ topic }) => present.has(topic));
   if (existing.length > 0) await compare(admin, existing, metadata, log);
 };
@@ -96,29 +95,9 @@ const make = async (admin: Admin, { topic, partitions, config }: TopicPlan): Pro
   }
 };
 
-/** How long a broker may take to hear of a topic that was just made; a few milliseconds as a rule, more when it is busy starting. */
-const KNOWN_WITHIN_MS = 10_000;
-const KNOWN_RETRY_MS = 50;
-
-/** Whoever goes on to read or write must find it: five processes that start on an empty broker make the same topics at once. */
-const untilKnown = async (admin: Admin, topics: string[]): Promise<{ topics: readonly ITopicMetadata[] }> => {
-  const startedMs = performance.now();
-  for (;;) {
-    try {
-      return await admin.fetchTopicMetadata({ topics });
-    } catch (error) {
-      const pending = ['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE'].includes(protocolError(error) ?? '');
-      if (!pending || performance.now() - startedMs > KNOWN_WITHIN_MS) throw error;
-    }
-    await new Promise((resolve) => void setTimeout(resolve, KNOWN_RETRY_MS));
-  }
-};
-
 const compare = async (admin: Admin, plans: readonly TopicPlan[], metadata: readonly ITopicMetadata[], log: Logger): Promise<void> => {
-  const { resources } = await admin.describeConfigs({
-    includeSynonyms: false,
-    resources: plans.map(({ topic, config }) => ({ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames: Object.keys(config) })),
-  });
+  const resourcesOf = plans.map(({ topic, config }) => ({ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames: Object.keys(config) }));
+  const { resources } = await whenSettled(() => admin.describeConfigs({ includeSynonyms: false, resources: resourcesOf }));
   for (const plan of plans) {
     const partitions = metadata.find(({ name }) => name === plan.topic)?.partitions.length ?? 0;
     const entries = resources.find(({ resourceName }) => resourceName === plan.topic)?.configEntries ?? [];
