@@ -1,8 +1,8 @@
-import { deliveryId, SCHEMA_HEADER, SCHEMA_VERSION, type Attempted, type Cancelled } from '@posthorn/contracts';
+import { deliveryId, SCHEMA_HEADER, SCHEMA_VERSION, type Attempted, type Cancelled, type Envelope } from '@posthorn/contracts';
 import type { PlacedRecord } from '@posthorn/kafka/simulation';
 
 /** The latest round of a delivery. */
-type Latest = { round: number; hasEnded: boolean };
+type Latest = { round: number; hasEnded: boolean; readonly acceptedAt: string };
 
 export const TENANT = 'default';
 
@@ -10,9 +10,9 @@ export const TENANT = 'default';
 export class Audit {
   readonly #latest = new Map<string, Latest>();
 
-  requested(event: string, subscription: string, round: number): void {
-    const latest = this.#latest.get(deliveryId(TENANT, event, subscription));
-    if (latest === undefined || latest.round < round) this.#latest.set(deliveryId(TENANT, event, subscription), { round, hasEnded: false });
+  requested({ id, acceptedtime: acceptedAt }: Envelope, subscription: string, round: number): void {
+    const latest = this.#latest.get(deliveryId(TENANT, id, subscription));
+    if (latest === undefined || latest.round < round) this.#latest.set(deliveryId(TENANT, id, subscription), { round, hasEnded: false, acceptedAt });
   }
 
   attempted({ outcomes }: Attempted): void {
@@ -41,7 +41,7 @@ export class Audit {
           tenant: TENANT,
           event_id: event,
           event_type: 'invoice.paid',
-          accepted_at: at,
+          accepted_at: latest.acceptedAt,
           subscription_id: subscription,
           round: latest.round,
           at,

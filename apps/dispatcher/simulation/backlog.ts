@@ -14,6 +14,7 @@ import {
   type StoredRow,
 } from '../src/sender/ordering/backlog.js';
 import type { Round } from '../src/sender/cancelling/cancelled-rounds.js';
+import { idOfDelivery } from '../src/sender/delivery.js';
 import type { Chance } from './chance.js';
 import { Life, type Clock } from './clock.js';
 
@@ -52,9 +53,9 @@ export class Database {
     private readonly onWritten: (client: Life, statement: string) => void,
   ) {}
 
-  /** The number under which a round of a delivery waits; undefined when it does not. */
+  /** The number under which a round of a delivery, by its id, waits; undefined when it does not. */
   waitsAs({ delivery, round }: Round): number | undefined {
-    for (const row of this.#rows.values()) if (row.delivery === delivery && row.round === round && !row.isEnded) return row.number;
+    for (const row of this.#rows.values()) if (idOfDelivery(row.delivery) === delivery && row.round === round && !row.isEnded) return row.number;
     return undefined;
   }
 

@@ -296,7 +296,7 @@ class History {
     if (topic === 'deliveries.attempted') this.#audit.attempted(JSON.parse(value.toString()) as Attempted);
     if (topic !== 'deliveries.requested') return;
     const { event, subscriptions, round } = unframe<RequestedHead>(value).head;
-    for (const subscription of subscriptions) this.#audit.requested(event.id, subscription, round);
+    for (const subscription of subscriptions) this.#audit.requested(event, subscription, round);
   }
 
   // Subscribers

@@ -207,7 +207,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'attempts are remembered without their round',
     file: `${sender}/sender.ts`,
-    find: '`${subscription}/${round}/${number}/${event.id}`',
+    find: '`${subscription}/${round}/${number}/${dayOf(event)}/${event.id}`',
     replace: '`${subscription}/${Math.min(round, 0)}/${number}/${event.id}`',
   },
   {

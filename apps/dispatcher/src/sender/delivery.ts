@@ -1,4 +1,4 @@
-import { deliveryId, frame, operationId, type Attempt, type Operation, type Outcome, type Postponement, type RequestedHead } from '@posthorn/contracts';
+import { deliveryId, frame, operationId, type Attempt, type Envelope, type Operation, type Outcome, type Postponement, type RequestedHead } from '@posthorn/contracts';
 import type { NextStep } from '@posthorn/domain';
 import type { Payload, PayloadFailed, Recipe } from '@posthorn/egress';
 import type { IncomingRecord } from '@posthorn/kafka';
@@ -148,6 +148,20 @@ const attemptNamed = ({ event, round, number }: RequestedHead, subscription: str
   number,
   at: new Date(nowMs).toISOString(),
 });
+
+const DAY_LENGTH = 'yyyy-mm-dd'.length;
+
+/**
+ * What an event is called among those that have had its id: with the UTC day of its acceptance, as in the audit's keys. Ids are known for a
+ * day or so; what comes under one of them later is another event, and its deliveries have the same ids as the first one's.
+ */
+export const dayOf = ({ acceptedtime }: Pick<Envelope, 'acceptedtime'>): string => acceptedtime.slice(0, DAY_LENGTH);
+
+/** A delivery by its id and the day of its event. */
+export const deliveryOfDay = (delivery: string, day: string): string => `${delivery}/${day}`;
+
+/** The id of a delivery, with or without a day. */
+export const idOfDelivery = (delivery: string): string => delivery.split('/', 1)[0] ?? delivery;
 
 /** A subscription as it was when it was sent to; without a version when there is none. */
 export type Addressee = { readonly id: string; readonly version: number | undefined };

@@ -103,6 +103,8 @@ const bodies = (attempts: readonly { readonly request: AttemptRequest }[]): (Buf
 const requested = (head: RequestedHead): FakeRecord => new FakeRecord('deliveries.requested', head);
 /** Another event for the same. */
 const another = (): FakeRecord => requested(requestFor(['sub_a'], { event: { ...event, id: 'evt_2' } }));
+/** An event whose id was used before, so long ago that it is another one. */
+const nextDay = { ...event, acceptedtime: '2026-01-02T00:00:01.000Z' };
 
 describe('the sender', () => {
   it('is done with a record only when the outcome is in Kafka', async () => {
@@ -341,6 +343,16 @@ describe('the sender', () => {
     expect([attempts.length, outcomes.made.length, again.timesDone]).toEqual([1, 1, 1]);
   });
 
+  it('makes the retry of an event whose id was used for another one on an earlier day', async () => {
+    const { sender, attempts, outcomes } = sending(subscription('sub_a', ['*']));
+    const retry = requestFor(['sub_a'], { number: 2, trigger: 'retry' });
+    sender.onRecord(requested(retry));
+    await attempts[0]?.end(success);
+    await outcomes.settleAll();
+    sender.onRecord(requested({ ...retry, event: nextDay }));
+    expect(attempts).toHaveLength(2);
+  });
+
   it('makes a retry again whose outcome did not get into Kafka', async () => {
     const { sender, attempts } = sending(subscription('sub_a', ['*']));
     const retry = requestFor(['sub_a'], { number: 2, trigger: 'retry' });
@@ -455,6 +467,14 @@ describe('what its user has cancelled', () => {
     sender.onRecord(requested(requestFor(['sub_a', 'sub_b'], { round: 1, trigger: 'replay' })));
     await turn();
     expect(attempts.map(({ request }) => request.subscription.url.slice(-5))).toEqual(['sub_a', 'sub_b', 'sub_b']);
+  });
+
+  it('is of that event alone, and not of one that is accepted under the same id on a later day', async () => {
+    const { sender, attempts, cancel, told } = sending(subscription('sub_a', ['*']));
+    cancel('evt_1');
+    sender.onRecord(requested(requestFor(['sub_a'], { event: nextDay })));
+    await turn();
+    expect([attempts.length, told]).toEqual([1, []]);
   });
 });
 

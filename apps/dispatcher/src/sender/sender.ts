@@ -15,7 +15,7 @@ import type { Wheel } from '../delay/wheel.js';
 import type { RegistryFeed } from '../registry/registry-feed.js';
 import { Allowance } from './allowance.js';
 import type { Cancellations } from './cancelling/cancellations.js';
-import { failureToTell, outcomeOf, postponementOf, Request, type Addressee, type DelayedRecord } from './delivery.js';
+import { dayOf, failureToTell, outcomeOf, postponementOf, Request, type Addressee, type DelayedRecord } from './delivery.js';
 import { endingOf } from './ending.js';
 import { LaneShares } from './lane-shares.js';
 import { noTerms } from './lane-terms.js';
@@ -389,4 +389,4 @@ const mayRepeat = ({ request: { head }, ordered }: Delivery): boolean => head.nu
 
 /** Of an attempt; the subscription's id says whose event it is. */
 const keyOf = ({ event, round, number }: RequestedHead, subscription: string): string =>
-  `${subscription}/${round}/${number}/${event.id}`;
+  `${subscription}/${round}/${number}/${dayOf(event)}/${event.id}`;

@@ -65,7 +65,7 @@ describe('cancellations', () => {
     cancellations.listen((subscription, { delivery, round }) => void told.push(`${subscription} ${delivery} ${round}`));
     cancel('evt_1', { atMs: 2 * KEEP_MS, round: 2 });
     cancel('evt_2', { atMs: KEEP_MS });
-    expect(told).toEqual([`sub_a ${deliveryId('default', 'evt_1', 'sub_a')} 2`]);
+    expect(told).toEqual([`sub_a ${deliveryId('default', 'evt_1', 'sub_a')}/2026-01-01 2`]);
     expect([cancellations.size, cancellations.isCancelled(requestFor([], { round: 2 }), 'sub_a'), cancellations.isCancelled(requestFor([]), 'sub_a')]).toEqual([1, true, false]);
   });
 

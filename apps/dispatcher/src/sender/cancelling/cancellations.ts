@@ -1,5 +1,6 @@
 import { deliveryId, requireKnownSchema, type Cancelled, type RequestedHead } from '@posthorn/contracts';
 import type { FollowedRecord } from '@posthorn/kafka';
+import { dayOf, deliveryOfDay } from '../delivery.js';
 import { CancelledRounds, type Round } from './cancelled-rounds.js';
 
 export type CancellationsParts = {
@@ -53,8 +54,8 @@ export class Cancellations {
     const { cancellations } = JSON.parse(String(value)) as Cancelled; // the audit's own
     const { forgotten } = this.#rounds;
     const nowMs = this.#parts.nowMs();
-    for (const { delivery_id, round, subscription_id, at } of cancellations) {
-      const cancelled = { delivery: delivery_id, round };
+    for (const { delivery_id, accepted_at, round, subscription_id, at } of cancellations) {
+      const cancelled = { delivery: deliveryOfDay(delivery_id, dayOf({ acceptedtime: accepted_at })), round };
       if (!this.#rounds.add(cancelled, Date.parse(at), nowMs)) continue;
       for (const listener of this.#listeners) listener(subscription_id, cancelled);
     }
@@ -67,7 +68,7 @@ export class Cancellations {
 
   /** Whether the round that is asked for was cancelled. Costs nothing while nothing is. */
   isCancelled({ event, round }: RequestedHead, subscription: string): boolean {
-    return this.#rounds.size > 0 && this.#rounds.has({ delivery: deliveryId(event.tenant, event.id, subscription), round });
+    return this.#rounds.size > 0 && this.#rounds.has({ delivery: deliveryOfDay(deliveryId(event.tenant, event.id, subscription), dayOf(event)), round });
   }
 
   /** Before the partition's first record, and whenever the group has been joined again. */

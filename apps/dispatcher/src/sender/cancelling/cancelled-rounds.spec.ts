@@ -1,9 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import { deliveryId } from '@posthorn/contracts';
+import { deliveryOfDay } from '../delivery.js';
 import { CancelledRounds } from './cancelled-rounds.js';
 
 const KEEP_MS = 10_000;
-const delivery = (n: number): string => deliveryId('default', `evt_${n}`, 'sub_a');
+const delivery = (n: number, day = '2026-01-01'): string => deliveryOfDay(deliveryId('default', `evt_${n}`, 'sub_a'), day);
 
 describe('cancelled rounds', () => {
   it('are those that were added, of that delivery and that number', () => {

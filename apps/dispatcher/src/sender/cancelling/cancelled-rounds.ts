@@ -1,11 +1,14 @@
-/** A round of a delivery, named by both. */
+/** A round of a delivery, named by both; the delivery as `deliveryOfDay` names it. */
 export type Round = { readonly delivery: string; readonly round: number };
 
 const ID_PREFIX = 'dlv_'.length;
+const DAY_MS = 86_400_000;
 
-/** The 16 bytes that the delivery's id stands for, a character each, and the round where it is not the first. */
+/** The 16 bytes that the delivery's id stands for and two for the day, a character each, and the round where it is not the first. */
 const keyOf = ({ delivery, round }: Round): string => {
-  const bytes = Buffer.from(delivery.slice(ID_PREFIX), 'hex').toString('latin1');
+  const [id = '', day = ''] = delivery.slice(ID_PREFIX).split('/');
+  const days = Math.floor(Date.parse(day) / DAY_MS);
+  const bytes = Buffer.from(id, 'hex').toString('latin1') + String.fromCharCode((days >> 8) & 0xff, days & 0xff);
   return round === 0 ? bytes : bytes + String(round);
 };
 

@@ -13,6 +13,7 @@ export type Place = {
 /** A delivery as it is put into the backlog. */
 export type Row = Ordered &
   Place & {
+    /** As `deliveryOfDay` names it. */
     readonly delivery: string;
     readonly round: number;
     /** Of the attempt that is still to be made. */

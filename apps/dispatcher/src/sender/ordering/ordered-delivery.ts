@@ -1,6 +1,6 @@
 import { deliveryId, unframe, type RequestedHead } from '@posthorn/contracts';
 import { hash } from 'node:crypto';
-import { Request } from '../delivery.js';
+import { dayOf, deliveryOfDay, Request } from '../delivery.js';
 import { AT_ONCE, type Place, type Row, type StoredRecord, type StoredRow } from './backlog.js';
 import type { Later } from './keyed-queues.js';
 
@@ -61,7 +61,7 @@ export const rowOf = (delivery: OrderedDelivery, standing: Standing): Row => {
     ...placeOf(delivery),
     subscription,
     key,
-    delivery: deliveryId(event.tenant, event.id, subscription),
+    delivery: deliveryOfDay(deliveryId(event.tenant, event.id, subscription), dayOf(event)),
     round,
     number: later?.number ?? number,
     isReserved: later?.isReserved ?? reserved === true,

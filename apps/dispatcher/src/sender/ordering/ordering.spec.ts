@@ -219,6 +219,17 @@ describe('a sender of an ordered subscription', () => {
     expect([started(), again.timesDone, statuses(outcomes)]).toEqual([['1'], 1, ['1 #1 delivered']]);
   });
 
+  it('lets an event wait behind one that had its id on an earlier day, and sends both', async () => {
+    const { sender, arrive, end, pass, started } = sending();
+    sender.ordering.assigned(PARTITION, 0);
+    await arrive('1');
+    await end('1', failure);
+    await arrive('1', 'k', { event: { ...event, id: '1', partitionkey: 'k', acceptedtime: '2026-01-02T00:00:01.000Z' } });
+    await pass(RETRY_MS);
+    await end('1', success);
+    expect(started()).toEqual(['1', '1', '1']);
+  });
+
   it('judges no record before the partition has been taken, and what comes before that in its order', async () => {
     const { sender, backlog, arrive, started } = sending();
     const take = backlog.take.bind(backlog);

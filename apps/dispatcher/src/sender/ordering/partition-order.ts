@@ -3,6 +3,7 @@ import { Fifo } from '../../fifo.js';
 import type { RegistryFeed } from '../../registry/registry-feed.js';
 import type { Cancellations } from '../cancelling/cancellations.js';
 import type { Round } from '../cancelling/cancelled-rounds.js';
+import { idOfDelivery } from '../delivery.js';
 import { BEFORE_ALL, HoldingLost, placeKey, type Advance, type Backlog, type DueCursor, type Holding, type Holdings, type Postponement, type Row, type StoredRow } from './backlog.js';
 import { KeyedQueues, type Later, type Statement } from './keyed-queues.js';
 import { deliveryOf, placeOf, recordOf, rowOf, type OrderedDelivery, type Standing } from './ordered-delivery.js';
@@ -221,7 +222,7 @@ export class PartitionOrder {
     if (this.#isGone) return;
     this.#holding = holdings;
     this.#known = new Set(holdings.known);
-    const keys = holdings.keys.map(({ head, ...key }) => ({ ...key, head: head.delivery }));
+    const keys = holdings.keys.map(({ head, ...key }) => ({ ...key, head: idOfDelivery(head.delivery) }));
     this.#queues = new KeyedQueues(this.#hands(), this.#parts.limit, keys);
     this.#nextDueMs = holdings.keys.length > 0 ? 0 : undefined;
     if (holdings.known.size > 0) this.#forgetSoon();
