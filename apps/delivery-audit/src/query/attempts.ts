@@ -10,7 +10,7 @@ export const attemptsQuery = z.strictObject(pageQuery);
 export type AttemptsQuery = z.output<typeof attemptsQuery>;
 
 /** Round and number of the last attempt of the page before. */
-const position = z.tuple([z.number().int(), z.number().int()]);
+const position = z.tuple([z.int32(), z.int32()]);
 
 type Row = {
   readonly round: number;

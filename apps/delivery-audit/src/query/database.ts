@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { isDatabaseAway } from '@posthorn/event-store';
+import { isDatabaseAway, storable } from '@posthorn/event-store';
 import { Problem } from '@posthorn/service-kit';
 import { DataSource } from 'typeorm';
 
@@ -10,15 +10,20 @@ import { DataSource } from 'typeorm';
  */
 export const READ_SETTINGS = ['enable_bitmapscan=off', 'jit=off'] as const;
 
+const asStored = (parameter: unknown): unknown => (typeof parameter === 'string' ? storable(parameter) : parameter);
+
 /** What the queries ask. */
 @Injectable()
 export class Database {
   constructor(private readonly source: DataSource) {}
 
-  /** @throws {Problem} `unavailable` when PostgreSQL does not answer, or not in time */
+  /**
+   * Texts among the parameters may hold what PostgreSQL cannot: they are asked for as they would be stored.
+   * @throws {Problem} `unavailable` when PostgreSQL does not answer, or not in time
+   */
   async query<Row>(sql: string, parameters: readonly unknown[] = []): Promise<Row[]> {
     try {
-      return await this.source.query<Row[]>(sql, [...parameters]);
+      return await this.source.query<Row[]>(sql, parameters.map(asStored));
     } catch (cause) {
       throw isDatabaseAway(cause) ? new Problem('unavailable', 'The database of the audit does not answer.', { cause }) : cause;
     }

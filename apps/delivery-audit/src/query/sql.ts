@@ -1,5 +1,3 @@
-import { storable } from '@posthorn/event-store';
-
 /** The conditions of a query, joined by `and`; values are always parameters. */
 export class Conditions {
   readonly #texts: string[] = [];
@@ -12,7 +10,7 @@ export class Conditions {
     const given = values.filter((value) => value !== undefined);
     if (given.length < values.length) return this;
     let next = 0;
-    this.#texts.push(text.replaceAll('?', () => this.parameter(storable(given[next++] ?? ''))));
+    this.#texts.push(text.replaceAll('?', () => this.parameter(given[next++] ?? '')));
     return this;
   }
 

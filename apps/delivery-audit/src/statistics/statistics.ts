@@ -9,6 +9,8 @@ import { isByHours, LONGEST_MS, MOST_POINTS, pointsOf, Series, spanOf, type Span
 import { MINUTE_MS, readDelta } from './tally.js';
 
 const DAY_MS = durationMs('1d');
+/** PostgreSQL has no year 0. */
+const FIRST_MS = Date.parse('0001-01-01T00:00:00Z');
 
 export const statisticsQuery = z.strictObject({
   from: time.optional().describe('Inclusive; absent: 24 hours before `to`. Goes back to the beginning of its step'),
@@ -27,7 +29,7 @@ const refused = (path: keyof StatisticsQuery, message: string): Problem => new P
  */
 export const spanOfQuery = (query: StatisticsQuery, nowMs: number): Span => {
   const toMs = query.to === undefined ? nowMs : Date.parse(query.to);
-  const fromMs = query.from === undefined ? toMs - DAY_MS : Date.parse(query.from);
+  const fromMs = query.from === undefined ? Math.max(toMs - DAY_MS, FIRST_MS) : Date.parse(query.from);
   if (fromMs >= toMs) throw refused('from', 'must be before `to`');
   if (toMs - fromMs > LONGEST_MS) throw refused('from', `at most ${LONGEST_MS / DAY_MS} days before \`to\``);
   const span = spanOf(fromMs, toMs, query.step ?? defaultStep(fromMs, toMs));

@@ -1,4 +1,3 @@
-import { storable } from '@posthorn/event-store';
 import type { Database } from '../query/database.js';
 
 type Row = { readonly created: { readonly tenant?: unknown } | null; readonly has_deliveries: boolean };
@@ -10,6 +9,6 @@ const LOOK_UP = `
 
 /** Whether it is, or was, one of the tenant's. */
 export const isSubscriptionOf = async (database: Pick<Database, 'query'>, tenant: string, id: string): Promise<boolean> => {
-  const [row] = await database.query<Row>(LOOK_UP, [tenant, storable(`subscription/${id}`), storable(id)]);
+  const [row] = await database.query<Row>(LOOK_UP, [tenant, `subscription/${id}`, id]);
   return row?.created?.tenant === tenant || row?.has_deliveries === true;
 };

@@ -17,9 +17,9 @@ export const tenantId = z.string().regex(TENANT_ID, 'lower-case letters, digits 
 export const displayName = z.string().trim().min(1).max(128);
 export const timestamp = z.iso.datetime({ offset: true });
 
-const [FIRST_MS, LAST_MS] = [Date.parse('0000-01-01T00:00:00Z'), Date.parse('9999-12-31T23:59:59.999Z')];
+const [FIRST_MS, LAST_MS] = [Date.parse('0001-01-01T00:00:00Z'), Date.parse('9999-12-31T23:59:59.999Z')];
 /**
  * A time that is one in UTC too, in which it is kept: an offset can take it out of the years that RFC 3339 has digits for, and what
- * comes of it then is no time to whoever reads it.
+ * comes of it then is no time to whoever reads it. PostgreSQL has no year 0.
  */
-export const timeInUtc = timestamp.refine((text) => Date.parse(text) >= FIRST_MS && Date.parse(text) <= LAST_MS, 'from year 0000 to 9999 in UTC');
+export const timeInUtc = timestamp.refine((text) => Date.parse(text) >= FIRST_MS && Date.parse(text) <= LAST_MS, 'from year 0001 to 9999 in UTC');
