@@ -173,6 +173,26 @@ describe('what was asked for', () => {
     expect(again.roundsSent().map(({ subscription_id }) => subscription_id)).toEqual(['sub_2', 'sub_1']);
   });
 
+  it('locks deliveries day by day, as the loader does: at midnight neither waits for the other in a circle', async () => {
+    const stored = (event: string): string => storedDeliveryId(deliveryId('default', event, 'sub_1')) ?? '';
+    const early = Array.from({ length: 64 }, (_, n) => envelopeOf(`early${n}`, '2026-11-19T23:59:59.000Z')).find((event) => stored(event.id) > stored('e1'));
+    if (early === undefined) throw new Error('ids are not what they were');
+    await again.load(accepted(early), routed(early, ['sub_1']), attempted(outcomeOf(early, 'sub_1', { status: 'failed' })));
+    const candidates = [paid, early].map(({ id: event_id, type, acceptedtime }) => ({
+      ...{ day: acceptedtime.slice(0, 10), delivery_id: stored(event_id), event_id, event_type: type, subject: null },
+      ...{ accepted_at: acceptedtime, subscription_id: 'sub_1', spread: 1 },
+    }));
+    const loader = await again.pool.connect();
+    await loader.query('begin');
+    await loader.query('select from audit.deliveries where id = $1 for update', [stored(early.id)]);
+    const asked = inTransaction(again.pool, (client) => ask(client, candidates, { tenant: 'default', trigger: 'replay', at: '2026-11-21T00:00:00.000Z', actor: 'a', force: false }));
+    const waits = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+    while ((await again.database.query(waits)).length === 0);
+    const isFree = loader.query('select from audit.deliveries where id = $1 for update nowait', [stored('e1')]);
+    await isFree.finally(() => loader.query('rollback')).finally(() => loader.release());
+    expect(await asked).toBe(2);
+  });
+
   it('is dropped with its event', async () => {
     await both();
     await again.database.query('delete from audit.events');

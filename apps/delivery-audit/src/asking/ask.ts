@@ -43,7 +43,7 @@ const ASK = `
       as candidate (day, delivery_id, event_id, event_type, subject, accepted_at, subscription_id, spread)
   ), raised as (
     insert into audit.deliveries as known (day, id, tenant, event_id, subscription_id, event_type, subject, created_at, round, number, status, updated_at, attempts)
-    select day, delivery_id, $9, event_id, subscription_id, event_type, subject, accepted_at, 1, 0, 'pending', $10, 0 from candidate order by delivery_id, day
+    select day, delivery_id, $9, event_id, subscription_id, event_type, subject, accepted_at, 1, 0, 'pending', $10, 0 from candidate order by day, delivery_id
     on conflict (id, day) do update set
       round = known.round + 1, number = 0, status = 'pending', updated_at = excluded.updated_at,
       next_attempt_at = null, last_status_code = null, last_error = null, finished_at = null
