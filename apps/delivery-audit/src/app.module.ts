@@ -22,6 +22,7 @@ import { DeliveriesController } from './query/deliveries.controller.js';
 import { EventsController } from './query/events.controller.js';
 import { MissedController } from './query/missed.controller.js';
 import { AllRejectedEventsController, RejectedEventsController } from './query/rejected-events.controller.js';
+import { Patience } from './registry/patience.js';
 import { startSendingAgain } from './sending-again.js';
 import { Folder } from './statistics/folder.js';
 import { Retention } from './retention/retention.js';
@@ -68,6 +69,7 @@ export const appModule = async (config: AuditConfig, kit: Kit): Promise<DynamicM
     providers: [
       { provide: Tail, useValue: tailOf(config, kit) },
       Database,
+      { provide: Patience, inject: [Database], useFactory: (database: Database) => new Patience(database, kit.registryState) },
       { provide: Exporter, useFactory: () => observedExporter(kit) },
       ...sendingAgain.providers,
       {

@@ -54,12 +54,12 @@ export class World {
   }
 
   /** What the registry would publish: how an aggregate stands, or that there is none any more. */
-  async publishState(kind: AggregateState['kind'], id: string, state: AggregateState | null): Promise<void> {
+  async publishState(kind: AggregateState['kind'], id: string, state: AggregateState | null, position = 1): Promise<void> {
     await this.producer.send({
       topic: this.kafka.topic('registry.state'),
       key: id,
-      value: state && JSON.stringify({ position: 1, version: 1, state }),
-      headers: { [SCHEMA_HEADER]: SCHEMA_VERSION, kind, position: '1' },
+      value: state && JSON.stringify({ position, version: 1, state }),
+      headers: { [SCHEMA_HEADER]: SCHEMA_VERSION, kind, position: String(position) },
     });
   }
 

@@ -21,10 +21,10 @@ const PATIENCE_MS = 2_000;
 const LOOK_AGAIN_MS = 20;
 
 /**
- * Everything that is recorded and bears on a question.
- * @throws {Problem} `not_found` for a subscription that is not the tenant's; `unavailable` when the registry has not been read as far as the router had
+ * Everything that is recorded and bears on a question; undefined for a subscription that is not the tenant's.
+ * @throws {Problem} `unavailable` when the registry has not been read as far as the router had
  */
-export const gatherEvidence = async (database: Asked, { tenant, eventId, subscriptionId }: Question): Promise<Evidence> => {
+export const gatherEvidence = async (database: Asked, { tenant, eventId, subscriptionId }: Question): Promise<Evidence | undefined> => {
   const [event, found] = await Promise.all([
     findEvent(database, tenant, eventId),
     findDelivery(database, tenant, deliveryId(tenant, eventId, subscriptionId)),
@@ -34,7 +34,7 @@ export const gatherEvidence = async (database: Asked, { tenant, eventId, subscri
   const decision = event && (await findDecision(database, tenant, eventId, event.day));
   if (decision) await untilReadTo(database, decision.position);
   const history = await findHistory(database, subscriptionId);
-  if (tenantOf(history) !== tenant && delivery === undefined) throw new Problem('not_found', 'no subscription of this tenant has this id');
+  if (tenantOf(history) !== tenant && delivery === undefined) return undefined;
   const [duplicates, cancellation, rejection] = await Promise.all([
     findDuplicates(database, tenant, eventId, event?.day),
     delivery && cancellationOf(database, delivery),

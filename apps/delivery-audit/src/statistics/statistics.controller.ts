@@ -2,12 +2,16 @@ import { Controller, Get, Param, Query } from '@nestjs/common';
 import { statisticsView, type StatisticsView } from '@posthorn/contracts';
 import { Answers, Problem, Scoped } from '@posthorn/service-kit';
 import { Database } from '../query/database.js';
+import { Patience } from '../registry/patience.js';
 import { isSubscriptionOf } from './subscriptions.js';
 import { readStatistics, spanOfQuery, statisticsQuery, type StatisticsQuery } from './statistics.js';
 
 @Controller('v1/tenants/:tenant')
 export class StatisticsController {
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    private readonly patience: Patience,
+  ) {}
 
   @Get('stats')
   @Scoped('audit:read')
@@ -25,7 +29,8 @@ export class StatisticsController {
     @Query({ schema: statisticsQuery }) query: StatisticsQuery,
   ): Promise<StatisticsView> {
     const span = spanOfQuery(query, Date.now());
-    if (!(await isSubscriptionOf(this.database, tenant, id))) throw new Problem('not_found', 'no subscription of this tenant has this id');
+    const known = await this.patience.find(async () => ((await isSubscriptionOf(this.database, tenant, id)) ? id : undefined));
+    if (known === undefined) throw new Problem('not_found', 'no subscription of this tenant has this id');
     return readStatistics(this.database, { tenant, subscription: id }, span);
   }
 }
