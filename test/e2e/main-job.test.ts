@@ -98,7 +98,7 @@ describe.each(doors.map(([door, publish], i) => [door, `event-${i}`, publish] as
       last_status_code: 200,
       finished_at: expect.stringMatching(/Z$/),
     });
-    expect(await posthorn.api.get(`${TENANT}/deliveries/${delivery.id}`)).toEqual(delivery);
+    expect(await posthorn.api.get(`${TENANT}/deliveries/${delivery.id}`)).toEqual({ ...delivery, rounds: [] });
     expect(await posthorn.api.list(`${TENANT}/deliveries?event_id=${id}&status=delivered&subject=customer-7`)).toEqual([delivery]);
 
     const request = await requestFor(id);
@@ -108,6 +108,7 @@ describe.each(doors.map(([door, publish], i) => [door, `event-${i}`, publish] as
         round: 0,
         number: 1,
         trigger: 'first',
+        subscription_version: 1,
         started_at: expect.any(String),
         duration_ms: expect.any(Number),
         request: { url: subscription.url, headers: expect.objectContaining({ 'webhook-id': id, 'webhook-signature': request.headers['webhook-signature'] }) },
