@@ -472,6 +472,24 @@ describe('a sender of an ordered subscription', () => {
     expect(started()).toEqual(['1', '2', '1', '2', '1', '2']);
   });
 
+  it('comes in time to a head that is due before one that was put off while the reading was going further', async () => {
+    const { sender, backlog, arrive, end, pass, started } = sending();
+    sender.ordering.assigned(PARTITION, 0);
+    for (const [id, key] of [['1', 'k'], ['2', 'l']] as const) {
+      await arrive(id, key);
+      await end(id, failure);
+      await pass(RETRY_MS / 4);
+    }
+    await arrive('3', 'm');
+    const [due, read] = [backlog.due.bind(backlog), Promise.withResolvers<void>()];
+    backlog.due = (...args) => due(...args).finally(() => read.promise);
+    await pass(RETRY_MS / 2);
+    await end('3', failure);
+    read.resolve();
+    await pass(RETRY_MS / 4);
+    expect(started()).toEqual(['1', '2', '3', '1', '2']);
+  });
+
   it('comes to a head that was made due, read, and passed over while its row was on its way', async () => {
     const { sender, backlog, learn, arrive, end, pass, started } = sending();
     sender.ordering.assigned(PARTITION, 0);

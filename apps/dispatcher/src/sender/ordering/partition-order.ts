@@ -430,6 +430,8 @@ export class PartitionOrder {
     if (rows === undefined) return;
     // Told to go back meanwhile, it stays there: this reading may have passed over what was written.
     if (this.#cursor === after) await this.#moveOn(rows, Math.max(readsMs, after.dueAtMs));
+    // And reads on from there at once: what was written may be due long after what is next.
+    else this.#nextDueMs = earlier(this.#nextDueMs, readsMs);
     const nowMs = this.#parts.nowMs();
     for (const row of rows) this.#queues?.due(this.#restored(row), nowMs);
     this.#isReading = false;
