@@ -89,8 +89,12 @@ describe('deliveries', () => {
     const rest = (await audit.listDeliveries({ tenant: 'acme', page_size: 1, page_token: first.next_page_token })).message;
     expect([...first.deliveries, ...rest.deliveries].map(({ subscription_id }) => subscription_id).toSorted()).toEqual(['sub_1', 'sub_2']);
     expect(rest.next_page_token).toBe('');
-    const { deliveries } = (await audit.listDeliveries({ tenant: 'acme', status: DeliveryStatus.DELIVERY_STATUS_PENDING })).message;
+    const { deliveries } = (await audit.listDeliveries({ tenant: 'acme', statuses: [DeliveryStatus.DELIVERY_STATUS_PENDING] })).message;
     expect(deliveries.map(({ subscription_id }) => subscription_id)).toEqual(['sub_2']);
+    const either = [DeliveryStatus.DELIVERY_STATUS_PENDING, DeliveryStatus.DELIVERY_STATUS_DELIVERED];
+    expect((await audit.listDeliveries({ tenant: 'acme', statuses: either })).message.deliveries).toHaveLength(2);
+    const refusal = await refusalOf(audit.listDeliveries({ tenant: 'acme', statuses: [DeliveryStatus.DELIVERY_STATUS_UNSPECIFIED] }));
+    expect([refusal.code, detailsOf(refusal).violations.map(([field]) => field)]).toEqual([status.INVALID_ARGUMENT, ['status']]);
   });
 
   it('are shown with all that happened to them', async () => {
@@ -117,6 +121,11 @@ describe('refused events', () => {
     expect((await refused.listAllRejectedEvents({})).message.rejected_events).toEqual(rejected_events);
     expect((await refused.getAnyRejectedEvent({ id: 'rej_1' })).message.rejected_event).toEqual(rejected_event);
     expect(await refusalOf(refused.getRejectedEvent({ tenant: 'acme', id: 'none' }))).toMatchObject({ code: status.NOT_FOUND });
+  });
+
+  it.each([['authorization', '1'], ['content-length', '1'], ['x-own', '1'], ['CE-id', '1'], ['ce-id', 'a\nb']])('are corrected with the headers of an event, and not with %s: %j', async (name, value) => {
+    const refusal = await refusalOf(refused.publishRejectedEvent({ tenant: 'acme', id: 'rej_1', corrected: { headers: { 'content-type': 'application/json', [name]: value }, body: Buffer.from('{}') } }));
+    expect([refusal.code, detailsOf(refusal).violations.map(([field]) => field)]).toEqual([status.INVALID_ARGUMENT, [`corrected.headers.${name}`]]);
   });
 
   it('are published after all, corrected; what is refused again is so with every reason', async () => {

@@ -1,6 +1,6 @@
-import type { AuditServiceDefinition, ListDeliveriesRequest } from '@posthorn/contracts/grpc/audit';
+import type { AuditServiceDefinition, DeliveryStatus, ListDeliveriesRequest } from '@posthorn/contracts/grpc/audit';
 import { parseOrRefuse } from '@posthorn/service-kit';
-import { given, present, type Calls } from '@posthorn/service-kit/grpc';
+import { given, givenList, present, type Calls } from '@posthorn/service-kit/grpc';
 import type { Redelivery } from '../asking/redelivery.js';
 import { explainQuery, type ExplainController } from '../explain/explain.controller.js';
 import { attemptsQuery } from '../query/attempts.js';
@@ -26,11 +26,14 @@ export type AuditServiceParts = {
   readonly redelivery: Redelivery;
 };
 
+/** One that is none becomes a word that is refused. */
+const wordOf = (status: DeliveryStatus): string => deliveryStatuses.of(status) ?? 'unspecified';
+
 /** What deliveries are searched by. */
-export const searched = (search: Pick<ListDeliveriesRequest, 'subscription' | 'status' | 'event_id' | 'event_type' | 'subject' | 'created' | 'last_error'>) =>
+export const searched = (search: Pick<ListDeliveriesRequest, 'subscription' | 'statuses' | 'event_id' | 'event_type' | 'subject' | 'created' | 'last_error'>) =>
   present({
     subscription: given(search.subscription),
-    status: deliveryStatuses.of(search.status),
+    status: givenList(search.statuses)?.map(wordOf).join(','),
     event_id: given(search.event_id),
     event_type: given(search.event_type),
     subject: given(search.subject),

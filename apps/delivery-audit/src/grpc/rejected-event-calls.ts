@@ -1,9 +1,10 @@
-import { fieldError, problemBody, type RejectedEventView, type WholeRejectedEventView } from '@posthorn/contracts';
-import type { RejectedEvent, RejectedEventFilter, RejectedEventServiceDefinition, WholeRejectedEvent } from '@posthorn/contracts/grpc/audit';
+import { fieldError, HTTP_HEADER_VALUE, problemBody, type RejectedEventView, type WholeRejectedEventView } from '@posthorn/contracts';
+import type { CorrectedEvent, RejectedEvent, RejectedEventFilter, RejectedEventServiceDefinition, WholeRejectedEvent } from '@posthorn/contracts/grpc/audit';
 import { parseOrRefuse, Problem } from '@posthorn/service-kit';
 import { given, present, toTime, type Calls } from '@posthorn/service-kit/grpc';
 import { z } from 'zod';
 import type { Answer } from '../publishing/event-ingestion.js';
+import type { EventRequest } from '../publishing/original.js';
 import type { PublishAgain } from '../publishing/publish-again.js';
 import type { AllRejectedEventsController, RejectedEventsController } from '../query/rejected-events.controller.js';
 import { rejectedEventsQuery } from '../query/rejected-events.js';
@@ -56,6 +57,14 @@ const publishedBy = ({ status, headers, body }: Answer): z.output<typeof publish
   throw new Problem(code, detail, { ...(errors && { errors }), ...(retryAfter !== undefined && { headers: { 'retry-after': retryAfter } }) });
 };
 
+/** What REST takes from a request: those of an event, as HTTP can say them. What goes with the call is said by its metadata. */
+const correction = z.object({
+  corrected: z.object({ headers: z.record(z.string().regex(/^(?:content-type|content-encoding|ce-[a-z0-9]+)$/, 'content-type, content-encoding or ce-…'), z.string().regex(HTTP_HEADER_VALUE, 'printable ASCII')) }),
+});
+
+/** @throws {Problem} `invalid` */
+const correctedBy = (corrected: CorrectedEvent): EventRequest => ({ ...parseOrRefuse(correction, { corrected }).corrected, body: Buffer.from(corrected.body) });
+
 /** What goes with a request whatever its event. */
 const OF_REQUEST = ['authorization', 'idempotency-key', 'traceparent', 'tracestate', 'posthorn-registry-position'];
 
@@ -78,7 +87,7 @@ export const rejectedEventCalls = ({ rejected, all, publishAgain }: RejectedEven
         id,
         caller,
         force,
-        corrected: corrected && { headers: corrected.headers, body: Buffer.from(corrected.body) },
+        corrected: corrected && correctedBy(corrected),
         headers: { ...headers, 'x-request-id': requestId },
       });
       return publishedBy(answer);
