@@ -6,6 +6,7 @@ type Operation = {
   readonly 'x-required-scope': string;
   readonly 'x-all-tenants'?: true;
   readonly parameters: readonly { readonly name: string; readonly in: string }[];
+  readonly responses: Readonly<Record<string, { readonly content?: object }>>;
   readonly requestBody?: { readonly required: boolean; readonly content: object };
 };
 type Document = {
@@ -82,6 +83,13 @@ describe('the OpenAPI document', () => {
     const publish = operations().find(({ operationId }) => operationId === 'publishRejectedEvent');
     expect(publish?.requestBody?.required).toBe(false);
     expect(Object.keys(publish?.requestBody?.content ?? {})).toEqual(['application/json', 'application/cloudevents+json', '*/*']);
+  });
+
+  it('tells that an export is one or the other, and which writes are remembered', () => {
+    const exported = operations().find(({ operationId }) => operationId === 'exportEvents');
+    expect(Object.keys(exported?.responses['200']?.content ?? {})).toEqual(['application/x-ndjson', 'text/csv']);
+    const remembered = operations().filter(({ parameters }) => JSON.stringify(parameters).includes('IdempotencyKey'));
+    expect(remembered.map(({ operationId }) => operationId).toSorted()).toEqual(['cancelDelivery', 'cancelReplay', 'createReplay', 'pauseReplay', 'redeliverDelivery', 'resumeReplay']);
   });
 
   it('refers to nothing that it does not hold', () => {

@@ -21,6 +21,8 @@ type ExportDeliveriesQuery = z.output<typeof exportDeliveriesQuery>;
 const NDJSON = 'application/x-ndjson';
 const CONTENT_TYPES: Readonly<Record<ExportFormat, string>> = { ndjson: NDJSON, csv: 'text/csv; charset=utf-8; header=present' };
 
+const AS_FILE = { mediaType: NDJSON, alsoAs: ['text/csv'] } as const;
+
 const formatOf = (asked: ExportFormat | undefined, { headers }: FastifyRequest): ExportFormat =>
   asked ?? (headers.accept?.includes('text/csv') === true ? 'csv' : 'ndjson');
 
@@ -33,7 +35,7 @@ export class ExportController {
 
   @Get('events/export')
   @Scoped('audit:read')
-  @Answers(200, wholeEvent, 'All events that a search finds, newest first, with their data: as lines of JSON or CSV.', { operationId: 'exportEvents', mediaType: NDJSON })
+  @Answers(200, wholeEvent, 'All events that a search finds, newest first, with their data: as lines of JSON or CSV.', { operationId: 'exportEvents', ...AS_FILE })
   events(
     @Param('tenant') tenant: string,
     @Query({ schema: exportEventsQuery }) { format, ...query }: ExportEventsQuery,
@@ -45,7 +47,7 @@ export class ExportController {
 
   @Get('deliveries/export')
   @Scoped('audit:read')
-  @Answers(200, deliveryView, 'All deliveries that a search finds, newest first: as lines of JSON or CSV.', { operationId: 'exportDeliveries', mediaType: NDJSON })
+  @Answers(200, deliveryView, 'All deliveries that a search finds, newest first: as lines of JSON or CSV.', { operationId: 'exportDeliveries', ...AS_FILE })
   deliveries(
     @Param('tenant') tenant: string,
     @Query({ schema: exportDeliveriesQuery }) { format, ...query }: ExportDeliveriesQuery,
@@ -57,7 +59,7 @@ export class ExportController {
 
   @Get('deliveries/export/attempts')
   @Scoped('audit:read')
-  @Answers(200, exportedAttempt, 'All attempts of the deliveries that a search finds: as lines of JSON or CSV.', { operationId: 'exportAttempts', mediaType: NDJSON })
+  @Answers(200, exportedAttempt, 'All attempts of the deliveries that a search finds: as lines of JSON or CSV.', { operationId: 'exportAttempts', ...AS_FILE })
   attempts(
     @Param('tenant') tenant: string,
     @Query({ schema: exportDeliveriesQuery }) { format, ...query }: ExportDeliveriesQuery,

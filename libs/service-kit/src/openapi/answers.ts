@@ -14,12 +14,14 @@ export type Answer = {
   readonly operationId?: string | undefined;
   /** Of the body, where it is not JSON; the schema is then that of its parts. */
   readonly mediaType?: string | undefined;
+  /** What the body can be besides, as a text. */
+  readonly alsoAs?: readonly string[] | undefined;
 };
 
 const answers = new WeakMap<object, Answer>();
 
 /** The answer of a controller's method: sets its status, and says so in the OpenAPI document. */
-export const Answers = (status: number, schema: z.ZodType | undefined, summary: string, more: Pick<Answer, 'changes' | 'operationId' | 'mediaType'> = {}): MethodDecorator =>
+export const Answers = (status: number, schema: z.ZodType | undefined, summary: string, more: Pick<Answer, 'changes' | 'operationId' | 'mediaType' | 'alsoAs'> = {}): MethodDecorator =>
   applyDecorators(HttpCode(status), ((_target, _name, { value }) => {
     if (typeof value === 'function') answers.set(value, { ...more, status, schema, summary });
   }) satisfies MethodDecorator);

@@ -68,10 +68,15 @@ class WidgetsController {
   @Answers(202, label, 'Takes a copy.', { operationId: 'copyWidget' })
   copy(): void {}
 
+  @Post(':id/repeat')
+  @Scoped('audit:write')
+  @Answers(202, label, 'Makes it turn again.')
+  repeat(): void {}
+
   @Get(':id/turns')
   @Scoped('registry:read')
   @Takes({ headers: z.object({ 'Last-Event-ID': z.string().optional() }) })
-  @Answers(200, label, 'Tells of its turns.', { operationId: 'followWidget', mediaType: 'text/event-stream' })
+  @Answers(200, label, 'Tells of its turns.', { operationId: 'followWidget', mediaType: 'text/event-stream', alsoAs: ['text/csv'] })
   turns(): void {}
 
   @Get(':id/secret-door')
@@ -128,6 +133,7 @@ describe('the document', () => {
       ['post', `${of}/{id}/turn-off`, 'turnWidgetOff'],
       ['post', `${of}/{id}/try`, 'tryWidget'],
       ['post', `${of}/{id}/copies`, 'copyWidget'],
+      ['post', `${of}/{id}/repeat`, 'repeatWidget'],
       ['get', `${of}/{id}/turns`, 'followWidget'],
     ]);
   });
@@ -171,7 +177,7 @@ describe('the document', () => {
     const turns = document.paths[`${of}/{id}/turns`]?.['get'];
     expect(turns).toMatchObject({
       parameters: [{ name: 'tenant' }, { name: 'id' }, { name: 'Last-Event-ID', in: 'header' }],
-      responses: { 200: { content: { 'text/event-stream': { schema: { $ref: '#/components/schemas/Label' } } } } },
+      responses: { 200: { content: { 'text/event-stream': { schema: { $ref: '#/components/schemas/Label' } }, 'text/csv': { schema: { type: 'string' } } } } },
     });
     expect(turns).not.toHaveProperty('requestBody');
   });
@@ -205,6 +211,8 @@ describe('the document', () => {
       ['tenant', 'id', '#/components/parameters/IfMatch', '#/components/parameters/IdempotencyKey'],
       ['tenant', '#/components/parameters/IdempotencyKey'],
     ]);
+    const again = document.paths[`${of}/{id}/repeat`]?.['post'];
+    expect([again && namesOf(again), again?.responses['202']]).toEqual([['tenant', 'id', '#/components/parameters/IdempotencyKey'], expect.not.objectContaining({ headers: expect.anything() })]);
     const trial = document.paths[`${of}/{id}/try`]?.['post'];
     expect([trial && namesOf(trial), trial?.responses['200']]).toEqual([['tenant', 'id'], expect.not.objectContaining({ headers: expect.anything() })]);
   });
@@ -215,6 +223,7 @@ describe('the document', () => {
     [`${of}/{id}`, 'get', [200, 401, 403, 404, 429, 500, 503]],
     [`${of}/{id}`, 'delete', [204, 400, 401, 403, 404, 409, 412, 429, 500, 503]],
     [`${of}/{id}/turns`, 'get', [200, 400, 401, 403, 404, 429, 500, 503]],
+    [`${of}/{id}/repeat`, 'post', [202, 400, 401, 403, 404, 409, 429, 500, 503]],
     [`${of}/{id}/try`, 'post', [200, 401, 403, 404, 429, 500, 503]],
   ])('says how %s %s can be refused', (path, method, statuses) => {
     expect(Object.keys(document.paths[path]?.[method]?.responses ?? {}).map(Number)).toEqual(statuses);

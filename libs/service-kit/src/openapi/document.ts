@@ -71,9 +71,15 @@ const thingOf = (path: string): string | undefined => {
 
 const parametersIn = (path: string): readonly string[] => [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name);
 
+const isWritingRegistry = ({ scope }: NonNullable<DocumentedRoute['scoped']>): boolean => scope === 'registry:write' || scope === 'admin';
+
 /** Whether it changes something in the registry, which alone keeps versions and positions. */
 const changesOf = ({ method }: Place, { answer, scoped }: DocumentedRoute): boolean =>
-  method !== 'get' && answer.changes !== false && (scoped?.scope === 'registry:write' || scoped?.scope === 'admin');
+  method !== 'get' && answer.changes !== false && scoped !== undefined && isWritingRegistry(scoped);
+
+/** Whether it is answered as before under the same key. What publishes says by itself what its key means. */
+const isRemembered = ({ method }: Place, { answer, scoped }: DocumentedRoute): boolean =>
+  method === 'post' && answer.changes !== false && scoped !== undefined && (isWritingRegistry(scoped) || scoped.scope === 'audit:write');
 
 type Place = { readonly method: Method; readonly path: string };
 
@@ -81,7 +87,7 @@ type Place = { readonly method: Method; readonly path: string };
 const refusalsOf = ({ method, path }: Place, { parameters = [], requestBody }: OperationObject, route: DocumentedRoute, matched: boolean): readonly Refusal[] => {
   const asks = requestBody !== undefined || parameters.some((parameter) => 'in' in parameter && parameter.in === 'query');
   const may: Readonly<Record<Refusal, boolean>> = {
-    400: requestBody !== undefined || route.taken?.headers !== undefined || matched,
+    400: requestBody !== undefined || route.taken?.headers !== undefined || matched || isRemembered({ method, path }, route),
     401: route.scoped !== undefined,
     403: route.scoped !== undefined,
     404: parametersIn(path).length > 0,
@@ -97,10 +103,10 @@ const refusalsOf = ({ method, path }: Place, { parameters = [], requestBody }: O
   return (Object.keys(REFUSALS).map(Number) as Refusal[]).filter((status) => may[status]); // the keys are known to be these
 };
 
-const responseOf = ({ schema, summary, mediaType = 'application/json' }: DocumentedRoute['answer'], headers: readonly (keyof typeof HEADERS)[], components: SchemaComponents): ResponseObject => ({
+const responseOf = ({ schema, summary, mediaType = 'application/json', alsoAs = [] }: DocumentedRoute['answer'], headers: readonly (keyof typeof HEADERS)[], components: SchemaComponents): ResponseObject => ({
   description: summary,
   ...(headers.length > 0 && { headers: Object.fromEntries(headers.map((name) => [HEADER_NAMES[name], reference('headers', name)])) }),
-  ...(schema !== undefined && { content: { [mediaType]: { schema: jsonSchemaOf(schema, 'output', components) } } }),
+  ...(schema !== undefined && { content: { [mediaType]: { schema: jsonSchemaOf(schema, 'output', components) }, ...Object.fromEntries(alsoAs.map((other) => [other, { schema: { type: 'string' } }])) } }),
 });
 
 /** An operation with what its method reads by itself, which Nest's decorators do not know. */
@@ -131,7 +137,7 @@ const completed = (described: OperationObject, place: Place, route: DocumentedRo
       .map((name): ParameterObject => ({ name, in: 'path', required: true, schema: { type: 'string' } })),
     ...(described.parameters ?? []),
     ...(matched ? [reference('parameters', 'IfMatch')] : []),
-    ...(changes && method === 'post' ? [reference('parameters', 'IdempotencyKey')] : []),
+    ...(isRemembered(place, route) ? [reference('parameters', 'IdempotencyKey')] : []),
   ];
   const headers = [...(isVersioned(answer.schema) ? (['ETag'] as const) : []), ...(changes ? (['RegistryPosition'] as const) : [])];
   const refusals = refusalsOf(place, described, route, matched);
