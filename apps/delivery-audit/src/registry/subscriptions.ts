@@ -59,10 +59,22 @@ const LOOK_AGAIN_MS = 20;
  * @throws {Problem} `unavailable`
  */
 export const untilRegistryIsRead = async (database: Queryable, registry: RegistryState, patienceMs = PATIENCE_MS): Promise<void> => {
-  await registry.readFresh();
-  for (const untilMs = performance.now() + patienceMs; ; await delay(LOOK_AGAIN_MS)) {
+  const untilMs = performance.now() + patienceMs;
+  if (!(await isInTime(registry.readFresh(), patienceMs))) throw notRead();
+  for (; ; await delay(LOOK_AGAIN_MS)) {
     const [row] = await database.query<{ position: string }>(READ_UP_TO);
     if (Number(row?.position) >= registry.position) return;
-    if (performance.now() > untilMs) throw new Problem('unavailable', 'The audit has not yet read what the registry did last. Try again.');
+    if (performance.now() > untilMs) throw notRead();
   }
+};
+
+const notRead = (): Problem => new Problem('unavailable', 'The audit has not yet read what the registry did last. Try again.');
+
+/** Kafka may be away: then reading fails, or takes for as long as that lasts. */
+const isInTime = async (reading: Promise<void>, patienceMs: number): Promise<boolean> => {
+  const over = new AbortController();
+  const isRead = reading.then(() => true, () => false);
+  const hasRead = await Promise.race([isRead, delay(patienceMs, false, { signal: over.signal }).catch(() => false)]);
+  over.abort();
+  return hasRead;
 };
