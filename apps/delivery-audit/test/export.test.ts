@@ -65,8 +65,8 @@ describe('an export', () => {
   const lines = async (path: string): Promise<readonly unknown[]> => (await (await ask(path)).text()).split('\n').slice(0, -1).map((line) => JSON.parse(line));
   const list = async <Item>(path: string): Promise<readonly Item[]> => ((await (await ask(path)).json()) as Page<Item>).data;
   /** The answer, unread, on a connection of its own. */
-  const open = async (path: string): Promise<IncomingMessage> => {
-    const request = get((await world.service.url) + path, { headers: { authorization: `Bearer ${KEY}` }, agent: false });
+  const open = async (path: string, key = KEY): Promise<IncomingMessage> => {
+    const request = get((await world.service.url) + path, { headers: { authorization: `Bearer ${key}` }, agent: false });
     const [response] = (await once(request, 'response')) as [IncomingMessage];
     return response;
   };
@@ -165,6 +165,16 @@ describe('an export', () => {
     const again = await open(`${LARGE}/events/export`);
     expect(again.statusCode).toBe(200);
     again.destroy();
+  }, 30_000);
+
+  it('breaks off when its key is revoked', async () => {
+    const { id, key } = await world.publishKey({});
+    const response = await open(`${LARGE}/events/export`, key);
+    const broken = once(response, 'error');
+    await world.publishState('api_key', id, null);
+    await eventually(async () => (await metric('posthorn_audit_exports')) === 0);
+    response.resume();
+    expect(await broken).toEqual([expect.objectContaining({ code: 'ECONNRESET' })]);
   }, 30_000);
 
   it('breaks off when PostgreSQL goes away in the middle, rather than ending as if it were whole', async () => {

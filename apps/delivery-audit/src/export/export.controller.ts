@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { Controller, Get, Param, Query, Req, Res } from '@nestjs/common';
 import { deliveryView, exportedAttempt, wholeEvent } from '@posthorn/contracts';
-import { Answers, Scoped } from '@posthorn/service-kit';
+import { Answers, Scoped, whileAllowed } from '@posthorn/service-kit';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { Database } from '../query/database.js';
@@ -42,7 +42,7 @@ export class ExportController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Readable> {
-    return this.#send(tenant, exportedEvents(this.database, tenant, query), formatOf(format, request), reply);
+    return this.#send(tenant, exportedEvents(this.database, tenant, query), formatOf(format, request), request, reply);
   }
 
   @Get('deliveries/export')
@@ -54,7 +54,7 @@ export class ExportController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Readable> {
-    return this.#send(tenant, exportedDeliveries(this.database, tenant, query), formatOf(format, request), reply);
+    return this.#send(tenant, exportedDeliveries(this.database, tenant, query), formatOf(format, request), request, reply);
   }
 
   @Get('deliveries/export/attempts')
@@ -66,11 +66,12 @@ export class ExportController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Readable> {
-    return this.#send(tenant, exportedAttempts(this.database, tenant, query), formatOf(format, request), reply);
+    return this.#send(tenant, exportedAttempts(this.database, tenant, query), formatOf(format, request), request, reply);
   }
 
-  async #send<Row>(tenant: string, exported: Exported<Row>, format: ExportFormat, reply: FastifyReply): Promise<Readable> {
+  async #send<Row>(tenant: string, exported: Exported<Row>, format: ExportFormat, request: FastifyRequest, reply: FastifyReply): Promise<Readable> {
     const stream = await this.exporter.begin(tenant, exported, format);
+    stream.once('close', whileAllowed(request.authorizeAgain, () => stream.destroy(new Error('its reader may not read it any more'))));
     void reply.headers({
       'content-type': CONTENT_TYPES[format],
       'content-disposition': `attachment; filename="${exported.name}-${tenant.replaceAll(/[^a-z\d-]/g, '_')}.${format}"`,
