@@ -21,6 +21,6 @@ export const requestedBy = ({ caller, id, method, url, body, headers }: FastifyR
   return {
     by: { actor: caller.actor, cause: `request ${id}` },
     precondition: parseIfMatch(headers['if-match']),
-    idempotency: method === 'POST' ? idempotencyOf(key?.toString(), method, url, body) : undefined,
+    idempotency: method === 'POST' ? idempotencyOf(key?.toString(), caller, method, url, body) : undefined,
   };
 };

@@ -5,7 +5,7 @@ import type { Answered, Requested } from './answers.js';
 /** Whose POST it is, and which. @throws {Problem} `malformed` */
 export const requestedBy = ({ caller, method, url, body, headers }: FastifyRequest): Requested => ({
   actor: caller.actor,
-  idempotency: idempotencyOf(headers[IDEMPOTENCY_KEY_HEADER]?.toString(), method, url, body),
+  idempotency: idempotencyOf(headers[IDEMPOTENCY_KEY_HEADER]?.toString(), caller, method, url, body),
 });
 
 /** What is answered, marked where it was before. */

@@ -5,7 +5,7 @@ import type { Answered, Requested } from '../asking/answers.js';
 /** Whose call it is, and which. @throws {Problem} `malformed` */
 export const requestedByCall = ({ caller, path, metadata }: CallContext, request: object): Requested => ({
   actor: caller.actor,
-  idempotency: idempotencyOf(metadata(IDEMPOTENCY_KEY_HEADER), 'gRPC', path, request),
+  idempotency: idempotencyOf(metadata(IDEMPOTENCY_KEY_HEADER), caller, 'gRPC', path, request),
 });
 
 /** What is answered, marked where it was before. */

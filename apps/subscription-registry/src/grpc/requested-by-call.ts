@@ -17,7 +17,7 @@ export const requestedByCall = (
 ): Requested => ({
   by: { actor: caller.actor, cause: `request ${id}` },
   precondition: expectedVersion === undefined ? undefined : (version) => version === expectedVersion,
-  idempotency: repeatable && idempotencyOf(metadata(IDEMPOTENCY_KEY_HEADER), 'gRPC', path, repeatable),
+  idempotency: repeatable && idempotencyOf(metadata(IDEMPOTENCY_KEY_HEADER), caller, 'gRPC', path, repeatable),
   deadlineMs,
   signal,
 });
