@@ -32,7 +32,7 @@ describe('a line of CSV', () => {
     expect(csvLine([undefined, null, '', 0, -1.5, true, { a: 'x,"y"' }, ['b']])).toBe(',,,0,-1.5,true,"{""a"":""x,\\""y\\""""}","[""b""]"\r\n');
   });
 
-  it.each(['=1+1', '+1+1', '-1+1', '@SUM(A1)', '\t=1', '\r=1', ' =1', '\n=1', '=HYPERLINK("http://x")'])('is no formula where its cell is %j', (text) => {
+  it.each(['=1+1', '+1+1', '-1+1', '@SUM(A1)', '\t=1', '\r=1', ' =1', '\n=1', '=HYPERLINK("http://x")', '＝1+1', '＠SUM(A1)'])('is no formula where its cell is %j', (text) => {
     expect(parsed(csvLine([text]))).toEqual([[`'${text}`]]);
   });
 

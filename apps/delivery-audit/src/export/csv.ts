@@ -4,8 +4,8 @@ export type Cell = unknown;
 /** Makes RFC 4180 demand quotes: a comma, a quote, the end of a line. */
 const NEEDS_QUOTES = /[",\r\n]/;
 
-/** What spreadsheets take for the beginning of a formula, also behind blanks. What is a number is none. */
-const FORMULA = /^[\s]*[=+\-@\t\r]/;
+/** What spreadsheets take for the beginning of a formula, also behind blanks, and as wide as an ideogram. What is a number is none. */
+const FORMULA = /^[\s]*[=+\-@＝＋－＠\t\r]/;
 const NUMBER = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 
 const textOf = (cell: Cell): string => {
