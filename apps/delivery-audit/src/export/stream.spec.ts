@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { streamOf } from './stream.js';
 
 type Log = { made: number; cleaned: boolean };
@@ -58,5 +58,20 @@ describe('a stream of parts', () => {
     await once(stream, 'readable');
     expect(await failed).toEqual([expect.objectContaining({ message: 'nobody has read for a while' })]);
     expect(log.cleaned).toBe(true);
+  });
+
+  it('goes on for who reads slowly, however large a part is', async () => {
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate'] });
+    const part = Buffer.alloc(1_000_000, 1);
+    const stream = streamOf((async function* () { yield part; })(), 1_000);
+    let bytes = 0;
+    while (bytes < part.length) {
+      const taken = (stream.read(50_000) ?? stream.read()) as Buffer | null; // no other chunks are pushed
+      if (taken === null) await once(stream, 'readable');
+      bytes += taken?.length ?? 0;
+      jest.advanceTimersByTime(300);
+    }
+    jest.useRealTimers();
+    expect(bytes).toBe(part.length);
   });
 });
