@@ -48,6 +48,9 @@ const dieAt = (topic: string): void => {
 const both = () => Promise.all(['sub_1', 'sub_2'].map((subscription) => again.redelivery.redeliver('default', deliveryId('default', 'e1', subscription), false, byAnn)));
 const waiting = async (): Promise<number> => (await again.database.query('select from replays.outbox')).length;
 
+/** As the tables keep it. */
+const stored = (event: string): string => storedDeliveryId(deliveryId('default', event, 'sub_1')) ?? '';
+
 describe('redelivering', () => {
   it('asks the sender for the next round, with the event as it was accepted, where the delivery has always gone', async () => {
     const { answer } = await again.redelivery.redeliver('default', id, false, byAnn);
@@ -174,13 +177,18 @@ describe('what was asked for', () => {
   });
 
   it('locks deliveries day by day, as the loader does: at midnight neither waits for the other in a circle', async () => {
-    const stored = (event: string): string => storedDeliveryId(deliveryId('default', event, 'sub_1')) ?? '';
     const early = Array.from({ length: 64 }, (_, n) => envelopeOf(`early${n}`, '2026-11-19T23:59:59.000Z')).find((event) => stored(event.id) > stored('e1'));
     if (early === undefined) throw new Error('ids are not what they were');
     await again.load(accepted(early), routed(early, ['sub_1']), attempted(outcomeOf(early, 'sub_1', { status: 'failed' })));
     const candidates = [paid, early].map(({ id: event_id, type, acceptedtime }) => ({
-      ...{ day: acceptedtime.slice(0, 10), delivery_id: stored(event_id), event_id, event_type: type, subject: null },
-      ...{ accepted_at: acceptedtime, subscription_id: 'sub_1', spread: 1 },
+      day: acceptedtime.slice(0, 10),
+      delivery_id: stored(event_id),
+      event_id,
+      event_type: type,
+      subject: null,
+      accepted_at: acceptedtime,
+      subscription_id: 'sub_1',
+      spread: 1,
     }));
     const loader = await again.pool.connect();
     await loader.query('begin');

@@ -17,8 +17,20 @@ const largest = (n: number): Sendable => {
     acceptedtime: '2026-11-20T12:00:00.000Z',
   };
   const round = {
-    ...{ id: String(n), day: '2026-11-20', delivery_id: n.toString(16).padStart(32, '0'), round: 1, tenant: envelope.tenant, event_id: envelope.id },
-    ...{ subscription_id: 'sub_1', spread: 1, position: 1, trigger: 'replay' as const, at: envelope.time, actor: 'a'.repeat(64), replay_id: `rpl_${'0'.repeat(32)}`, forced: true },
+    id: String(n),
+    day: '2026-11-20',
+    delivery_id: n.toString(16).padStart(32, '0'),
+    round: 1,
+    tenant: envelope.tenant,
+    event_id: envelope.id,
+    subscription_id: 'sub_1',
+    spread: 1,
+    position: 1,
+    trigger: 'replay' as const,
+    at: envelope.time,
+    actor: 'a'.repeat(64),
+    replay_id: `rpl_${'0'.repeat(32)}`,
+    forced: true,
   };
   return { round, event: { envelope, data: Buffer.from('{}') } };
 };
