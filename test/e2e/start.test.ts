@@ -123,6 +123,7 @@ describe('npm start', () => {
       'POSTHORN_DATABASE_URL',
       'POSTHORN_SUBSCRIPTION_REGISTRY_GRPC_ADDRESS',
       'POSTHORN_EVENT_INGESTION_GRPC_ADDRESS',
+      'POSTHORN_DELIVERY_AUDIT_GRPC_ADDRESS',
       ...serviceNames.flatMap((name) => [variable(name, 'URL'), variable(name, 'PID')]),
     ];
     expect([...settings().keys()].toSorted()).toEqual(names.toSorted());

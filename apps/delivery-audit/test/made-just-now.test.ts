@@ -20,7 +20,7 @@ describe('a subscription that was made just now', () => {
   afterAll(() => world.close());
 
   const toldOf = async (id: string, position: number, path: string) => {
-    await world.publishState('tenant', 'acme', null, position);
+    await world.publishState('subscription', id, null, position);
     const asked = world.service.get(`/v1/tenants/acme/${path}`);
     await world.publish([made(id, position)]);
     return asked;
@@ -36,7 +36,7 @@ describe('a subscription that was made just now', () => {
   });
 
   it('may be there, as far as anybody can say, while the log stays away', async () => {
-    await world.publishState('tenant', 'acme', null, 4);
+    await world.publishState('subscription', 'sub_3', null, 4);
     expect(await world.service.get('/v1/tenants/acme/subscriptions/sub_3/stats')).toMatchObject({ status: 503, body: { code: 'unavailable' } });
   });
 });
