@@ -6,9 +6,8 @@ import { API_KEY, openKafka, type Service, startService } from './support.js';
 jest.setTimeout(60_000);
 
 const prefix = `t${randomBytes(6).toString('hex')}`;
-/** Several times what it takes on a machine with nothing else to do, and far from what a request that hangs would. */
-const TOLD_WITHIN_MS = 6_000;
-const BACK_WITHIN_MS = 10_000;
+const TOLD_WITHIN_MS = 2_000;
+const BACK_WITHIN_MS = 5_000;
 
 let kafka: Awaited<ReturnType<typeof openKafka>>;
 let broker: CuttableBroker;
