@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   DEFAULT_PARTITIONS,
@@ -104,6 +105,13 @@ export class World {
     this.services.push(service);
     await service.start();
     return service;
+  }
+
+  /** What the first process logged about a subscription's breaker: the states that it came to, in this order. */
+  breakerOf(subscription: string): readonly unknown[] {
+    const lines = readFileSync(join(posthornDir, 'test', 'logs', this.name, 'dispatcher.log'), 'utf8').trimEnd().split('\n');
+    const told = lines.map((line) => JSON.parse(line) as { msg: string; subscription?: string; to?: string });
+    return told.flatMap(({ msg, to, ...of }) => (msg === 'a circuit breaker has changed' && of.subscription === subscription ? [to] : []));
   }
 
   /** A state as the registry would publish it, its secret encrypted. */
