@@ -25,7 +25,7 @@ const stack = { globalSetup: '<rootDir>/test/support/stack-up.mjs', globalTeardo
 
 export default {
   projects: [
-    { ...base, displayName: 'unit', testMatch: ['<rootDir>/{apps,libs}/*/{src,simulation}/**/*.spec.ts', '<rootDir>/test/rules/**/*.spec.ts', '<rootDir>/bench/system/**/*.spec.ts'] },
+    { ...base, displayName: 'unit', testMatch: ['<rootDir>/{apps,libs}/*/{src,simulation}/**/*.spec.ts', '<rootDir>/test/rules/**/*.spec.ts', '<rootDir>/bench/system/**/*.spec.ts', '<rootDir>/deploy/**/*.spec.ts'] },
     { ...base, ...stack, displayName: 'integration', testMatch: ['<rootDir>/{apps,libs}/*/test/**/*.test.ts'] },
     { ...base, ...stack, displayName: 'e2e', testMatch: ['<rootDir>/test/e2e/**/*.test.ts'] },
   ],

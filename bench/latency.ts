@@ -4,7 +4,7 @@
  */
 import { Kafka } from '@posthorn/kafka';
 import { connectPublisher } from '@posthorn/testkit';
-import { kilobyte, milliseconds, say, startSink } from './support/measure.ts';
+import { atRate, kilobyte, milliseconds, say, startSink } from './support/measure.ts';
 import { startSystem } from './support/system.ts';
 
 const perSecond = Number(process.argv[2] ?? 200);
@@ -29,24 +29,9 @@ const subscription = await system.rest<{ id: string }>('POST', '/v1/tenants/defa
 });
 const publisher = await connectPublisher({ brokers: system.brokers });
 
-/** At its rate whatever the answers take: waiting for them would hide the slow ones. */
-const atRate = (count: number, each: (n: number) => void): Promise<void> =>
-  new Promise((resolve) => {
-    const start = performance.now();
-    let n = 0;
-    const timer = setInterval(() => {
-      for (const due = ((performance.now() - start) / 1_000) * perSecond; n < due && n < count; n += 1) each(n);
-      if (n < count) return;
-      clearInterval(timer);
-      resolve();
-    }, 1);
-  });
-
-const publish = (id: string): void => {
+const publish = (id: string): Promise<void> => {
   sentAt.set(id, performance.now());
-  publisher.publish({ id, type: 'bench.latency', source: '/bench', data: kilobyte }).catch((error: unknown) => {
-    throw error;
-  });
+  return publisher.publish({ id, type: 'bench.latency', source: '/bench', data: kilobyte });
 };
 
 const settled = async (): Promise<void> => {
@@ -57,12 +42,12 @@ const settled = async (): Promise<void> => {
 };
 
 const run = Date.now().toString(36);
-await atRate(WARM_UP_SECONDS * perSecond, (n) => publish(`${run}-warm-${n}`));
+await atRate(perSecond, WARM_UP_SECONDS * perSecond, (n) => publish(`${run}-warm-${n}`));
 await settled();
 latencies.length = 0;
 const lost = sentAt.size;
 
-await atRate(seconds * perSecond, (n) => publish(`${run}-${n}`));
+await atRate(perSecond, seconds * perSecond, (n) => publish(`${run}-${n}`));
 await settled();
 say(`Kafka produce → receiver, ${perSecond} events/s of 1 KB for ${seconds} s`);
 say(`  ${latencies.length} of ${seconds * perSecond} arrived   ${milliseconds(latencies)}`);
@@ -95,10 +80,10 @@ async function measureHop(): Promise<number[]> {
   });
   const producer = await kafka.producer();
   const value = JSON.stringify(kilobyte);
-  const send = (): void => void producer.send({ topic, key: String(performance.now()), value });
-  await atRate(WARM_UP_SECONDS * perSecond, send);
+  const send = (): Promise<void> => producer.send({ topic, key: String(performance.now()), value });
+  await atRate(perSecond, WARM_UP_SECONDS * perSecond, send);
   hops.length = 0;
-  await atRate(seconds * perSecond, send);
+  await atRate(perSecond, seconds * perSecond, send);
   await consumption.close();
   await kafka.close();
   return hops;

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { eventually, freePort, posthornDir, repositoryRoot, startStack, type Stack } from '@posthorn/testkit';
+import { eventually, freePort, NODE_FLAGS, posthornDir, repositoryRoot, startStack, type Stack } from '@posthorn/testkit';
 import { Agent, type Dispatcher } from 'undici';
 
 const READY_TIMEOUT_MS = 600_000;
@@ -70,7 +70,7 @@ export const startAlone = async (
   };
   const start = async (): Promise<ChildProcess> => {
     const log = openSync(join(dir, `${service}.log`), 'a');
-    const child = spawn(process.execPath, [join(app, 'dist', 'main.js')], { env, stdio: ['pipe', log, log] });
+    const child = spawn(process.execPath, [...NODE_FLAGS, join(app, 'dist', 'main.js')], { env, stdio: ['pipe', log, log] });
     closeSync(log);
     process.once('exit', () => child.kill('SIGTERM'));
     await eventually(() => isReady(child), { timeoutMs: READY_TIMEOUT_MS, everyMs: 20, describe: () => `${service} did not start; its log is in ${dir}` });

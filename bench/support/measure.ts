@@ -33,5 +33,20 @@ export const startSink = async (onRequest: (id: string) => void) => {
   };
 };
 
+/**
+ * At its rate whatever the answers take, because to wait for them would hide the slow ones; as far as a timer of whole milliseconds goes. Resolves when
+ * all have been answered.
+ */
+export const atRate = async (perSecond: number, count: number, each: (n: number) => Promise<unknown>): Promise<void> => {
+  const startMs = performance.now();
+  const answers: Promise<unknown>[] = [];
+  while (answers.length < count) {
+    const waitMs = startMs + (answers.length * 1_000) / perSecond - performance.now();
+    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+    answers.push(each(answers.length));
+  }
+  await Promise.all(answers);
+};
+
 /** About a kilobyte of JSON. */
 export const kilobyte = { text: 'x'.repeat(980), n: 1 };

@@ -95,7 +95,7 @@ const measure = async (bench: Bench, { parts, isProfiled }: Options, sizes: Size
   });
   await asked('isolation', 'isolation', async () => void (found.isolation = await measureIsolation(bench, { ...ISOLATION, seconds: sizes.isolationSeconds })));
   await asked('recovery', 'recovery', async () => void (found.recovery = await measureRecovery(bench, sizes.recoveryEvents)));
-  await asked('bare', 'bare loops', async () => void (found.bare = await measureBare(bench, sizes.bareCount)));
+  await asked('bare', 'bare loops', async () => void (found.bare = await measureBare(bench, sizes.bareCount, sizes.bareAloneSeconds)));
   if (isProfiled) {
     say('· profiles');
     found.profiles = await measureAllProfiles(bench, sizes.profileSeconds);

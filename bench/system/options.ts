@@ -48,6 +48,7 @@ export type Sizes = {
   readonly recoveryEvents: number;
   readonly profileSeconds: number;
   readonly bareCount: number;
+  readonly bareAloneSeconds: number;
   readonly coldStartSubscriptions: number;
 };
 
@@ -63,6 +64,7 @@ export const sizesOf = ({ isQuick }: Pick<Options, 'isQuick'>): Sizes =>
         recoveryEvents: 20_000,
         profileSeconds: 5,
         bareCount: 10_000,
+        bareAloneSeconds: 4,
         coldStartSubscriptions: 5_000,
       }
     : {
@@ -75,5 +77,6 @@ export const sizesOf = ({ isQuick }: Pick<Options, 'isQuick'>): Sizes =>
         recoveryEvents: 200_000,
         profileSeconds: 20,
         bareCount: 100_000,
+        bareAloneSeconds: 20,
         coldStartSubscriptions: 100_000,
       };

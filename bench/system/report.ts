@@ -166,6 +166,23 @@ const cost = ({ throughput: all = [], latency: loads = [], recovery, bare }: Res
   ];
 };
 
+const alone = ({ bare }: Results): readonly Section[] => {
+  if (bare === undefined) return [];
+  const { perSecond, post, hop } = bare.alone;
+  return [
+    {
+      title: 'What comes alone costs, in milliseconds of CPU, without Posthorn',
+      text: `At ${perSecond} a second, so that every request is made for one, and whoever answers it has to wake up. An event crosses Kafka three times on its way, its outcome once more in company.`,
+      rows: [
+        ['', 'client', 'who answers', 'both'],
+        ['a record written and read by kafkajs', figure(hop.client), figure(hop.kafka), figure(hop.client + hop.kafka)],
+        ['sign and POST by undici', figure(post.client), figure(post.sink), figure(post.client + post.sink)],
+      ],
+      plots: [],
+    },
+  ];
+};
+
 const recovery = ({ recovery: found }: Results): readonly Section[] =>
   found === undefined
     ? []
@@ -257,6 +274,7 @@ export const sectionsOf = (results: Results): readonly Section[] => [
   ...latency(results),
   ...isolation(results),
   ...cost(results),
+  ...alone(results),
   ...idle(results),
   ...recovery(results),
   ...coldStart(results),

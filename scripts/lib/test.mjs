@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { build, compile } from './build.mjs';
 import { generate } from './generate.mjs';
@@ -12,24 +12,39 @@ const root = resolve(import.meta.dirname, '..', '..');
 const STAGES = ['lint', 'types', 'unit', 'integration', 'e2e'];
 const ON_THE_STACK = new Set(['integration', 'e2e']);
 
+/**
+ * Jest keeps something of every file that it has run, and a gigabyte of that makes the later ones slow: it gets a part at a time. One broker and two
+ * cores for all: journeys that share them one after the other measure what they mean to. Of the others as many parts run at once as there are cores.
+ */
+const PARTS = {
+  unit: { count: 3 * availableParallelism(), atOnce: availableParallelism() },
+  integration: { count: 8, atOnce: 1 },
+  e2e: { count: 4, atOnce: 1 },
+};
+/** Whoever names tests wants to see them together. */
+const WHOLE = { count: 1, atOnce: 1 };
+
 const say = (text) => process.stderr.write(`${text}\n`);
 
-let child;
+const children = new Set();
 let interrupted;
 let stack;
 
-/** Runs a program on our terminal; resolves with its status. */
-const run = (command, args) =>
-  new Promise((done) => {
-    child = spawn(command, args, { stdio: 'inherit', cwd: root });
+/** Runs a program on our terminal; `ended` resolves with its status. */
+const run = (command, args) => {
+  const child = spawn(command, args, { stdio: 'inherit', cwd: root });
+  children.add(child);
+  const ended = new Promise((done) => {
     child.once('error', (error) => {
       say(String(error));
       done(127);
     });
     child.once('exit', (status) => done(status ?? 1));
   });
+  return { child, ended: ended.finally(() => children.delete(child)) };
+};
 
-const lint = async () => ofCheck((await run(process.execPath, [join(root, 'node_modules/oxlint/bin/oxlint'), '--deny-warnings'])) === 0);
+const lint = async () => ofCheck((await run(process.execPath, [join(root, 'node_modules/oxlint/bin/oxlint'), '--deny-warnings']).ended) === 0);
 
 const types = async () => {
   const { status, output } = await compile(root, []);
@@ -40,7 +55,7 @@ const types = async () => {
 /** A test that leaves something running keeps jest up for good after its report is written; it gets this long to leave. */
 const LEAVE_MS = 10_000;
 
-const endWhenReported = (file) => {
+const endWhenReported = (child, file) => {
   let reportedMs;
   let lingered = false;
   const timer = setInterval(() => {
@@ -55,25 +70,25 @@ const endWhenReported = (file) => {
   };
 };
 
-const jest = async (project, args) => {
+const jestPart = async (project, args) => {
   const folder = mkdtempSync(join(tmpdir(), 'posthorn-jest-'));
   const file = join(folder, 'report.json');
-  const watch = endWhenReported(file);
+  const { child, ended } = run(process.execPath, [
+    // Jest loads our ES modules through an API that Node still calls experimental.
+    '--experimental-vm-modules',
+    '--disable-warning=ExperimentalWarning',
+    join(root, 'node_modules/jest/bin/jest.js'),
+    '--selectProjects',
+    project,
+    '--json',
+    `--outputFile=${file}`,
+    '--passWithNoTests',
+    '--runInBand',
+    ...args,
+  ]);
+  const watch = endWhenReported(child, file);
   try {
-    const status = await run(process.execPath, [
-      // Jest loads our ES modules through an API that Node still calls experimental.
-      '--experimental-vm-modules',
-      '--disable-warning=ExperimentalWarning',
-      join(root, 'node_modules/jest/bin/jest.js'),
-      '--selectProjects',
-      project,
-      '--json',
-      `--outputFile=${file}`,
-      '--passWithNoTests',
-      // One broker and two cores for all: journeys that share them one after the other measure what they mean to.
-      ...(ON_THE_STACK.has(project) ? ['--runInBand'] : []),
-      ...args,
-    ]);
+    const status = await ended;
     const tally = ofJest(JSON.parse(readFileSync(file, 'utf8')));
     if (watch()) {
       say(`the ${project} tests left something running that kept jest from ending (jest --detectOpenHandles finds it)`);
@@ -87,6 +102,18 @@ const jest = async (project, args) => {
     watch();
     rmSync(folder, { recursive: true, force: true });
   }
+};
+
+const jest = async (project, args) => {
+  const { count, atOnce } = args.length > 0 ? WHOLE : PARTS[project];
+  const shards = Array.from({ length: count }, (_, n) => `--shard=${n + 1}/${count}`);
+  const next = () => (interrupted === undefined ? shards.shift() : undefined);
+  const lane = async () => {
+    const tallies = [];
+    for (let shard = next(); shard !== undefined; shard = next()) tallies.push(await jestPart(project, [shard, ...args]));
+    return sum(tallies);
+  };
+  return sum(await Promise.all(Array.from({ length: atOnce }, lane)));
 };
 
 /** Brings Kafka and PostgreSQL up once for all stages that need them, and names them to the tests. */
@@ -122,7 +149,7 @@ const parse = (args) => {
 const interrupt = (signal, status) =>
   process.on(signal, () => {
     interrupted = status;
-    child?.kill(signal);
+    for (const child of children) child.kill(signal);
   });
 
 const main = async () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { AttemptView, CreateSubscriptionBody, DeliveryView, Operation, Page, Rejection, Routed, SubscriptionView, TopicName } from '@posthorn/contracts';
 import { Kafka, type Producer } from '@posthorn/kafka';
+import { removeTopics } from '@posthorn/kafka/testing';
 import { createDatabase, eventually, freePort, posthornDir, repositoryRoot, type Database } from '@posthorn/testkit';
 import { Api } from './api.js';
 import { Service, serviceNames, type ServiceName } from './service.js';
@@ -123,6 +124,18 @@ export class Posthorn {
     return records;
   }
 
+  /** All that a topic holds now, byte for byte as characters: keys, values and headers, for what must not be in it. */
+  async everythingIn(topic: TopicName): Promise<string> {
+    const parts: Buffer[] = [];
+    const following = await this.kafka.follow({
+      topic: this.kafka.topic(topic),
+      onRecord: ({ key, value, headers }) => parts.push(Buffer.concat([key, value, ...Object.values(headers)].flatMap((part) => (part ? [part, Buffer.from('\n')] : [])))),
+    });
+    await following.caughtUp;
+    await following.close();
+    return Buffer.concat(parts).toString('latin1');
+  }
+
   /** The first operational event, past or to come, that is meant. */
   operation(isMeant: (operation: Operation) => boolean): Promise<Operation> {
     return eventually(() => this.operations.find(isMeant), { ...PATIENCE, describe: () => `an operation; there are ${JSON.stringify(this.operations)}` });
@@ -211,6 +224,7 @@ export class Posthorn {
 
   async close(): Promise<void> {
     await Promise.all([...[...Object.values(this.services), ...this.#replicas].map((service) => service.end('SIGTERM')), this.kafka.close()]);
+    await removeTopics(given('POSTHORN_KAFKA_BROKERS'), this.env['POSTHORN_TOPIC_PREFIX'] ?? '');
     await this.database.drop();
   }
 }

@@ -30,6 +30,19 @@ export class Service {
     return `http://127.0.0.1:${this.options.port}`;
   }
 
+  /** What it has logged, its former lives included. */
+  get log(): string {
+    return readFileSync(this.options.logFile, 'utf8');
+  }
+
+  /** Of its gRPC door, whose port is any that is free: as it told when it began to listen. */
+  get grpcAddress(): string {
+    const told = this.log.split('\n').findLast((line) => line.includes('"msg":"listening"'));
+    const { grpc_port: port } = JSON.parse(told ?? '{}') as { readonly grpc_port?: number }; // a line of our own log
+    if (port === undefined) throw new Error(`${this.options.name} has not told of a gRPC door`);
+    return `127.0.0.1:${port}`;
+  }
+
   /** Resolves when the service says that it is ready. Its end of our pipe closes with us, and it ends then. */
   async start(): Promise<void> {
     const { name, port, env, logFile } = this.options;

@@ -2,7 +2,7 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { migrateWhenPossible } from '@posthorn/event-store';
 import type { Consumption } from '@posthorn/kafka';
-import { lagMetric, type Kit } from '@posthorn/service-kit';
+import { lagMetric, oldestMetric, type Kit } from '@posthorn/service-kit';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import type { AuditConfig } from './config.js';
 import { groupOf } from './group.js';
@@ -12,7 +12,9 @@ import { foldedTopics, foldsOf } from './loading/folds.js';
 import { ExplainController } from './explain/explain.controller.js';
 import { Intake } from './loading/intake.js';
 import { Loader } from './loading/loader.js';
-import { auditMetrics, exportMetrics, retentionMetrics, statisticsMetrics } from './metrics.js';
+import { tracingRecords } from './loading/record-span.js';
+import { WrittenLines } from './loading/written-lines.js';
+import { auditMetrics, databaseMetrics, exportMetrics, retentionMetrics, statisticsMetrics } from './metrics.js';
 import { migrations, SCHEMA } from './migrations/migrations.js';
 import { EventIngestion } from './publishing/event-ingestion.js';
 import { PublishAgainController } from './publishing/publish-again.controller.js';
@@ -41,13 +43,17 @@ const SILENT_MS = READ_TIMEOUT_MS + 2_000;
 const READ_CONNECTIONS = 8;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** The history may be a moment behind; in return it is read and written in batches also when little happens, for a fraction of the CPU. */
-const PATIENCE = { minBytes: 512 * 1024, maxWaitMs: 50 };
+const PATIENCE = { minBytes: 512 * 1024, maxWaitMs: 100 };
+
+/** Records that are read and not yet written: several batches, and of each partition what two fetches bring. In memory one of 350 bytes takes three times that. */
+const WINDOWS = { windowBytes: 512 * 1024, totalBytes: 4 * 1024 * 1024 };
 
 /** Puts the parts together: Kafka → intake → loader → PostgreSQL, and PostgreSQL → queries → REST. */
 export const appModule = async (config: AuditConfig, kit: Kit): Promise<DynamicModule> => {
   const url = config.POSTHORN_DATABASE_URL;
   await migrateWhenPossible({ url, schema: SCHEMA, migrations }, kit);
   const source = await new DataSource(readingOptions(url)).initialize();
+  databaseMetrics(kit.metrics, async () => (await source.query<{ bytes: string }[]>('select pg_database_size(current_database()) as bytes'))[0]?.bytes);
   await startLoading(url, groupOf(config), source, startFolding(url, source, kit), kit);
   const sendingAgain = await startSendingAgain(url, groupOf(config), kit);
   return {
@@ -141,6 +147,8 @@ const startLoading = async (url: string, groupId: string, source: DataSource, fo
   const { kafka, log, health, metrics, registryState, onShutdown } = kit;
   const loader = new Loader(url);
   const { policy, onTooOld } = startRetention(url, kit);
+  const measured = auditMetrics(metrics);
+  const lines = new WrittenLines(log);
   let consumption: Consumption | undefined;
   const intake = new Intake({
     folds: foldsOf(kafka),
@@ -152,7 +160,12 @@ const startLoading = async (url: string, groupId: string, source: DataSource, fo
       return written;
     },
     log,
-    ...auditMetrics(metrics),
+    onWritten: (written, seconds, traceparent) => {
+      measured.onWritten(written, seconds, traceparent);
+      lines.add(written, seconds);
+    },
+    onRefused: measured.onRefused,
+    ...tracingRecords(kit.tracing),
     onUnfoldable: (err) => {
       log.fatal({ err }, 'a record cannot be recorded, and going on would leave a hole in the history');
       process.exit(1);
@@ -163,12 +176,14 @@ const startLoading = async (url: string, groupId: string, source: DataSource, fo
     return intake.trouble;
   });
   lagMetric(metrics, () => [...(consumption?.lag ?? []), [kafka.topic('registry.state'), registryState.lag]]);
+  oldestMetric(metrics, () => consumption?.oldestMs ?? []);
   health.addReadiness('consumer', () => (consumption?.assigned === true ? consumption.stalled : 'not yet a member of its group'));
 
   await kafka.ensureTopics(foldedTopics);
   // Closed last to first: the consumer waits for what is in flight, which takes the intake and the loader.
   onShutdown('loader', async () => {
     intake.close();
+    lines.close();
     await loader.close();
   });
   const joined = await kafka.consume({
@@ -176,6 +191,7 @@ const startLoading = async (url: string, groupId: string, source: DataSource, fo
     topics: foldedTopics.map((name) => kafka.topic(name)),
     onRecord: (record) => intake.add(record),
     patience: PATIENCE,
+    ...WINDOWS,
   });
   consumption = joined;
   onShutdown('consumer', () => joined.close());

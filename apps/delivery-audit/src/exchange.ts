@@ -100,10 +100,20 @@ const headerNumbers: ReadonlyMap<string, ReadonlyMap<string, number>> = new Map(
 
 type Packed = (string | number)[];
 
+/** The time that it tells, if it tells it in the one way in which it could be written again. */
+const secondsTold = (name: string, value: string): number | undefined => {
+  const seconds = SECONDS[name]?.(value);
+  return seconds !== undefined && Number.isInteger(seconds) && TIMES[name]?.(seconds) === value ? seconds : undefined;
+};
+
+/** By header, what was last told: answers of one second have the same date, and reading one takes a microsecond. */
+const lastTold: Record<string, { readonly value: string; readonly seconds: number | undefined }> = {};
+
 const packTime = (name: string, value: string, startedSeconds: number): string | number => {
-  const seconds = SECONDS[name]?.(value) ?? Number.NaN;
-  const since = seconds - startedSeconds;
-  return Number.isInteger(since) && Math.abs(since) < MOST_SECONDS && TIMES[name]?.(seconds) === value ? since : value;
+  let told = lastTold[name];
+  if (told?.value !== value) lastTold[name] = told = { value, seconds: secondsTold(name, value) };
+  const since = (told.seconds ?? Number.NaN) - startedSeconds;
+  return Math.abs(since) < MOST_SECONDS ? since : value;
 };
 
 const packHeaders = (headers: Readonly<Record<string, string>>, startedSeconds: number): Packed => {

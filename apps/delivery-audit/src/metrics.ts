@@ -1,11 +1,12 @@
 import type { AskedRound } from '@posthorn/contracts';
+import { observingTraced, SECONDS, tracedHistogram } from '@posthorn/service-kit';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Written } from './loading/loader.js';
 import { refusalReasons, type Refused } from './loading/rows.js';
 import type { Swept } from './retention/retention.js';
 
 export type AuditMetrics = {
-  onWritten(written: Written, seconds: number): void;
+  onWritten(written: Written, seconds: number, traceparent?: string): void;
   onRefused(refused: readonly Refused[]): void;
 };
 
@@ -17,11 +18,10 @@ export const auditMetrics = (registry: Registry): AuditMetrics => {
     labelNames: ['kind'],
     registers: [registry],
   });
-  const duration = new Histogram({
+  const duration = tracedHistogram(registry, {
     name: 'posthorn_audit_batch_duration_seconds',
     help: 'Time from the start of a transaction to its commit, for a batch that was committed',
-    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
-    registers: [registry],
+    buckets: SECONDS,
   });
   const refusals = new Counter({
     name: 'posthorn_audit_refused_total',
@@ -29,9 +29,10 @@ export const auditMetrics = (registry: Registry): AuditMetrics => {
     labelNames: ['reason'],
     registers: [registry],
   });
+  const took = observingTraced(duration, {});
   for (const reason of refusalReasons) refusals.inc({ reason }, 0);
   return {
-    onWritten: (written, seconds) => {
+    onWritten: (written, seconds, traceparent) => {
       rows.inc({ kind: 'event' }, written.events);
       rows.inc({ kind: 'decision' }, written.decisions);
       rows.inc({ kind: 'delivery' }, written.deliveries);
@@ -41,7 +42,7 @@ export const auditMetrics = (registry: Registry): AuditMetrics => {
       rows.inc({ kind: 'rejected_event' }, written.rejected_events);
       rows.inc({ kind: 'duplicate' }, written.duplicates);
       rows.inc({ kind: 'configuration' }, written.configuration);
-      duration.observe(seconds);
+      took(seconds, traceparent);
     },
     onRefused: (refused) => {
       for (const { reason } of refused) refusals.inc({ reason });
@@ -86,7 +87,8 @@ export const statisticsMetrics = (registry: Registry, waiting: () => Promise<num
     help: 'Deltas that are not folded into the statistics yet: readers add them up each time',
     registers: [registry],
     async collect() {
-      this.reset();
+      // Not reset: that would say 0.
+      this.remove();
       await waiting().then(
         (deltas) => this.set(deltas),
         () => undefined,
@@ -96,7 +98,7 @@ export const statisticsMetrics = (registry: Registry, waiting: () => Promise<num
   const duration = new Histogram({
     name: 'posthorn_audit_statistics_fold_duration_seconds',
     help: 'Time from the start of a transaction that folds deltas into the statistics to its commit',
-    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    buckets: SECONDS,
     registers: [registry],
   });
   return (seconds) => duration.observe(seconds);
@@ -132,7 +134,7 @@ export const sendingAgainMetrics = (
     help: 'Rounds that were asked for and are not in Kafka yet',
     registers: [registry],
     async collect() {
-      this.reset();
+      this.remove();
       if (!isLeader()) return;
       const [waiting] = await query<{ count: number }>(`select count(*)::integer as count from replays.outbox`).catch(() => []);
       if (waiting !== undefined) this.set(waiting.count);
@@ -156,6 +158,23 @@ export const sendingAgainMetrics = (
     },
     dropped: (rounds) => gone.inc(rounds.length),
   };
+};
+
+/**
+ * Of the database that the services share: each replica tells the same.
+ * @param size in bytes, as PostgreSQL's bigint; when it cannot be asked, the metric says nothing
+ */
+export const databaseMetrics = (registry: Registry, size: () => Promise<string | undefined>): void => {
+  void new Gauge({
+    name: 'posthorn_database_bytes',
+    help: 'Size of the database on the disk of PostgreSQL, all schemas together',
+    registers: [registry],
+    async collect() {
+      const bytes = await size().catch(() => undefined);
+      if (bytes === undefined) this.remove();
+      else this.set(Number(bytes));
+    },
+  });
 };
 
 /** @param running exports at this moment */

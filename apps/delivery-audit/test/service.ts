@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { eventually } from '@posthorn/testkit';
+import { eventually, NODE_FLAGS } from '@posthorn/testkit';
 
 /** The administrator's. */
 export const KEY = 'phk_0123456789abcdef';
@@ -29,7 +29,7 @@ export class Service {
     name: 'delivery-audit' | 'event-ingestion',
     settings: { readonly databaseUrl: string; readonly topicPrefix: string; readonly eventIngestionUrl?: string | undefined },
   ) {
-    this.#process = spawn(process.execPath, [new URL(`../../${name}/dist/main.js`, import.meta.url).pathname], {
+    this.#process = spawn(process.execPath, [...NODE_FLAGS, new URL(`../../${name}/dist/main.js`, import.meta.url).pathname], {
       env: {
         ...process.env,
         PORT: '0',

@@ -16,8 +16,9 @@ export class Way {
 
   /** The port to come by. */
   async open(): Promise<number> {
+    // A pair that is joined already would carry everything twice.
+    if (this.#isStopped) for (const [near, far] of this.#pairs) near.pipe(far).pipe(near);
     this.#isStopped = false;
-    for (const [near, far] of this.#pairs) near.pipe(far).pipe(near);
     if (this.#server.listening) return this.#port;
     this.#server.listen(this.#port, '127.0.0.1');
     await once(this.#server, 'listening');

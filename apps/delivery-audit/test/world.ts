@@ -1,6 +1,7 @@
 import { hash, randomBytes } from 'node:crypto';
 import { SCHEMA_HEADER, SCHEMA_VERSION, type AggregateState, type ApiKeyState } from '@posthorn/contracts';
 import { Kafka, type Producer } from '@posthorn/kafka';
+import { removeTopics } from '@posthorn/kafka/testing';
 import { createDatabase, type TestDatabase } from './database.js';
 import type { TestRecord } from './records.js';
 import { Service } from './service.js';
@@ -101,6 +102,7 @@ export class World {
   async close(): Promise<void> {
     await Promise.all([this.service.stop(), this.ingestion?.stop()]);
     await this.kafka.close();
+    await removeTopics(process.env['POSTHORN_KAFKA_BROKERS'] ?? '127.0.0.1:9092', this.topicPrefix);
     await this.database.drop();
   }
 }

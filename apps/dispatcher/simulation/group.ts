@@ -117,8 +117,6 @@ export class Coordinator {
   }
 }
 
-type Run = NonNullable<Parameters<Consumer['run']>[0]>;
-type Batch = Parameters<NonNullable<Run['eachBatch']>>[0];
 type KafkaClient = Parameters<GroupConsumption['start']>[0];
 type Consumer = ReturnType<KafkaClient['consumer']>;
 
@@ -136,7 +134,6 @@ export class Membership {
   readonly #fetching = new Set<string>();
   #isJoining = false;
   #isClosed = false;
-  #eachBatch: ((payload: Batch) => Promise<void>) | undefined;
   #fetches = 0;
 
   constructor(
@@ -163,10 +160,7 @@ export class Membership {
       on: () => () => undefined,
       connect: async () => undefined,
       subscribe: async () => undefined,
-      run: async ({ eachBatch }: { readonly eachBatch: (payload: Batch) => Promise<void> }) => {
-        this.#eachBatch = eachBatch;
-        await this.#join();
-      },
+      run: () => this.#join(),
       stop: async () => undefined,
       disconnect: () => this.#leave(),
     };
@@ -292,19 +286,14 @@ export class Membership {
   #handOver(place: Place): void {
     const { topic, partition } = place;
     const position = this.#positionOf(place);
-    if (position === undefined || this.#eachBatch === undefined) return;
+    if (position === undefined) return;
     this.#fetches += 1;
     const most = 1 + Math.floor(this.broker.chance.of(`fetch ${this.#id} ${this.#fetches}`) * MOST_IN_A_FETCH);
     const log = this.broker.log(topic, partition);
     const messages: readonly FetchedMessage[] = log.slice(position, position + most);
     const last = messages.at(-1);
     if (last === undefined) return;
-    const payload = {
-      batch: { topic, partition, messages, lastOffset: () => last.offset, highWatermark: String(log.length) },
-      resolveOffset: (offset: string) => this.resolve(topic, partition, Number(offset)),
-    };
-    // Of what kafkajs hands to a batch's handler the consumption uses no more than this.
-    void this.#eachBatch(payload as unknown as Batch);
+    this.consumption.take({ topic, partition, messages, lastOffset: last.offset, highWatermark: String(log.length) });
   }
 }
 

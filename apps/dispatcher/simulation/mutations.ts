@@ -9,8 +9,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'the record is done before its outcome and its retry are written',
     file: `${sender}/sender.ts`,
-    find: 'await Promise.all([\n      this.#conclude(request, outcomeOf(head, { id: subscription, version: terms.version }, result, nowMs)),',
-    replace: 'void Promise.all([\n      this.#conclude(request, outcomeOf(head, { id: subscription, version: terms.version }, result, nowMs)),',
+    find: 'await (isDelayed ?',
+    replace: 'void (isDelayed ?',
   },
   {
     name: 'the record is done before Kafka has acknowledged its outcome',
@@ -51,8 +51,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'what has a place reserved takes another one',
     file: `${sender}/sender-core.ts`,
-    find: 'return isReserved ? lane.refusesReserved(bytes, windowBytes) : lane.refuses(bytes, windowBytes, nowMs);',
-    replace: 'return isReserved && windowBytes < 0 ? undefined : lane.refuses(bytes, windowBytes, nowMs);',
+    find: 'return isReserved ? lane.refusesReserved(heldBytes, windowBytes) : lane.refuses(heldBytes, windowBytes, nowMs);',
+    replace: 'return isReserved && windowBytes < 0 ? undefined : lane.refuses(heldBytes, windowBytes, nowMs);',
   },
   {
     name: 'what arrives for a blocked key is started',
@@ -76,7 +76,7 @@ export const mutations: readonly Mutation[] = [
     name: 'a head in the backlog is not looked for when it becomes due before what was read',
     file: `${sender}/ordering/partition-order.ts`,
     find: 'if (dueAtMs <= this.#cursor.dueAtMs) this.#cursor = { dueAtMs, offset: -1, index: -1 };',
-    replace: '',
+    replace: 'if (dueAtMs < 0) this.#cursor = { dueAtMs, offset: -1, index: -1 };',
   },
   {
     name: 'a head is started though its partition has gone on without it',
@@ -93,8 +93,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: "a retry keeps its attempt's number",
     file: `${sender}/delivery.ts`,
-    find: "number: head.number + 1, trigger: 'retry' }, subscription",
-    replace: "number: head.number, trigger: 'retry' }, subscription",
+    find: "number: head.number + 1, trigger: 'retry'",
+    replace: "number: head.number, trigger: 'retry'",
   },
   {
     name: 'the window takes a record in flight for one that is done',
@@ -231,9 +231,9 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a cancelled delivery is tried again',
     file: `${sender}/sender.ts`,
-    find: '{ cancelled: reasonToCancel(terms) }, this.#parts.nowMs()));\n    }',
+    find: 'await this.#conclude(request, outcome, ordered !== undefined);\n    }',
     replace:
-      '{ cancelled: reasonToCancel(terms) }, this.#parts.nowMs()));\n' +
+      'await this.#conclude(request, outcome, ordered !== undefined);\n' +
       '      await this.#delay(request.retryRecord(subscription, this.#parts.nowMs() + 5_000), this.#parts.nowMs() + 5_000, this.#parts.nowMs());\n    }',
   },
 ];

@@ -138,12 +138,9 @@ export class Process {
     const { scenario, clock, chance, broker, database, ledger, attempt } = this.#world;
     const outcomes = this.#producer('outcomes');
     const retries = this.#producer('retries');
-    const packer = new OutcomePacker(
-      topic('deliveries.attempted'),
-      (record) => outcomes.send(record),
-      (run) => void clock.after(life, 0, run),
-    );
+    const soon = (run: () => void): void => void clock.after(life, 0, run);
     const setTimer = (ms: number, run: () => void): (() => void) => clock.after(life, Math.max(1, ms), run);
+    const packer = new OutcomePacker({ topic: topic('deliveries.attempted'), send: (record) => outcomes.send(record), soon, setTimer });
     const cancellations = new Cancellations({
       readToEnd: () => cancelled.readToEnd(),
       keepMs: Infinity,
@@ -164,8 +161,8 @@ export class Process {
       feed: this.#feed,
       attempt: (request) => attempt(life, request),
       send: (record) => retries.send(record),
-      writeOutcome: (partition, outcome) => packer.write(partition, outcome),
-      writePostponement: (partition, postponement) => packer.writePostponement(partition, postponement),
+      writeOutcome: packer.write.bind(packer),
+      writePostponement: packer.writePostponement.bind(packer),
       topic,
       wheel: this.#wheel,
       backlog: database.connect(life),
@@ -174,11 +171,11 @@ export class Process {
       isCommitted: (partition, offset) => consumption.isCommitted(topic('deliveries.requested'), partition, offset),
       maxInFlight: scenario.maxInFlight,
       windowBytes: scenario.windowBytes,
-      observe: { outcome: () => undefined, postponed: () => undefined, cancelled: () => undefined, breaker: () => undefined },
+      observe: { outcome: () => undefined, postponed: () => undefined, cancelled: () => undefined, breaker: () => undefined, started: () => undefined },
       fatal: (error) => this.#fatal(error),
       nowMs: () => clock.wallMs,
       random: chance.stream(`sender ${life.name}`).next,
-      soon: (run) => void clock.after(life, 0, run),
+      soon,
       setTimer,
     });
     this.#sender = sender;

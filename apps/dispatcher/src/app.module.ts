@@ -2,7 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { partitionOf, topics } from '@posthorn/contracts';
 import { partitionFor } from '@posthorn/domain';
 import type { Consumption } from '@posthorn/kafka';
-import { lagMetric, type Kit } from '@posthorn/service-kit';
+import { lagMetric, oldestMetric, type Kit } from '@posthorn/service-kit';
 import type { DispatcherConfig, RoleName } from './config.js';
 import { delayRole } from './delay/delay.role.js';
 import { Wheel } from './delay/wheel.js';
@@ -68,6 +68,7 @@ export const dispatcherModule = async (config: DispatcherConfig, kit: Kit): Prom
     [topic('registry.state'), following.lag],
     ...[...consumptions.values()].flatMap(({ lag }) => [...lag]),
   ]);
+  oldestMetric(kit.metrics, () => [...consumptions.values()].flatMap(({ oldestMs }) => [...oldestMs]));
 
   return { module: AppModule };
 };

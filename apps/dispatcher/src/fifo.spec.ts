@@ -1,14 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { heldBytes } from '@posthorn/testkit';
 import { Fifo } from './fifo.js';
-
-/** Bytes on the heap that something is still reached by. */
-const heldBytes = (): number => {
-  setFlagsFromString('--expose-gc');
-  (runInNewContext('gc') as () => void)();
-  return process.memoryUsage().heapUsed;
-};
 
 const emptied = (): Fifo<number> => {
   const queue = new Fifo<number>();

@@ -1,8 +1,7 @@
 import type { NearMatchReason, Outcome } from '@posthorn/contracts';
+import { observingTraced, SECONDS, tracedHistogram } from '@posthorn/service-kit';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { BreakerState, PostponeCause } from './sender/sender-core.js';
-
-const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30];
 
 /** A gauge that is read when it is scraped. */
 const gauge = (registers: Registry[], name: string, help: string, read: () => number): Gauge =>
@@ -69,18 +68,33 @@ export const senderMetrics = (
     labelNames: ['outcome'],
     registers,
   });
-  const attemptDuration = new Histogram({
+  const attemptDuration = tracedHistogram(registry, {
     name: 'posthorn_sender_attempt_duration_seconds',
     help: 'Duration of an HTTP request to a subscriber',
     buckets: SECONDS,
-    registers,
   });
-  const latency = new Histogram({
+  const latency = tracedHistogram(registry, {
     name: 'posthorn_delivery_latency_seconds',
     help: "From the acceptance of an event to the end of a delivery's first attempt",
     buckets: SECONDS,
+  });
+  const startLatency = new Histogram({
+    name: 'posthorn_delivery_start_latency_seconds',
+    help: "From the acceptance of an event to the start of a delivery's first attempt, by whether its own subscription's limits, order or failures held it",
+    labelNames: ['held'],
+    buckets: SECONDS,
     registers,
   });
+  // Labels are looked up once: prom-client hashes them every time. And a series that is there from the start has a first increase that is seen.
+  const ended = {
+    delivered: attempts.labels('delivered'),
+    retrying: attempts.labels('retrying'),
+    failed: attempts.labels('failed'),
+    cancelled: attempts.labels('cancelled'),
+  } satisfies Record<Outcome['status'], unknown>;
+  const took = observingTraced(attemptDuration, {});
+  const late = observingTraced(latency, {});
+  const started = { held: startLatency.labels('yes'), free: startLatency.labels('no') };
   gauge(registers, 'posthorn_sender_inflight', 'Requests to subscribers under way', read.inFlight);
   gauge(registers, 'posthorn_sender_window_bytes', 'Bytes of records read and not yet done', read.windowBytes);
   gauges(registers, 'posthorn_sender_lanes', 'Subscriptions with deliveries, by state', 'state', () => Object.entries(read.lanes()));
@@ -109,16 +123,19 @@ export const senderMetrics = (
     labelNames: ['to'],
     registers,
   });
+  for (const one of [...Object.values(ended), ...(['rate_limit', 'breaker', 'slow'] as const).map((cause) => postponed.labels(cause))]) one.inc(0);
+  for (const to of ['closed', 'open', 'half_open'] as const) breaker.inc({ to }, 0);
   return {
     postponed: (cause: PostponeCause) => postponed.inc({ cause }),
     cancelled: () => cancelled.inc(),
     forgotten: (count: number) => forgotten.inc(count),
     breaker: (to: BreakerState) => breaker.inc({ to }),
-    outcome: ({ status, attempt, trigger, number }: Outcome, latencyMs: number) => {
-      attempts.inc({ outcome: status });
+    started: (latencyMs: number, isHeld: boolean) => (isHeld ? started.held : started.free).observe(Math.max(0, latencyMs) / 1_000),
+    outcome: ({ status, attempt, trigger, number, traceparent }: Outcome, latencyMs: number) => {
+      ended[status].inc();
       if (attempt === undefined) return;
-      attemptDuration.observe(attempt.duration_ms / 1_000);
-      if (trigger === 'first' && number === 1) latency.observe(latencyMs / 1_000);
+      took(attempt.duration_ms / 1_000, traceparent);
+      if (trigger === 'first' && number === 1) late(latencyMs / 1_000, traceparent);
     },
   };
 };

@@ -21,6 +21,7 @@ import {
   type SubscriptionState,
 } from '@posthorn/contracts';
 import { Kafka, type Producer } from '@posthorn/kafka';
+import { removeTopics } from '@posthorn/kafka/testing';
 import { SecretBox } from '@posthorn/service-kit';
 import { createDatabase, eventually, freePort, posthornDir, type Database } from '@posthorn/testkit';
 import { Service } from '../../../test/support/service.js';
@@ -266,6 +267,7 @@ export class World {
   async close(): Promise<void> {
     await Promise.all(this.services.map((service) => service.end('SIGTERM')));
     await this.kafka.close();
+    await removeTopics(given('POSTHORN_KAFKA_BROKERS'), this.env['POSTHORN_TOPIC_PREFIX'] ?? '');
     await this.database.drop();
   }
 }

@@ -18,8 +18,9 @@ declare module 'fastify' {
 const NOTHING = Buffer.alloc(0);
 
 /** Bodies of requests that are not answered yet, all together. */
-const BODIES_BYTES = 64 * 1024 * 1024;
-const ROOM_WITHIN_MS = 1_500;
+const BODIES_BYTES = 48 * 1024 * 1024;
+/** Leaves Kafka some of the time within which an answer is promised. */
+const ROOM_WITHIN_MS = 1_000;
 
 /** As far as can be told before it is read. One that is coded needs room for what it is decoded to, until that is known. */
 const roomFor = ({ headers }: FastifyRequest): number => {

@@ -5,6 +5,7 @@ import type { Draft, Refusal } from './acceptance/draft.js';
 import { draftOfRecord, type Tombstone } from './acceptance/forms.js';
 import type { Admission } from './catalogue/admission.js';
 import { isClosed } from './catalogue/reading.js';
+import type { Ruling } from './catalogue/ruling.js';
 import type { Outlet } from './outlet.js';
 
 export type KafkaDoorOptions = {
@@ -84,8 +85,8 @@ export class KafkaDoor {
   /** Synchronous up to the producer while all is known that there is to know: events leave in the order in which they came. */
   #enter(event: Acceptable, record: IncomingRecord, startedMs: number): Promise<void> {
     const { outlet, admission } = this.options;
-    return admission.admit(event, (ruling) =>
-      ruling.kind === 'admitted' ? outlet.accept(ruling.event, startedMs) : this.#reject(ruling, record, startedMs),
-    );
+    const use = (ruling: Ruling): Promise<void> =>
+      ruling.kind === 'admitted' ? outlet.accept(ruling.event, startedMs) : this.#reject(ruling, record, startedMs);
+    return admission.admit(event, use, startedMs);
   }
 }

@@ -13,6 +13,7 @@ const given = () => {
   const state = { failure: undefined as Error | undefined, assigned: false, closed: 0, consumed: [] as unknown[], errors: 0, joining: Promise.resolve() };
   const consumption: Consumption = {
     lag: new Map([['orders', 3]]),
+    oldestMs: new Map([['orders', 1_000]]),
     inFlight: 0,
     inFlightBytes: 0,
     get assigned() {
@@ -51,7 +52,7 @@ describe('a topic that events are read from', () => {
     expect(state.consumed).toMatchObject([{ groupId: 'g', topics: ['orders'], totalBytes: 7 }]);
     expect(source.notReady).toMatch(/not yet/);
     state.assigned = true;
-    expect([source.notReady, source.lag.get('orders')]).toEqual([undefined, 3]);
+    expect([source.notReady, source.lag.get('orders'), source.oldestMs.get('orders')]).toEqual([undefined, 3, 1_000]);
   });
 
   it('is waited for when it is not, which is told as the reason, and once in the log', async () => {

@@ -13,10 +13,10 @@ export type KafkaSourceOptions = {
 
 /**
  * Of the records in flight from all topics together. What has been accepted is in memory a second time until Kafka has it, and a third longer
- * when it is in base64. A second's worth of small events: more gains nothing, and makes each a fifth dearer, because what stays for long is copied by
- * the garbage collector.
+ * when it is in base64. More than three statements' worth of small events: more gains nothing, and what stays for long is copied by the garbage
+ * collector, from one generation to the next.
  */
-export const IN_FLIGHT_BYTES = 16 * 1024 * 1024;
+export const IN_FLIGHT_BYTES = 4 * 1024 * 1024;
 
 const RETRY_MS = 1_000;
 
@@ -38,6 +38,10 @@ export class KafkaSource {
 
   get lag(): ReadonlyMap<string, number> {
     return this.#consumption?.lag ?? new Map();
+  }
+
+  get oldestMs(): Consumption['oldestMs'] {
+    return this.#consumption?.oldestMs ?? new Map();
   }
 
   /** A reason, in words. */

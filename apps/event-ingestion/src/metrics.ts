@@ -1,10 +1,11 @@
 import type { Rejection } from '@posthorn/contracts';
+import { observingTraced, SECONDS, tracedHistogram } from '@posthorn/service-kit';
 import { Counter, Histogram, type Registry } from 'prom-client';
 
 export type IngestionOutcome = 'accepted' | 'rejected' | 'unavailable' | 'duplicate' | 'skipped';
 
 /** What one door counts. */
-export type DoorMetrics = { readonly observe: (outcome: IngestionOutcome, seconds: number) => void };
+export type DoorMetrics = { readonly observe: (outcome: IngestionOutcome, seconds: number, traceparent?: string) => void };
 
 export type IngestionMetrics = {
   readonly door: (door: Rejection['door']) => DoorMetrics;
@@ -21,12 +22,11 @@ export const ingestionMetrics = (registry: Registry): IngestionMetrics => {
     labelNames: ['door', 'outcome'],
     registers: [registry],
   });
-  const duration = new Histogram({
+  const duration = tracedHistogram(registry, {
     name: 'posthorn_ingestion_duration_seconds',
     help: "From an event's arrival at its door to Kafka's acknowledgement of what became of it",
     labelNames: ['door'],
-    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
-    registers: [registry],
+    buckets: [0.0005, ...SECONDS],
   });
   const violations = new Counter({
     name: 'posthorn_ingestion_schema_violations_total',
@@ -37,7 +37,7 @@ export const ingestionMetrics = (registry: Registry): IngestionMetrics => {
   const claims = new Histogram({
     name: 'posthorn_ingestion_claim_duration_seconds',
     help: 'Statements that claim a batch of event ids in PostgreSQL',
-    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5],
+    buckets: [0.0005, ...SECONDS],
     registers: [registry],
   });
   const untold = new Counter({
@@ -51,8 +51,8 @@ export const ingestionMetrics = (registry: Registry): IngestionMetrics => {
     countViolation: (policy) => count[policy].inc(),
     countUntoldDuplicates: (ids) => untold.inc(ids),
     door(door) {
-      // Labels are looked up once: prom-client hashes them every time.
-      const time = duration.labels(door);
+      // Labels are looked up once: prom-client hashes them every time. And a series that is there from the start has a first increase that is seen.
+      const time = observingTraced(duration, { door });
       const count = {
         accepted: events.labels(door, 'accepted'),
         rejected: events.labels(door, 'rejected'),
@@ -60,10 +60,11 @@ export const ingestionMetrics = (registry: Registry): IngestionMetrics => {
         duplicate: events.labels(door, 'duplicate'),
         skipped: events.labels(door, 'skipped'),
       };
+      for (const series of Object.values(count)) series.inc(0);
       return {
-        observe(outcome, seconds) {
+        observe(outcome, seconds, traceparent) {
           count[outcome].inc();
-          time.observe(seconds);
+          time(seconds, traceparent);
         },
       };
     },

@@ -6,8 +6,9 @@ import { accept, type Acceptable, type Verdict } from './acceptance/accept.js';
 import { type Draft, faultsWithin, type Refusal, refuse, shown, within } from './acceptance/draft.js';
 import type { Origin } from './acceptance/reject.js';
 import type { Admission } from './catalogue/admission.js';
-import type { Admitted } from './catalogue/ruling.js';
+import type { Admitted, Ruling } from './catalogue/ruling.js';
 import { holdKey, type Idempotency, type Notes } from './deduplication/idempotency.js';
+import { leftOf } from './deadline.js';
 import type { Outlet } from './outlet.js';
 import type { RateLimits } from './rate-limit.js';
 
@@ -21,7 +22,7 @@ export type PublishingOptions = {
   readonly notes: Notes;
   readonly log: Logger;
   readonly maxEventBytes: number;
-  /** How long anybody waits for Kafka. */
+  /** How long anybody waits for an answer, whatever it is that they wait for. */
   readonly deadlineMs: number;
   /** Events waiting for Kafka's acknowledgement; beyond that, new ones are turned away. */
   readonly maxPendingBytes: number;
@@ -82,12 +83,12 @@ export class Publishing {
    */
   async admit(arrival: Arrival): Promise<Refusal | undefined> {
     const { isOpen, limits, admission, outlet, maxPendingBytes } = this.options;
-    const { tenant } = arrival;
+    const { tenant, startedMs } = arrival;
     const waitMs = limits.waitMs(arrival, 1, performance.now());
     if (waitMs > 0) throw rateLimited(waitMs);
     if (!isOpen()) throw notRead();
     if (outlet.pendingBytes + admission.waitingBytes > maxPendingBytes) throw unavailable();
-    const isKnown = await admission.hasTenant(tenant).catch((error: unknown) => {
+    const isKnown = await admission.hasTenant(tenant, startedMs).catch((error: unknown) => {
       throw unavailable(error);
     });
     if (isKnown) return undefined;
@@ -123,7 +124,7 @@ export class Publishing {
   async #holdKey(idempotency: Idempotency, { actor, tenant, startedMs }: Arrival): Promise<void> {
     const { notes, deadlineMs } = this.options;
     try {
-      await this.#inTime(holdKey(notes, actor, tenant, idempotency, deadlineMs), startedMs);
+      await this.#inTime(holdKey(notes, actor, tenant, idempotency, leftOf(deadlineMs, startedMs)), startedMs);
     } catch (error) {
       throw error instanceof KafkaError ? unavailable(error) : error;
     }
@@ -150,16 +151,18 @@ export class Publishing {
     });
   }
 
-  async #enter(event: Acceptable, { startedMs }: Arrival, place: string | undefined, refused: (refusal: Refusal) => Promise<Refusal>): Promise<Published> {
-    const { admission, log } = this.options;
-    try {
-      return await admission.admit(event, (ruling): Promise<Published> => (ruling.kind === 'refused' ? refused(ruling) : this.#write(ruling, startedMs, place)));
-    } catch (error) {
-      if (!(error instanceof KafkaError)) throw error;
-      // What the client can do is the same whatever has happened; what an operator can do is not.
-      if (error.code === 'refused') log.error({ err: error }, 'Kafka refuses accepted events');
-      return { kind: 'unavailable' };
-    }
+  /** Keeps nothing of the event itself: parsed, it may be many times what its record is, and that waits for Kafka. */
+  #enter(event: Acceptable, { startedMs }: Arrival, place: string | undefined, refused: (refusal: Refusal) => Promise<Refusal>): Promise<Published> {
+    const use = (ruling: Ruling): Promise<Published> => (ruling.kind === 'refused' ? refused(ruling) : this.#write(ruling, startedMs, place));
+    return this.options.admission.admit(event, use, startedMs).catch((error: unknown) => this.#unavailable(error));
+  }
+
+  /** @throws what says nothing of Kafka */
+  #unavailable(error: unknown): Published {
+    if (!(error instanceof KafkaError)) throw error;
+    // What the client can do is the same whatever has happened; what an operator can do is not.
+    if (error.code === 'refused') this.options.log.error({ err: error }, 'Kafka refuses accepted events');
+    return { kind: 'unavailable' };
   }
 
   async #write({ event, warnings }: Admitted, startedMs: number, place: string | undefined): Promise<Published> {
@@ -172,8 +175,7 @@ export class Publishing {
   async #inTime<T>(written: Promise<T>, startedMs: number): Promise<T> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      const leftMs = Math.max(0, startedMs + this.options.deadlineMs - performance.now());
-      timer = setTimeout(() => reject(new KafkaError('unavailable', 'Kafka did not acknowledge the record in time')), leftMs);
+      timer = setTimeout(() => reject(new KafkaError('unavailable', 'Kafka did not acknowledge the record in time')), leftOf(this.options.deadlineMs, startedMs));
     });
     try {
       return await Promise.race([written, late]);

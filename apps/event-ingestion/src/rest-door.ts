@@ -66,12 +66,21 @@ export class RestDoor {
   /** @throws {Problem} when it concerns all of the events, none of which was accepted then */
   async publishBatch(request: PublishRequest): Promise<BatchResults> {
     const { body, headers, arrival } = await this.#received(request, 'batch');
-    const batch = draftsOfBatch(headers, body, eventLimits.batch);
-    if (batch.kind === 'refused') throw problemOf(await this.publishing.refuse(batch, arrival));
-    const events = batch.items.map(({ draft, text, place }) => ({ draft, place, evidence: () => ({ headers, value: text }) }));
-    const results = await this.publishing.publish(events, arrival);
+    const results = await this.#publishAll(headers, body, arrival);
     if (results.every(({ kind }) => kind === 'unavailable')) throw unavailable();
     return { results: results.map(batchResultOf) };
+  }
+
+  /** Keeps nothing of the events that they are parsed to: see `Publishing`. @throws {Problem} */
+  #publishAll(headers: HttpHeaders, body: Buffer, arrival: Arrival): Promise<readonly Published[]> {
+    const batch = draftsOfBatch(headers, body, eventLimits.batch);
+    if (batch.kind === 'refused') {
+      return this.publishing.refuse(batch, arrival).then((refusal) => {
+        throw problemOf(refusal);
+      });
+    }
+    const events = batch.items.map(({ draft, text, place }) => ({ draft, place, evidence: () => ({ headers, value: text }) }));
+    return this.publishing.publish(events, arrival);
   }
 
   /** A request that may be judged: admitted, and its body as it was before it was coded. @throws {Problem} */
@@ -79,7 +88,8 @@ export class RestDoor {
     const arrival: Arrival = {
       tenant,
       actor,
-      startedMs: performance.now(),
+      // Waiting for room was our doing, and the client's time; how long the body was under way is neither.
+      startedMs: performance.now() - (place?.waitedMs ?? 0),
       traceparent: headers['traceparent'],
       registryPosition: headers[REGISTRY_POSITION_HEADER],
       idempotency: idempotencyOfRequest(what, headers, body),

@@ -48,7 +48,8 @@ describe('a room', () => {
     const large = room.enter(50, 10);
     const small = room.enter(40, LONG_MS);
     expect(await large).toBeUndefined();
-    expect(await small).toBeDefined();
+    expect(first?.waitedMs).toBe(0);
+    expect((await small)?.waitedMs).toBeGreaterThan(5);
     first?.leave();
     expect(await room.enter(60, 0)).toBeDefined();
   });

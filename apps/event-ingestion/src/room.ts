@@ -1,11 +1,13 @@
 /** What a visitor holds of a room. */
 export type Place = {
+  /** For room, before it had any. */
+  readonly waitedMs: number;
   /** Gives back what is not needed after all. */
   readonly shrinkTo: (bytes: number) => void;
   readonly leave: () => void;
 };
 
-type Waiting = { readonly bytes: number; readonly enter: (place: Place) => void };
+type Waiting = { readonly bytes: number; readonly cameAtMs: number; readonly enter: (place: Place) => void };
 
 /** So many bytes, for all who hold some. Who finds too few of them left waits, in the order of arrival. */
 export class Room {
@@ -19,10 +21,12 @@ export class Room {
   /** @returns undefined when there was no room in time; who asks for more than there is at all, has it alone */
   async enter(bytes: number, withinMs: number): Promise<Place | undefined> {
     const wanted = Math.min(bytes, this.bytes);
-    if (this.#waiting.size === 0 && wanted <= this.#left) return this.#place(wanted);
+    if (this.#waiting.size === 0 && wanted <= this.#left) return this.#place(wanted, 0);
+    const cameAtMs = performance.now();
     return new Promise((resolve) => {
       const waiting: Waiting = {
         bytes: wanted,
+        cameAtMs,
         enter: (place) => {
           clearTimeout(timer);
           resolve(place);
@@ -38,7 +42,7 @@ export class Room {
     });
   }
 
-  #place(wanted: number): Place {
+  #place(wanted: number, waitedMs: number): Place {
     let held = wanted;
     this.#left -= held;
     const shrinkTo = (bytes: number): void => {
@@ -47,14 +51,14 @@ export class Room {
       held = bytes;
       this.#letIn();
     };
-    return { shrinkTo, leave: () => shrinkTo(0) };
+    return { waitedMs, shrinkTo, leave: () => shrinkTo(0) };
   }
 
   #letIn(): void {
     for (const waiting of this.#waiting) {
       if (waiting.bytes > this.#left) return;
       this.#waiting.delete(waiting);
-      waiting.enter(this.#place(waiting.bytes));
+      waiting.enter(this.#place(waiting.bytes, performance.now() - waiting.cameAtMs));
     }
   }
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, expect, it, jest } from '@jest/globals';
 import { type Consumption, type OutgoingRecord, type Producer } from '@posthorn/kafka';
+import { removeTopics } from '@posthorn/kafka/testing';
 import { Admission } from '../src/catalogue/admission.js';
 import { Catalogue } from '../src/catalogue/catalogue.js';
 import { Schemas } from '../src/catalogue/schemas.js';
@@ -23,7 +24,10 @@ const FETCH_BYTES = 8 * MIB;
 
 const prefix = `t${randomBytes(6).toString('hex')}`;
 const kafka = connect(prefix);
-afterAll(() => kafka.close());
+afterAll(async () => {
+  await kafka.close();
+  await removeTopics(process.env['POSTHORN_KAFKA_BROKERS'] ?? '', prefix);
+});
 
 /** Holds back what is sent, as an event log does that has stopped answering. */
 class HeldGate implements Gate {

@@ -2,8 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { type AggregateState, type Envelope, type JsonSchema, type Rejection, type TenantState, type TopicName, unframe } from '@posthorn/contracts';
-import { createDatabase, eventually } from '@posthorn/testkit';
+import { createDatabase, eventually, NODE_FLAGS } from '@posthorn/testkit';
 import { type FollowedRecord, Kafka, type KafkaOptions, type OutgoingRecord } from '@posthorn/kafka';
+import { removeTopics } from '@posthorn/kafka/testing';
 
 export const API_KEY = 'phk_0123456789abcdef';
 export const CREATED_AT = '2026-01-02T03:04:05.678Z';
@@ -98,6 +99,7 @@ export const openKafka = async (topicPrefix: string) => {
   const sendTo = (topic: string, record: Omit<OutgoingRecord, 'topic'>) => producer.send({ topic, ...record });
   const close = async (): Promise<void> => {
     await kafka.close();
+    await removeTopics(brokers(), topicPrefix);
     await database.drop();
   };
   return { kafka, accepted, rejected, send, sendTo, publishState, publishEnd, createTenant, createEventType, close };
@@ -123,7 +125,7 @@ const serves = async (url: string): Promise<boolean> => {
 
 /** The service as it runs in earnest, its own process, built; when it is ready to serve. */
 export const startService = async (topicPrefix: string, settings: Readonly<Record<string, string>> = {}): Promise<Service> => {
-  const child = spawn(process.execPath, [new URL('../dist/main.js', import.meta.url).pathname], {
+  const child = spawn(process.execPath, [...NODE_FLAGS, new URL('../dist/main.js', import.meta.url).pathname], {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: {
       PATH: process.env['PATH'],

@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
+import { validTraceparent } from '@posthorn/contracts';
 
 /** Headers about one connection, not about the request (RFC 9110, 7.6.1), and `expect`, which Node has answered already. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
@@ -15,11 +15,6 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'expect',
 ]);
 
-const TRACE_PARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
-
-/** A fresh trace (W3C Trace Context), sampled. */
-const newTraceParent = (): string => `00-${randomBytes(16).toString('hex')}-${randomBytes(8).toString('hex')}-01`;
-
 const withoutHopByHop = (headers: IncomingHttpHeaders): IncomingHttpHeaders =>
   Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.has(name)));
 
@@ -34,13 +29,14 @@ export type Sender = {
 /** What is told to the service: the sender's headers, and who it was. */
 export const requestHeaders = (headers: IncomingHttpHeaders, sender: Sender): IncomingHttpHeaders => {
   const { traceparent, tracestate, 'content-length': length, ...rest } = withoutHopByHop(headers);
-  const traced = typeof traceparent === 'string' && TRACE_PARENT.test(traceparent);
+  const isTraced = validTraceparent(traceparent) !== undefined;
   const forwardedFor = headers['x-forwarded-for'];
   return {
     ...rest,
     // The body of a GET is not passed on, so its length must not be either.
     ...(length !== undefined && sender.method !== 'GET' && sender.method !== 'HEAD' && { 'content-length': length }),
-    ...(traced ? { traceparent, ...(tracestate !== undefined && { tracestate }) } : { traceparent: newTraceParent() }),
+    // No trace is begun here: whether it is recorded is decided by who makes its first span.
+    ...(isTraced && { traceparent, ...(tracestate !== undefined && { tracestate }) }),
     'x-request-id': sender.requestId,
     'x-forwarded-for': forwardedFor === undefined ? sender.remoteAddress : `${String(forwardedFor)}, ${sender.remoteAddress}`,
     'x-forwarded-proto': headers['x-forwarded-proto'] ?? sender.protocol,

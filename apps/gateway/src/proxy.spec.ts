@@ -137,7 +137,7 @@ describe('the proxy', () => {
     expect([seen[0]?.method, seen[0]?.body.length]).toEqual([method, 0]);
   });
 
-  it('tells the service who asked, and gives the request an id and a trace', async () => {
+  it('tells the service who asked, and gives the request an id', async () => {
     const response = await fetch(`${url}/v1/tenants`, { headers: { 'x-request-id': 'r-1' } });
     expect(response.headers.get('x-request-id')).toBe('r-1');
     expect(seen[0]?.headers).toMatchObject({
@@ -145,7 +145,6 @@ describe('the proxy', () => {
       'x-forwarded-for': '127.0.0.1',
       'x-forwarded-proto': 'http',
       'x-forwarded-host': new URL(url).host,
-      traceparent: expect.stringMatching(/^00-/),
     });
   });
 

@@ -2,7 +2,7 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { HttpSender, parseCidrs, type EgressPolicy } from '@posthorn/egress';
 import { migrateWhenPossible } from '@posthorn/event-store';
-import { ADMIN_ACTOR, lagMetric, type Kit } from '@posthorn/service-kit';
+import { ADMIN_ACTOR, lagMetric, oldestMetric, type Kit } from '@posthorn/service-kit';
 import { changeOf } from './aggregates.js';
 import { apiKeyAggregate, apiKeyRows, ApiKeyTable } from './api-keys/api-key-table.js';
 import { ApiKeysController } from './api-keys/api-keys.controller.js';
@@ -56,6 +56,7 @@ export const registryModule = async (config: RegistryConfig, kit: Kit): Promise<
     actor: OWN_ACTOR,
   });
   lagMetric(kit.metrics, () => [...outcomes.lag]);
+  oldestMetric(kit.metrics, () => outcomes.oldestMs);
   return {
     module: RegistryModule,
     imports: [TypeOrmModule.forRootAsync({ useFactory: () => readingOptions(url), dataSourceFactory: async () => core.source })],

@@ -1,6 +1,7 @@
 import { POSITION_HEADER, SCHEMA_HEADER, SCHEMA_VERSION, type DomainEventRecord, type Operation } from '@posthorn/contracts';
 import type { RecordedEvent } from '@posthorn/event-store';
 import type { Kafka, Producer } from '@posthorn/kafka';
+import { SECONDS } from '@posthorn/service-kit';
 import type { Pool } from 'pg';
 import { Histogram, type Registry } from 'prom-client';
 import { SCHEMA } from './migrations/migrations.js';
@@ -30,7 +31,7 @@ export const registryPublisher = ({ kafka, producer, pool, metrics }: PublisherP
   const propagation = new Histogram({
     name: 'posthorn_registry_propagation_seconds',
     help: 'Time from the append of a domain event to its acknowledgement in registry.state',
-    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    buckets: SECONDS,
     registers: [metrics],
   });
 

@@ -3,6 +3,7 @@ import { deliveryId, operationId, recordSchemas, SCHEMA_HEADER, SCHEMA_VERSION, 
 import type { SubscriptionCommand } from '@posthorn/domain';
 import { EventStore, migrateWhenPossible, Relay } from '@posthorn/event-store';
 import { Kafka, type Consumption, type Producer } from '@posthorn/kafka';
+import { removeTopics } from '@posthorn/kafka/testing';
 import { createLog, Health, kafkaSettings, readConfig } from '@posthorn/service-kit';
 import { createDatabase, eventually, type Database } from '@posthorn/testkit';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -95,6 +96,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   for (let close = closers.pop(); close; close = closers.pop()) await close();
+  await removeTopics(process.env['POSTHORN_KAFKA_BROKERS'] ?? '', name);
   await pool.end();
   await database.drop();
 });

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Server } from 'node:http';
 import { topicOnBroker, type DomainEventRecord, type RegistryState } from '@posthorn/contracts';
 import { Kafka, type KafkaOptions } from '@posthorn/kafka';
+import { removeTopics } from '@posthorn/kafka/testing';
 import { Access, authorizer, createHttpApp, createLog, Health, kafkaSettings, readConfig } from '@posthorn/service-kit';
 import { GrpcDoor } from '@posthorn/service-kit/grpc';
 import { Client, Pool } from 'pg';
@@ -98,6 +99,7 @@ export const createWorld = async (): Promise<World> => {
     destroy: async () => {
       for (const service of services) await service.stop();
       await kafka.close();
+      await removeTopics(process.env['POSTHORN_KAFKA_BROKERS'] ?? '', name);
       await pool.end();
       await onServer(`drop database ${name} with (force)`);
     },

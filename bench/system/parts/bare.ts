@@ -18,9 +18,21 @@ export type Bare = {
   /** Read a record of 1 KB and write it by the bare client. */
   readonly copyMillis: number;
   readonly copiesPerSecond: number;
+  readonly alone: Alone;
+};
+
+/** What each costs that comes alone, in milliseconds of CPU: of the client's process, and of who answers it, with what that takes at rest. */
+export type Alone = {
+  readonly perSecond: number;
+  readonly post: { readonly client: number; readonly sink: number };
+  /** A record written, and read. */
+  readonly hop: { readonly client: number; readonly kafka: number };
 };
 
 type Told = { readonly seconds: number; readonly cpuSeconds: number };
+
+/** So slow that each is over before the next one comes. */
+const ALONE_A_SECOND = 200;
 
 const support = join(import.meta.dirname, '..', '..', 'support');
 const ignore = (): void => {};
@@ -28,8 +40,8 @@ const ignore = (): void => {};
 const run = async (program: string, args: readonly string[]): Promise<Told> =>
   JSON.parse((await promisify(execFile)(process.execPath, ['--no-warnings', join(support, program), ...args])).stdout) as Told;
 
-/** What an HTTP request with a signature, and a record read and written, cost without Posthorn on this machine in this hour. */
-export const measureBare = async (bench: Bench, count: number): Promise<Bare> => {
+/** What an HTTP request with a signature, and a record read and written, cost without Posthorn on this machine in this hour: many at a time, and each alone. */
+export const measureBare = async (bench: Bench, count: number, aloneSeconds: number): Promise<Bare> => {
   const { brokers } = bench.system;
   const kafka = new Kafka(
     { brokers: brokers.split(','), ssl: false, clientId: 'bench', topicPrefix: TOPIC_PREFIX },
@@ -42,14 +54,29 @@ export const measureBare = async (bench: Bench, count: number): Promise<Bare> =>
     await Promise.all(Array.from({ length: WARM_UP }, (_, i) => producer.send({ topic: kafka.topic('events.inbound'), key: `${n + i}`, value })));
   }
   const copy = await run('bare-loop.ts', [brokers, kafka.topic('events.inbound'), kafka.topic('events.accepted'), String(WARM_UP), String(count)]);
+  const hopTopic = kafka.topic('events.rejected');
+  await kafka.ensureTopics(['events.rejected']);
   await kafka.close();
   const posts: Told[] = [];
   for (let n = 0; n < RUNS; n += 1) posts.push(await run('bare-posts.ts', [`${bench.sinkUrl}/0`, String(WARM_UP), String(count), String(AT_A_TIME)]));
+  const alone = await measureAlone(bench, hopTopic, aloneSeconds * ALONE_A_SECOND);
   const median = (of: (told: Told) => number): number => percentile(posts.map(of), 0.5);
   return {
     postMillis: (median(({ cpuSeconds }) => cpuSeconds) / count) * 1_000,
     postsPerSecond: count / median(({ seconds }) => seconds),
     copyMillis: (copy.cpuSeconds / count) * 1_000,
     copiesPerSecond: count / copy.seconds,
+    alone,
+  };
+};
+
+const measureAlone = async (bench: Bench, topic: string, count: number): Promise<Alone> => {
+  const each = (cpuSeconds: number | undefined): number => ((cpuSeconds ?? Number.NaN) / count) * 1_000;
+  const posts = await bench.sampler.during('bare posts', () => run('bare-posts.ts', [`${bench.sinkUrl}/0`, String(ALONE_A_SECOND), String(count), '1', String(ALONE_A_SECOND)]));
+  const hops = await bench.sampler.during('bare hops', () => run('bare-hop.ts', [bench.system.brokers, topic, String(ALONE_A_SECOND), String(count)]));
+  return {
+    perSecond: ALONE_A_SECOND,
+    post: { client: each(posts.result.cpuSeconds), sink: each(posts.spent.cpuSeconds['sink']) },
+    hop: { client: each(hops.result.cpuSeconds), kafka: each(hops.spent.cpuSeconds['kafka']) },
   };
 };

@@ -5,6 +5,7 @@ export * from './records.js';
 export * from './partitioner.js';
 export * from './topics.js';
 export * from './topic-table.js';
+export { isSampled, traceIdOf, validTraceparent } from './trace-context.js';
 export * from './rest/durations.js';
 export * from './rest/names.js';
 export * from './rest/pages.js';

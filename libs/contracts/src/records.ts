@@ -48,6 +48,10 @@ const requested = z.object({
   due_at: timestamp.optional(),
   /** It comes back from its lane's overflow: what it takes of the lane's rate was set aside for it when it was postponed. */
   reserved: z.literal(true).optional(),
+  /** The span that its attempts belong under, where one was recorded: the router's, or the attempt's before it. Absent: under the event's own, or none. */
+  traceparent: z.string().optional(),
+  /** With `retry`: the span of the attempt before it, where one was recorded. */
+  retry_of: z.string().optional(),
   ...data,
 });
 
@@ -76,6 +80,8 @@ const routed = z.object({
   near: z.array(z.object({ subscription: z.string(), why: nearMatchReason })).min(1).max(MOST_NEAR_MATCHES).optional(),
   /** How many there are beside those named. */
   near_more: z.number().int().positive().optional(),
+  /** The span in which it was decided, where one was recorded. */
+  traceparent: z.string().optional(),
 });
 
 /** Everything an attempt can fail of; a closed list. */
@@ -142,6 +148,8 @@ const outcome = deliveryRound.extend({
   attempt: attempt.optional(),
   /** Why it was cancelled, or failed without an attempt. */
   reason: z.string().optional(),
+  /** The span of the attempt, where one was recorded. */
+  traceparent: z.string().optional(),
 });
 export type Outcome = z.infer<typeof outcome>;
 

@@ -73,9 +73,12 @@ type Parts = {
   readonly nowMs: () => number;
 };
 
-const made = async (parts: Parts): Promise<Made> => {
+const made = (parts: Parts): Promise<Made> => {
   const { clientCredentials } = parts.request.subscription;
-  if (clientCredentials === undefined) return requested(parts, undefined);
+  return clientCredentials === undefined ? requested(parts, undefined) : withAccess(clientCredentials, parts);
+};
+
+const withAccess = async (clientCredentials: ClientCredentials, parts: Parts): Promise<Made> => {
   const access = await accessTo(clientCredentials, parts);
   return access.failure === undefined ? withToken(clientCredentials, access.token, parts) : notMade(access.failure, elapsedMs(parts));
 };

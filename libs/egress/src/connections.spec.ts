@@ -88,6 +88,19 @@ describe('connections', () => {
     expect(sender.origins).toBe(2);
   });
 
+  it('to one origin are kept as many as subscriptions that share it have used at a time', async () => {
+    const { listener, arrived, letGo } = held();
+    const { connections, urlOf } = await everywhere(listener);
+    const sender = senderWith();
+    for (let round = 0; round < 2; round++) {
+      const outcomes = Array.from({ length: 300 }, () => sender.send(requestTo(urlOf(1))));
+      await arrived(300);
+      for (let n = 0; n < 300; n++) letGo();
+      expect(new Set((await Promise.all(outcomes)).map(statusOf))).toEqual(new Set(['200']));
+    }
+    expect(connections.made).toBe(300);
+  });
+
   it('that are idle give way when there may be no more', async () => {
     const { connections, urlOf } = await everywhere(answersAtOnce);
     const sender = senderWith({ maxConnections: 2 });

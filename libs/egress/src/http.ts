@@ -28,7 +28,7 @@ export type HttpSenderOptions = {
   readonly maxConnections?: number | undefined;
   /** Connections kept for later, in all. Default 2000. */
   readonly maxIdle?: number | undefined;
-  /** Of one origin. Default 100: as many as a subscription may use at a time. */
+  /** Of one origin. Default 1000: as many as a sender has requests under way, since all of its subscriptions may share a host. */
   readonly maxIdlePerOrigin?: number | undefined;
   /**
    * How long an idle connection is kept. Default 4000: less than the 5 s after which many servers close theirs without having said so. A server's own `keep-alive` hint is followed, less
@@ -47,7 +47,7 @@ const KEEP_ALIVE_CAP_MS = 30_000;
 const MAX_CONNECTIONS = 10_000;
 const SHARE_OF_FILES = 0.75;
 const MAX_IDLE = 2_000;
-const MAX_IDLE_PER_ORIGIN = 100;
+const MAX_IDLE_PER_ORIGIN = 1_000;
 
 /**
  * The one HTTP client for everything that leaves Posthorn. POSTs over HTTP/1.1 with kept-alive connections, one request on a connection at a

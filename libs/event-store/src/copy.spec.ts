@@ -1,11 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
-import { copyText, storable } from './copy.js';
+import { copyChunks, storable, type Cell } from './copy.js';
 
-const lineOf = (cell: string | number | Buffer | null): string => copyText(['cell'], [{ cell }]).toString();
+const copyText = <Column extends string>(names: readonly Column[], rows: readonly Readonly<Record<Column, Cell>>[]): string =>
+  Buffer.concat(copyChunks(names, rows)).toString();
+
+const lineOf = (cell: string | number | Buffer | null): string => copyText(['cell'], [{ cell }]);
 
 describe('COPY text', () => {
   it('separates columns by tabs and rows by line feeds', () => {
-    expect(copyText(['a', 'b'], [{ a: 'x', b: 1 }, { a: '', b: null }]).toString()).toBe('x\t1\n\t\\N\n');
+    expect(copyText(['a', 'b'], [{ a: 'x', b: 1 }, { a: '', b: null }])).toBe('x\t1\n\t\\N\n');
   });
 
   it.each([
@@ -25,6 +28,14 @@ describe('COPY text', () => {
 
   it.each([undefined, {}, true])('refuses %s, which a record with the wrong members leads to', (cell) => {
     expect(() => lineOf(cell as never)).toThrow('is no value of a column');
+  });
+
+  it('comes in pieces, of which each ends with a row', () => {
+    const rows = Array.from({ length: 9 }, (_, n) => ({ n, text: `${n}`.repeat(20_000) }));
+    const chunks = copyChunks(['n', 'text'], rows);
+    expect(chunks.length).toBe(3);
+    expect(Buffer.concat(chunks).toString()).toBe(rows.map(({ n, text }) => `${n}\t${text}\n`).join(''));
+    expect(chunks.every((chunk) => chunk.at(-1) === 0x0a)).toBe(true);
   });
 
   it('leaves an escape within JSON to JSON', () => {

@@ -11,12 +11,12 @@ export const storable = (text: string): string => (text.includes('\0') ? text.re
 
 // oxlint-disable-next-line no-control-regex -- U+0000 is one of the four that must not pass
 const SPECIAL = /[\\\n\r\t\0]/;
-// oxlint-disable-next-line no-control-regex
-const EACH_SPECIAL = /[\\\n\r\t\0]/g;
-const ESCAPED: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t', '\0': REPLACEMENT };
 
+/** One character at a time, each in one quick search: few texts have any, those that do often have many. */
 const escape = (text: string): string =>
-  SPECIAL.test(text) ? text.replace(EACH_SPECIAL, (character) => ESCAPED[character] ?? character) : text;
+  SPECIAL.test(text)
+    ? storable(text).replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('\r', '\\r').replaceAll('\t', '\\t')
+    : text;
 
 const encode = (cell: Cell): string => {
   if (cell === null) return '\\N';
@@ -27,15 +27,30 @@ const encode = (cell: Cell): string => {
   throw new TypeError(`${typeof cell} is no value of a column`);
 };
 
+/** Characters of a chunk, at least: what is encoded at once is held twice for a moment. */
+const CHUNK = 65_536;
+
 /**
- * Rows in COPY's text format (PostgreSQL, "COPY", "File Formats"). A lone surrogate becomes U+FFFD as the text becomes UTF-8;
+ * Rows in COPY's text format (PostgreSQL, "COPY", "File Formats"), in pieces. A lone surrogate becomes U+FFFD as the text becomes UTF-8;
  * within JSON it is an escape already and stays.
  * @throws {TypeError} when a row lacks a column, or has what no column takes
  */
-export const copyText = <Column extends string>(names: readonly Column[], rows: readonly Readonly<Record<Column, Cell>>[]): Buffer => {
+export const copyChunks = <Column extends string>(names: readonly Column[], rows: readonly Readonly<Record<Column, Cell>>[]): readonly Buffer[] => {
+  const chunks: Buffer[] = [];
   let text = '';
-  for (const row of rows) text += `${names.map((name) => encode(row[name])).join('\t')}\n`;
-  return Buffer.from(text);
+  for (const row of rows) {
+    let separator = '';
+    for (const name of names) {
+      text += separator + encode(row[name]);
+      separator = '\t';
+    }
+    text += '\n';
+    if (text.length < CHUNK) continue;
+    chunks.push(Buffer.from(text));
+    text = '';
+  }
+  if (text !== '') chunks.push(Buffer.from(text));
+  return chunks;
 };
 
 /** Adds rows to a table, in the quickest way there is. All of them or none. */
@@ -47,6 +62,7 @@ export const copyRows = async <Column extends string>(
 ): Promise<void> => {
   if (rows.length === 0) return;
   const stream = client.query(copyStreams.from(`copy ${table} (${names.join(', ')}) from stdin`));
-  stream.end(copyText(names, rows));
+  for (const chunk of copyChunks(names, rows)) stream.write(chunk);
+  stream.end();
   await finished(stream);
 };

@@ -5,5 +5,6 @@ export * from './relay.js';
 export * from './relay-checkpoint.js';
 export * from './database.js';
 export * from './copy.js';
+export * from './conversation.js';
 export * from './session.js';
 export * from './leader.js';

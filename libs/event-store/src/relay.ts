@@ -191,23 +191,21 @@ export class Relay {
 
   /** What there is to do when woken: for a follower, to see whether it leads by now; for the leader, to publish. */
   async #takeTurn(client: Client, lost: Promise<never>): Promise<void> {
-    this.#gate.reached(await this.#readCheckpoint(client));
     if (this.#role !== 'leader' && (await this.#tryToLead(client))) {
       this.#role = 'leader';
       this.#options.log.info({ relay: this.#options.name }, 'relay leads');
     }
-    if (this.#role !== 'leader') return;
+    if (this.#role !== 'leader') {
+      this.#gate.reached(await this.#readCheckpoint(client));
+      return;
+    }
     while (!this.#isClosed && (await this.#relayBatch(client, lost)));
   }
 
   /** Publishes the events after the checkpoint, if they can be published now. False when there were none. */
   async #relayBatch(client: Client, lost: Promise<never>): Promise<boolean> {
-    const from = await this.#readCheckpoint(client);
-    const { rows } = await client.query<EventRow>(
-      `select ${EVENT_COLUMNS} from ${this.#names.events} where position > $1 order by position limit $2`,
-      [from, this.#options.batchSize],
-    );
-    const batch = rows.map(recordedEvent);
+    const { from, batch } = await this.#readBatch(client);
+    this.#gate.reached(from);
     const last = batch.at(-1);
     if (!last) return false;
     this.#unsettledFrom = from;
@@ -227,6 +225,22 @@ export class Relay {
     await this.#moveCheckpoint(client, from, last.position);
     this.#unsettledFrom = undefined;
     return true;
+  }
+
+  /** The checkpoint with what lies after it, in one statement: whoever waits for an append waits for each of them. */
+  async #readBatch(client: Client): Promise<{ readonly from: number; readonly batch: readonly RecordedEvent[] }> {
+    const { rows } = await client.query<{ checkpoint: string } & (EventRow | { position: null })>(
+      `select reached.position as checkpoint, event.*
+         from ${this.#names.checkpoints} reached
+         left join lateral (
+           select ${EVENT_COLUMNS} from ${this.#names.events} events where events.position > reached.position order by events.position limit $2
+         ) event on true
+        where relay = $1
+        order by event.position`,
+      [this.#options.name, this.#options.batchSize],
+    );
+    const batch = rows.flatMap((row) => (row.position === null ? [] : recordedEvent(row)));
+    return { from: Number(rows[0]?.checkpoint ?? 0), batch };
   }
 
   async #tryToLead(client: Client): Promise<boolean> {

@@ -1,9 +1,11 @@
-import type { Consumer, EachBatchPayload, Kafka as Client } from 'kafkajs';
+import type { Consumer, Kafka as Client } from 'kafkajs';
 import { encodeDone } from './commit-metadata.js';
 import { KafkaError, messageOf } from './errors.js';
+import { Fetching, HEARTBEAT_MS, type Fetched } from './fetching.js';
 import { committedProgress, keyOf, logOffsets } from './group-offsets.js';
 import { receive, type Incoming, type IncomingRecord, type Partition } from './incoming.js';
-import { capturing, hook, type Cluster, type ConsumerGroup, type FetchedMessage, type GroupHooks, type PartitionCommit, type TopicPartitions } from './kafkajs-internals.js';
+import { capturing, hook, type Cluster, type ConsumerGroup, type FetchedMessage, type FetchingGroup, type GroupHooks, type PartitionCommit, type TopicPartitions } from './kafkajs-internals.js';
+import { PACE } from './pace.js';
 import { isDone, PartitionWindow, type Progress } from './partition-window.js';
 import type { Logger } from './settings.js';
 import { whenSettled } from './settling.js';
@@ -23,13 +25,14 @@ export type ConsumeOptions = {
   readonly onAssigned?: ((topic: string, partition: number, committed: number) => void) | undefined;
   /** The partition has gone to another member; its records in flight are `revoked`. */
   readonly onRevoked?: ((topic: string, partition: number) => void) | undefined;
-  /** Bytes in flight at which a partition is paused until half of them are done; default 16 MiB. */
+  /** Bytes in flight at which a partition is paused until half of them are done; default 4 MiB. */
   readonly windowBytes?: number | undefined;
-  /** The same for all partitions together; default 128 MiB. */
+  /** The same for all partitions together; default 16 MiB. */
   readonly totalBytes?: number | undefined;
   /**
-   * For a reader whom nobody waits for: a fetch is answered when there is so much, or after so long, which also bounds how late a
-   * resumed partition is read again. Default: at once. Every answer costs both sides a tenth of a millisecond or more, whatever is in it.
+   * For a reader whom nobody waits for: what comes alone is read at once, and after a fetch that brought anything, but less than there was and less than
+   * so much, the next one begins so long after it began. Default: a few milliseconds, and only after two records or more. It also bounds how late a
+   * partition is read again that is resumed while others are read; default 100 ms.
    */
   readonly patience?: { readonly minBytes: number; readonly maxWaitMs: number } | undefined;
   /** How long a rebalance or close() waits for the records in flight; default 10 s. */
@@ -43,6 +46,11 @@ export type ConsumeOptions = {
 export interface Consumption {
   /** Records up to the end of the log that are not done, per topic, over the partitions assigned here. */
   readonly lag: ReadonlyMap<string, number>;
+  /**
+   * When the oldest record that is not done was written (ms since the epoch, by the clock that stamps the topic), per topic, over the partitions
+   * assigned here; undefined when nothing that was read is in flight. What was not read yet is younger than what keeps it waiting.
+   */
+  readonly oldestMs: ReadonlyMap<string, number | undefined>;
   readonly inFlight: number;
   readonly inFlightBytes: number;
   /** The offset that the group has committed: whoever reads the partition begins there. Undefined when it is not assigned here. */
@@ -63,11 +71,9 @@ export type Exit = (fields: object, reason: string) => void;
 const MIB = 1024 * 1024;
 const COMMIT_INTERVAL_MS = 500;
 const WATCH_INTERVAL_MS = 1_000;
-const HEARTBEAT_MS = 2_000;
 /** Short, so that a process that was killed does not hold up its partitions, and with them the whole group, for long. */
 const SESSION_TIMEOUT_MS = 10_000;
-/** How long a fetch waits for new records; bounds how late a resumed partition is read again. */
-const MAX_WAIT_MS = 100;
+const RESUME_MS = 100;
 /** On closing. Others who join may keep the group waiting for longer. */
 const JOIN_PATIENCE_MS = 5_000;
 
@@ -101,6 +107,7 @@ export class GroupConsumption implements Consumption, GroupHooks {
   readonly #windowBytes: number;
   readonly #totalBytes: number;
   readonly #drainMs: number;
+  readonly #fetching: Fetching;
   readonly #finish = (record: Incoming): void => this.#done(record);
 
   constructor(
@@ -109,25 +116,29 @@ export class GroupConsumption implements Consumption, GroupHooks {
     private readonly exit: Exit,
     private readonly time: Time = realTime,
   ) {
-    this.#windowBytes = options.windowBytes ?? 16 * MIB;
-    this.#totalBytes = options.totalBytes ?? 128 * MIB;
+    this.#windowBytes = options.windowBytes ?? 4 * MIB;
+    this.#totalBytes = options.totalBytes ?? 16 * MIB;
     this.#drainMs = options.drainMs ?? 10_000;
     this.#watchdog = new Watchdog(options.stallMs ?? 300_000);
+    const { patience } = options;
+    this.#fetching = new Fetching({
+      pace: patience ? { minRecords: 1, enoughBytes: patience.minBytes, everyMs: patience.maxWaitMs } : PACE,
+      resumeMs: patience?.maxWaitMs ?? RESUME_MS,
+      time,
+      isPaused: (topic, partition) => this.#partitions.get(keyOf(topic, partition))?.isPaused ?? true,
+      onFetched: (fetched) => this.take(fetched),
+    });
   }
 
   /** Resolves when the group has been joined; or when the first attempt has failed, further ones being under way. */
   async start(client: Client): Promise<void> {
-    const { groupId, topics, patience = { minBytes: 1, maxWaitMs: MAX_WAIT_MS } } = this.options;
+    const { groupId, topics } = this.options;
     const consumer = client.consumer({
       groupId,
       sessionTimeout: SESSION_TIMEOUT_MS,
       heartbeatInterval: HEARTBEAT_MS,
       // Others of the group may drain for as long as we may before they join.
       rebalanceTimeout: this.#drainMs + 30_000,
-      maxWaitTimeInMs: patience.maxWaitMs,
-      minBytes: patience.minBytes,
-      maxBytes: 8 * MIB,
-      maxBytesPerPartition: MIB,
       allowAutoTopicCreation: false,
       partitionAssigners: [capturing((cluster: Cluster) => hook(cluster, this))],
     });
@@ -142,17 +153,13 @@ export class GroupConsumption implements Consumption, GroupHooks {
       if (restart) this.log.warn({ groupId, error: messageOf(error) }, 'consumer lost Kafka; joining the group again');
       else this.exit({ groupId, error }, 'consumer failed for good');
     });
-    // The only sign of records that the client has read and left out (control records, aborted transactions).
-    consumer.on('consumer.start_batch_process', ({ payload: { topic, partition, batchSize, lastOffset, highWatermark } }) => {
-      if (batchSize === 0) this.#passed(topic, partition, lastOffset, highWatermark);
-    });
     await consumer.connect();
     await whenSettled(() => consumer.subscribe({ topics: [...topics], fromBeginning: true }));
     this.#timers = [
       this.time.every(COMMIT_INTERVAL_MS, () => void this.#commit()),
       ...(this.#watchdog.stallMs === Infinity ? [] : [this.time.every(Math.min(WATCH_INTERVAL_MS, this.#watchdog.stallMs / 2), () => this.#watch())]),
     ];
-    await consumer.run({ autoCommit: false, eachBatchAutoResolve: false, eachBatch: async (payload) => this.#take(payload) });
+    await consumer.run({ autoCommit: false });
   }
 
   get lag(): ReadonlyMap<string, number> {
@@ -161,6 +168,15 @@ export class GroupConsumption implements Consumption, GroupHooks {
       lag.set(topic, (lag.get(topic) ?? 0) + Math.max(0, end - window.low));
     }
     return lag;
+  }
+
+  get oldestMs(): ReadonlyMap<string, number | undefined> {
+    const oldest = new Map<string, number | undefined>(this.options.topics.map((topic) => [topic, undefined]));
+    for (const { topic, window, records } of this.#partitions.values()) {
+      const record = window.oldest && records.get(window.oldest);
+      if (record) oldest.set(topic, Math.min(record.timestampMs, oldest.get(topic) ?? Infinity));
+    }
+    return oldest;
   }
 
   get inFlight(): number {
@@ -196,7 +212,9 @@ export class GroupConsumption implements Consumption, GroupHooks {
     for (const cancel of this.#timers) cancel();
     await this.#commit();
     await this.#joined();
-    await this.#consumer?.disconnect();
+    const leaving = this.#consumer?.disconnect();
+    this.#fetching.callAway();
+    await leaving;
     this.#isAssigned = false;
     for (const partition of this.#partitions.values()) this.#drop(partition);
   }
@@ -211,15 +229,15 @@ export class GroupConsumption implements Consumption, GroupHooks {
 
   // Records in, completions back
 
-  #take({ batch, resolveOffset }: EachBatchPayload): void {
-    const partition = this.#partitions.get(keyOf(batch.topic, batch.partition));
+  /** What has been read. In the simulator whoever stands in for Kafka hands it over. */
+  take({ topic, partition, messages, lastOffset, highWatermark }: Fetched): void {
+    const home = this.#partitions.get(keyOf(topic, partition));
     // A rebalance or the end is under way: not resolved, so it will be read again by whoever is to have it.
-    if (!partition || !this.#isAssigned || this.#isClosing) return;
-    // The declared type lacks that headers are buffers, which they are.
-    for (const message of batch.messages as unknown as readonly FetchedMessage[]) this.#handOver(partition, message);
-    const lastOffset = batch.lastOffset();
-    this.#passed(batch.topic, batch.partition, lastOffset, batch.highWatermark);
-    resolveOffset(lastOffset);
+    if (!home || !this.#isAssigned || this.#isClosing) return;
+    for (const message of messages) this.#handOver(home, message);
+    home.window.passTo(Number(lastOffset) + 1);
+    home.end = Number(highWatermark);
+    this.#group?.resolveOffset({ topic, partition, offset: lastOffset });
     this.#regulate();
   }
 
@@ -234,13 +252,6 @@ export class GroupConsumption implements Consumption, GroupHooks {
       const { topic, partition, offset } = record;
       this.exit({ topic, partition, offset, error }, 'the handler of a record threw');
     }
-  }
-
-  #passed(topic: string, partition: number, lastOffset: string, end: string): void {
-    const assigned = this.#partitions.get(keyOf(topic, partition));
-    if (!assigned) return;
-    assigned.window.passTo(Number(lastOffset) + 1);
-    assigned.end = Number(end);
   }
 
   #done(record: Incoming): void {
@@ -289,6 +300,7 @@ export class GroupConsumption implements Consumption, GroupHooks {
     const at = [{ topic: partition.topic, partitions: [partition.partition] }];
     if (isPaused) this.#group?.pause(at);
     else this.#group?.resume(at);
+    if (!isPaused) this.#fetching.resumed();
   }
 
   #pauseAll(): void {
@@ -296,6 +308,10 @@ export class GroupConsumption implements Consumption, GroupHooks {
   }
 
   // The group
+
+  fetch(group: FetchingGroup, nodeId: string): Promise<void> {
+    return this.#fetching.fetch(group, nodeId);
+  }
 
   onJoining(joined: Promise<void>): void {
     this.#joining = joined.catch(() => undefined);
@@ -386,6 +402,8 @@ export class GroupConsumption implements Consumption, GroupHooks {
   /** The client remembers pauses from before the join, but not across its own restart: says both anew. */
   #resumeAfterJoin(group: ConsumerGroup, assigned: readonly TopicPartitions[]): void {
     group.resume(assigned);
+    // With several brokers one may still be asked for what was ours before.
+    this.#fetching.callAway();
     for (const partition of this.#partitions.values()) partition.isPaused = false;
     this.#paused = 0;
     this.#regulate();

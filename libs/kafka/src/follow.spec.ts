@@ -13,7 +13,7 @@ const message = (offset: number, more: Partial<FetchedMessage> = {}): FetchedMes
   ...more,
 });
 
-/** A topic of one broker. A fetch beyond the end waits for `append`, as a broker does. */
+/** A topic of one broker. A fetch beyond the end waits for `append`, as a broker does, or until it is called away. */
 class FakeTopic implements Source {
   #appended: (() => void)[] = [];
   failures: Error[] = [];
@@ -50,11 +50,14 @@ class FakeTopic implements Source {
     this.refreshed++;
   }
 
-  async fetch(positions: ReadonlyMap<number, number>): Promise<readonly FetchedPartition[]> {
+  async fetch(positions: ReadonlyMap<number, number>, _maxWaitMs: number, signal: AbortSignal): Promise<readonly FetchedPartition[]> {
     const failure = this.failures.shift();
     if (failure) throw failure;
     if ([...positions].every(([partition, offset]) => offset >= (this.ends[partition] ?? 0))) {
-      await new Promise<void>((resolve) => void this.#appended.push(resolve));
+      await new Promise<void>((resolve, reject) => {
+        this.#appended.push(resolve);
+        signal.addEventListener('abort', () => reject(new Error('called away')));
+      });
     }
     return [...positions].map(([partition, offset]) => ({
       partition,
@@ -76,11 +79,7 @@ const follow = async (topic: FakeTopic, whenReady?: () => Promise<void>) => {
     exit,
   );
   await following.start();
-  const close = async (): Promise<void> => {
-    const closed = following.close();
-    topic.wake();
-    await closed;
-  };
+  const close = (): Promise<void> => following.close();
   return { following, seen, close, log };
 };
 
@@ -116,7 +115,6 @@ describe('follow', () => {
     expect(seen).toHaveLength(5);
     const closed = close();
     for (const answer of asked) answer();
-    topic.wake();
     await closed;
   });
 

@@ -1,10 +1,10 @@
 import { KafkaError, messageOf, protocolError } from './errors.js';
-import { headersOf, type IncomingRecord } from './incoming.js';
-import type { Broker, Cluster, FetchedPartition } from './kafkajs-internals.js';
+import type { IncomingRecord } from './incoming.js';
+import { fetchFrom, type Broker, type Cluster, type FetchedPartition } from './kafkajs-internals.js';
+import { PACE, FETCH_BYTES, FETCH_PARTITION_BYTES, restMs, yieldOf } from './pace.js';
 import type { Logger } from './settings.js';
 import { whenSettled } from './settling.js';
 
-/** Key, value and headers are views of what was fetched: whoever keeps one, and not what it made of it, copies it. */
 export type FollowedRecord = Pick<IncomingRecord, 'key' | 'value' | 'headers' | 'offset' | 'partition' | 'timestampMs'>;
 
 export type FollowOptions = {
@@ -36,18 +36,23 @@ export type Source = {
   offsets(end: 'first' | 'last'): Promise<ReadonlyMap<number, number>>;
   /** Partitions by the broker that leads them. */
   leaders(): Promise<readonly (readonly number[])[]>;
-  /** From partitions that one broker leads; waits up to `maxWaitMs` for the first record. */
-  fetch(positions: ReadonlyMap<number, number>, maxWaitMs: number): Promise<readonly FetchedPartition[]>;
+  /** From partitions that one broker leads; waits up to `maxWaitMs` for the first record. Rejects soon when it is aborted. */
+  fetch(positions: ReadonlyMap<number, number>, maxWaitMs: number, signal: AbortSignal): Promise<readonly FetchedPartition[]>;
   /** After a failure: forgets what it knew of the cluster. */
   refresh(error: unknown): Promise<void>;
 };
 
-const MAX_WAIT_MS = 250;
+/** How long a fetch waits when nothing comes. */
+const IDLE_MS = 5_000;
+/** The same when one partition is asked alone, and the others wait. */
+const HOLE_MS = 250;
 const MAX_BACKOFF_MS = 1_000;
 const READ_COMMITTED = 1;
-const MIB = 1024 * 1024;
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms));
+
+/** Reading from the brokers that lead the partitions, until one of them fails. */
+type Session = { readonly over: AbortController; isAlive: boolean };
 
 type Waiter = { readonly upTo: ReadonlyMap<number, number>; readonly resolve: () => void; readonly reject: (error: KafkaError) => void };
 
@@ -58,6 +63,7 @@ export class TopicFollowing implements Following {
   readonly #ends = new Map<number, number>();
   #waiters: readonly Waiter[] = [];
   #isClosed = false;
+  #session: Session | undefined;
   #running: Promise<void> = Promise.resolve();
 
   constructor(
@@ -110,6 +116,7 @@ export class TopicFollowing implements Following {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#session?.over.abort();
     await this.#running;
     await this.source.disconnect();
     const error = new KafkaError('closed', `no longer following ${this.options.topic}`);
@@ -122,11 +129,12 @@ export class TopicFollowing implements Following {
   async #run(): Promise<void> {
     for (let failures = 0; !this.#isClosed; ) {
       let failure: unknown;
-      const session = { isOver: false, isAlive: false };
+      const session: Session = { over: new AbortController(), isAlive: false };
+      this.#session = session;
       try {
         const leaders = await this.source.leaders();
         const loops = leaders.map((partitions) => this.#readBroker(partitions, session));
-        await Promise.all(loops.map((loop) => loop.catch((error: unknown) => void ((failure ??= error), (session.isOver = true)))));
+        await Promise.all(loops.map((loop) => loop.catch((error: unknown) => void ((failure ??= error), session.over.abort()))));
       } catch (error) {
         failure = error;
       }
@@ -151,16 +159,18 @@ export class TopicFollowing implements Following {
     this.#release();
   }
 
-  async #readBroker(partitions: readonly number[], session: { isOver: boolean; isAlive: boolean }): Promise<void> {
+  async #readBroker(partitions: readonly number[], session: Session): Promise<void> {
+    const { signal } = session.over;
     let isHole = false;
-    while (!session.isOver && !this.#isClosed) {
+    while (!signal.aborted && !this.#isClosed) {
       const asked = isHole ? partitions.filter((partition) => this.#isBehind(partition)).slice(0, 1) : partitions;
       const positions = new Map(asked.map((partition) => [partition, this.#positions.get(partition) ?? 0]));
       if (this.options.whenReady) {
         await this.options.whenReady();
-        if (session.isOver || this.#isClosed) return;
+        if (signal.aborted || this.#isClosed) return;
       }
-      const fetched = await this.source.fetch(positions, MAX_WAIT_MS);
+      const beganMs = performance.now();
+      const fetched = await this.source.fetch(positions, isHole ? HOLE_MS : IDLE_MS, signal);
       session.isAlive = true;
       let isEmpty = true;
       for (const partition of fetched) {
@@ -169,6 +179,8 @@ export class TopicFollowing implements Following {
       }
       isHole = this.#leaveHole(asked, isEmpty, isHole);
       this.#release();
+      const pauseMs = restMs(yieldOf(fetched, beganMs), PACE, performance.now());
+      if (pauseMs > 0) await sleep(pauseMs);
     }
   }
 
@@ -197,7 +209,7 @@ export class TopicFollowing implements Following {
       position = Number(offset) + 1;
       if (isControlRecord) continue;
       try {
-        this.options.onRecord({ key, value, headers: headersOf(headers), offset, partition, timestampMs: Number(timestamp) });
+        this.options.onRecord({ key, value, headers, offset, partition, timestampMs: Number(timestamp) });
       } catch (error) {
         this.exit({ topic: this.options.topic, partition, offset, error }, 'the handler of a record threw');
       }
@@ -246,21 +258,10 @@ export const sourceOf = (cluster: Cluster, topic: string): Source => {
       for (const [node, led] of byNode) for (const partition of led) leaderOf.set(partition, node);
       return byNode.map(([, led]) => led);
     },
-    async fetch(positions, maxWaitMs) {
-      const broker = await brokerOf(positions.keys());
-      const { responses } = await broker.fetch({
-        isolationLevel: READ_COMMITTED,
-        maxWaitTime: maxWaitMs,
-        minBytes: 1,
-        maxBytes: 8 * MIB,
-        topics: [
-          {
-            topic,
-            partitions: [...positions].map(([partition, offset]) => ({ partition, fetchOffset: String(offset), maxBytes: 2 * MIB })),
-          },
-        ],
-      });
-      return responses.flatMap(({ partitions }) => partitions);
+    async fetch(positions, maxWaitMs, signal) {
+      const asked = [...positions].map(([partition, offset]) => ({ partition, fetchOffset: String(offset), maxBytes: FETCH_PARTITION_BYTES }));
+      const request = { isolationLevel: READ_COMMITTED, maxWaitTime: maxWaitMs, minBytes: 1, maxBytes: FETCH_BYTES, topics: [{ topic, partitions: asked }] };
+      return (await fetchFrom(await brokerOf(positions.keys()), request, signal)).flatMap(({ partitions }) => partitions);
     },
     async refresh(error) {
       if (hasAddress(error)) cluster.removeBroker(error);

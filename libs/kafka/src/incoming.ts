@@ -72,39 +72,9 @@ export class Incoming implements IncomingRecord {
   }
 }
 
-/**
- * A buffer of its own for data that is much smaller than what it was read with: a record in flight would otherwise hold the broker's
- * whole response in memory, and the bytes of the window would be a fiction.
- */
-const detached = (data: Buffer): Buffer => (data.buffer.byteLength > 2 * data.byteLength + 8192 ? Buffer.from(data) : data);
-
-const NO_HEADERS = {};
-
-const same = (data: Buffer): Buffer => data;
-
-export const headersOf = (
-  headers: FetchedMessage['headers'],
-  keep: (data: Buffer) => Buffer = same,
-): Readonly<Record<string, Buffer | undefined>> => {
-  let own: Record<string, Buffer> | undefined;
-  for (const name in headers) {
-    const value = headers[name];
-    const last = Array.isArray(value) ? value.at(-1) : value;
-    // Kafka has headers without a value; what is null to some is not there to others.
-    if (!last) continue;
-    // Names are the producer's: `__proto__` is one like any other.
-    own ??= Object.create(null) as Record<string, Buffer>;
-    own[name] = keep(last);
-  }
-  return own ?? NO_HEADERS;
-};
-
 /** The record to hand over; `undefined` when the window knows it to be done. */
 export const receive = (home: Partition, message: FetchedMessage, finish: (record: Incoming) => void): Incoming | undefined => {
-  const { offset, timestamp } = message;
-  const key = message.key && detached(message.key);
-  const value = message.value && detached(message.value);
-  const headers = headersOf(message.headers, detached);
+  const { offset, timestamp, key, value, headers } = message;
   const slot = home.window.offer(Number(offset), sizeOf({ key, value, headers }));
   if (!slot) return undefined;
   const record = new Incoming(home, slot, offset, Number(timestamp), key, value, headers, finish);

@@ -34,6 +34,18 @@ describe('partition window', () => {
     expect(window.progress()).toEqual({ offset: 14, done: [] });
   });
 
+  it('names what holds the watermark, and nothing once all is done', () => {
+    const window = fresh(10);
+    expect(window.oldest).toBeUndefined();
+    const [a, b] = offerAll(window, 10, 12);
+    if (!a || !b) throw new Error('two were offered');
+    expect(window.oldest).toBe(a);
+    window.complete(a);
+    expect(window.oldest).toBe(b);
+    window.complete(b);
+    expect(window.oldest).toBeUndefined();
+  });
+
   it('counts the bytes in flight, and a completion once', () => {
     const window = fresh();
     const slot = offer(window, 0, 100);

@@ -46,6 +46,11 @@ export class PartitionWindow {
     return this.#slots[this.#head]?.offset ?? afterRuns(this.#known, this.#position);
   }
 
+  /** What holds the watermark where it is; undefined when nothing that was read is in flight. */
+  get oldest(): Slot | undefined {
+    return this.#slots[this.#head];
+  }
+
   get inFlight(): number {
     return this.#inFlight;
   }

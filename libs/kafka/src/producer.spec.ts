@@ -2,6 +2,7 @@ import { describe, expect, it, jest } from '@jest/globals';
 import { KafkaError } from './errors.js';
 import { PackingProducer, type PlacedRecord, type ProducerGuard, type ProducerOptions, type Transport } from './producer.js';
 import type { Logger } from './settings.js';
+import { realTime, type Time } from './time.js';
 
 class ProtocolError extends Error {
   constructor(readonly type: string) {
@@ -14,7 +15,7 @@ type Answer = (records: readonly PlacedRecord[]) => Promise<void>;
 const accept: Answer = async () => undefined;
 
 /** A broker with two partitions a topic, that answers as it is told. */
-const setUp = (options?: ProducerOptions) => {
+const setUp = (options?: ProducerOptions, time?: Time) => {
   const requests: PlacedRecord[][] = [];
   const written: string[] = [];
   let answer = accept;
@@ -32,12 +33,40 @@ const setUp = (options?: ProducerOptions) => {
   };
   const log = { debug: jest.fn(), info: jest.fn(), warn: jest.fn(), error: jest.fn(), fatal: jest.fn() } satisfies Logger;
   return {
-    producer: new PackingProducer(transport, log, options),
+    producer: new PackingProducer(transport, log, options, time),
     requests,
     written,
     log,
     answerWith: (next: Answer) => void (answer = next),
   };
+};
+
+const settled = () => new Promise((resolve) => void setImmediate(resolve));
+
+/** Stands still until it is told to go on; runs what is due, one after the other. */
+const handClock = () => {
+  let nowMs = 1_000;
+  const timers = new Set<{ readonly atMs: number; readonly run: () => void }>();
+  const time: Time = {
+    ...realTime,
+    nowMs: () => nowMs,
+    after: (ms, run) => {
+      const timer = { atMs: nowMs + ms, run };
+      timers.add(timer);
+      return () => void timers.delete(timer);
+    },
+  };
+  const pass = async (ms: number) => {
+    await settled();
+    nowMs += ms;
+    for (const timer of timers) {
+      if (timer.atMs > nowMs) continue;
+      timers.delete(timer);
+      timer.run();
+    }
+    await settled();
+  };
+  return { time, pass };
 };
 
 const failing = (times: number, error: Error) => {
@@ -69,6 +98,51 @@ describe('producer', () => {
     const { producer, requests } = setUp({ maxBatchBytes: 250 });
     await Promise.all(Array.from({ length: 5 }, () => producer.send({ topic: 't', value: Buffer.alloc(60) })));
     expect(requests.map(({ length }) => length)).toEqual([2, 2, 1]);
+  });
+
+  describe('paces', () => {
+    it('what comes together: the next request begins no sooner than so long after the last', async () => {
+      const { time, pass } = handClock();
+      const { producer, requests } = setUp({ paceMs: 5 }, time);
+      for (const value of ['a', 'b']) void producer.send({ topic: 't', value });
+      await pass(1);
+      for (const value of ['c', 'd']) void producer.send({ topic: 't', value });
+      await pass(3);
+      void producer.send({ topic: 't', value: 'e' });
+      await pass(0.9);
+      expect(values(requests)).toEqual([['a', 'b']]);
+      await pass(0.1);
+      expect(values(requests)).toEqual([['a', 'b'], ['c', 'd', 'e']]);
+    });
+
+    it('nothing that comes alone, of each of its topics', async () => {
+      const { time, pass } = handClock();
+      const { producer, requests } = setUp({ paceMs: 5 }, time);
+      for (const value of ['a', 'b', 'c']) {
+        void producer.send({ topic: 't', value });
+        void producer.send({ topic: 'u', value });
+        await pass(0.1);
+      }
+      expect(values(requests)).toEqual([['a', 'a'], ['b', 'b'], ['c', 'c']]);
+    });
+
+    it('only as long as what comes does not fill a request', async () => {
+      const { time, pass } = handClock();
+      const { producer, requests } = setUp({ paceMs: 5, maxBatchBytes: 250 }, time);
+      for (let n = 0; n < 5; n++) void producer.send({ topic: 't', value: Buffer.alloc(60) });
+      await pass(0);
+      expect(requests.map(({ length }) => length)).toEqual([2, 2, 1]);
+    });
+
+    it('not beyond a lull', async () => {
+      const { time, pass } = handClock();
+      const { producer, requests } = setUp({ paceMs: 5 }, time);
+      for (const value of ['a', 'b']) void producer.send({ topic: 't', value });
+      await pass(6);
+      void producer.send({ topic: 't', value: 'c' });
+      await pass(0);
+      expect(values(requests)).toEqual([['a', 'b'], ['c']]);
+    });
   });
 
   it('places records by key, by number, and without either by turns', async () => {

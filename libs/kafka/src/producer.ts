@@ -1,5 +1,6 @@
 import { partitionOf } from '@posthorn/contracts';
 import { isRefusal, KafkaError, messageOf } from './errors.js';
+import { FETCH_PARTITION_BYTES } from './pace.js';
 import { batchLength, partsOf, sizeOf } from './packing.js';
 import type { Logger } from './settings.js';
 import { realTime, type Time } from './time.js';
@@ -18,8 +19,8 @@ export type OutgoingRecord = {
 export interface Producer {
   /**
    * Resolves when all in-sync replicas have the record. One request is in flight at a time; whatever arrives meanwhile goes with the
-   * next: no delay when idle, large batches under load, order kept per partition, also across retries. A record may be written twice when an
-   * answer is lost. What fails is sent again for ever; with `deadlineMs`, the promise rejects after that time with code
+   * next: no delay when idle, large batches under load (`paceMs`), order kept per partition, also across retries. A record may be written twice
+   * when an answer is lost. What fails is sent again for ever; with `deadlineMs`, the promise rejects after that time with code
    * `unavailable` (the record may or may not have been written). What Kafka does not take rejects alone with code `refused`.
    * With a guard, each record is written once: one that has been tried is not given up at its deadline, because its fate would be unknown.
    */
@@ -43,9 +44,12 @@ export type ProducerGuard = (records: readonly OutgoingRecord[], isRepetition: b
 
 export type ProducerOptions = {
   readonly guard?: ProducerGuard | undefined;
-  /** How long a batch waits for company; 0 (the default) sends at once. */
-  readonly lingerMs?: number | undefined;
-  /** Records of one request, before encoding; default 512 KiB. A larger record goes alone. */
+  /**
+   * Under load, from the beginning of one request to the beginning of the next; default 5 ms. Load is when the last request carried two records
+   * of one topic or more: a record that comes alone leaves at once. A request costs the broker what dozens of records cost it.
+   */
+  readonly paceMs?: number | undefined;
+  /** Records of one request, before encoding; default: what a reader fetches of a partition, because a batch is read whole. A larger record goes alone. */
   readonly maxBatchBytes?: number | undefined;
 };
 
@@ -73,14 +77,14 @@ type Pending = {
   readonly reject: (error: KafkaError) => void;
 };
 
-const DEFAULT_BATCH_BYTES = 512 * 1024;
+const DEFAULT_PACE_MS = 5;
 const CLOSE_TIMEOUT_MS = 10_000;
 const FIRST_BACKOFF_MS = 20;
 const MAX_BACKOFF_MS = 1_000;
 const DEADLINE_RESOLUTION_MS = 20;
 
 export class PackingProducer implements Producer {
-  readonly #lingerMs: number;
+  readonly #paceMs: number;
   readonly #maxBatchBytes: number;
   readonly #guard: ProducerGuard | undefined;
   readonly #queue: Pending[] = [];
@@ -88,6 +92,8 @@ export class PackingProducer implements Producer {
   #pendingBytes = 0;
   #isPumping = false;
   #isClosed = false;
+  /** When the next request may begin. */
+  #notBeforeMs = -Infinity;
   /** The batch being delivered. */
   #current: readonly Pending[] = [];
   #accepted = 0;
@@ -101,10 +107,10 @@ export class PackingProducer implements Producer {
   constructor(
     private readonly transport: Transport,
     private readonly log: Logger,
-    { lingerMs = 0, maxBatchBytes = DEFAULT_BATCH_BYTES, guard }: ProducerOptions = {},
+    { paceMs = DEFAULT_PACE_MS, maxBatchBytes = FETCH_PARTITION_BYTES, guard }: ProducerOptions = {},
     private readonly time: Time = realTime,
   ) {
-    this.#lingerMs = lingerMs;
+    this.#paceMs = paceMs;
     this.#maxBatchBytes = maxBatchBytes;
     this.#guard = guard;
   }
@@ -153,15 +159,25 @@ export class PackingProducer implements Producer {
 
   async #pump(): Promise<void> {
     while (this.#head < this.#queue.length) {
-      if (this.#lingerMs > 0 && !this.#isClosed) await this.#sleep(this.#lingerMs);
+      const waitMs = this.#notBeforeMs - this.time.nowMs();
+      if (waitMs > 0) await this.#sleep(waitMs);
       const batch = this.#takeBatch();
       this.#current = batch;
-      await this.#deliver(await this.#place(batch));
+      this.#pace(batch);
+      await this.#place(batch);
+      await this.#deliver(batch);
       this.#current = [];
       this.#finished += batch.length;
       this.#flushes = this.#flushes.filter(({ upTo, resolve }) => upTo > this.#finished || resolve());
     }
     this.#isPumping = false;
+  }
+
+  /** What did not fit follows at once: to wait would only make more of it. */
+  #pace(batch: readonly Pending[]): void {
+    const isAll = this.#head === this.#queue.length;
+    const isLoad = new Set(batch.map(({ topic }) => topic)).size < batch.length;
+    if (isAll && isLoad) this.#notBeforeMs = this.time.nowMs() + this.#paceMs;
   }
 
   #takeBatch(): readonly Pending[] {
@@ -188,7 +204,7 @@ export class PackingProducer implements Producer {
   }
 
   /** Decides the partitions. The client would silently drop a record for a partition that does not exist. */
-  async #place(batch: readonly Pending[]): Promise<readonly Pending[]> {
+  async #place(batch: readonly Pending[]): Promise<void> {
     const counts = new Map<string, number>();
     const turn = this.#turn++;
     for (const pending of batch) {
@@ -201,7 +217,6 @@ export class PackingProducer implements Producer {
         this.#fail(pending, new KafkaError('refused', `${topic} has ${count} partitions, none numbered ${pending.partition}`));
       }
     }
-    return batch;
   }
 
   /** 0 when Kafka says that there is no such topic. */

@@ -1,6 +1,6 @@
 import { topics, type TopicName } from '@posthorn/contracts';
 import { describe, expect, it, jest } from '@jest/globals';
-import type { Admin } from 'kafkajs';
+import kafkajs, { type Admin } from 'kafkajs';
 import { deviations, ensure, planOf, plansOf } from './topics.js';
 
 const plan = (name: TopicName, partitions?: number) => {
@@ -39,7 +39,7 @@ describe('topic plans', () => {
 const answer = (type: string): Error => Object.assign(new Error(type), { type });
 
 /** A broker on which another process has just made the topic; it knows of it at the third question. */
-const anothersTopic = (createTopics: () => Promise<boolean>, listed: string[] = []) => {
+const anothersTopic = (createTopics: (request?: Parameters<Admin['createTopics']>[0]) => Promise<boolean>, listed: string[] = []) => {
   let questions = 0;
   const admin = {
     listTopics: async () => listed,
@@ -59,11 +59,31 @@ describe('making a topic', () => {
 
   it.each([
     ['false', async () => false],
-    ['an error', async () => Promise.reject(answer('TOPIC_ALREADY_EXISTS'))],
+    ['an error', async () => Promise.reject(new kafkajs.KafkaJSAggregateError('all', [answer('TOPIC_ALREADY_EXISTS')]))],
   ])('that another process has just made, told by %s, ends when the broker knows it', async (_, createTopics) => {
     const { admin, questions } = anothersTopic(createTopics);
     await ensure(admin, [plan('events.accepted')], log);
     expect(questions()).toBe(3);
+  });
+
+  it('is one request for all that are missing, and tells of those that nobody else was faster with', async () => {
+    const asked: unknown[] = [];
+    const [mine, others] = [plan('events.accepted'), plan('events.inbound')];
+    const notMine = Object.assign(answer('TOPIC_ALREADY_EXISTS'), { topic: others.topic });
+    const { admin } = anothersTopic(async (request) => {
+      asked.push(request?.topics.map(({ topic, numPartitions }) => [topic, numPartitions]));
+      throw new kafkajs.KafkaJSAggregateError('some', [notMine]);
+    });
+    log.info.mockClear();
+    await ensure(admin, [mine, others], log);
+    expect(asked).toEqual([[[mine.topic, 12], [others.topic, 12]]]);
+    expect(log.info.mock.calls).toEqual([[{ topic: mine.topic, partitions: 12 }, 'topic created']]);
+  });
+
+  it('that the broker refuses is told, whatever became of those it was asked for with', async () => {
+    const errors = [answer('TOPIC_ALREADY_EXISTS'), answer('POLICY_VIOLATION')];
+    const { admin } = anothersTopic(async () => Promise.reject(new kafkajs.KafkaJSAggregateError('some', errors)));
+    await expect(ensure(admin, [plan('events.accepted'), plan('events.inbound')], log)).rejects.toThrow('POLICY_VIOLATION');
   });
 
   it('that is listed already, but not yet known with its leaders, waits for them too', async () => {

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import kafkajs, { type Admin } from 'kafkajs';
+import kafkajs, { type Admin, type ISocketFactory } from 'kafkajs';
+import { connect as dial, type Socket } from 'node:net';
 import { Kafka, type Consumption, type ConsumeOptions, type IncomingRecord, type KafkaOptions, type Logger } from '../src/index.js';
+import { removeTopics } from '../src/testing.js';
 
 /** A join waits for the other members, an outage for its end. */
 jest.setTimeout(30_000);
@@ -29,11 +31,10 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  const topics = (await admin.listTopics()).filter((name) => name.startsWith(topicPrefix));
-  await admin.deleteTopics({ topics });
   const { groups } = await admin.listGroups();
   await admin.deleteGroups(groups.map(({ groupId }) => groupId).filter((groupId) => groupId.startsWith(topicPrefix)));
   await admin.disconnect();
+  await removeTopics(brokers.join(), topicPrefix);
 });
 
 beforeEach(async () => {
@@ -147,7 +148,7 @@ describe('producer and consumer', () => {
       else await new Promise(setImmediate);
       if (record) done++;
     }
-    // A fetch brings up to 1 MiB of a partition, and is handed over whole.
+    // A fetch brings up to 256 KiB of a partition, or a batch that is larger, which may have 1 MiB, and is handed over whole.
     expect(mostBytes).toBeLessThan(200_000 + 1024 * 1024 + 20_000);
     expect(consumption.inFlight).toBe(0);
   });
@@ -195,6 +196,99 @@ describe('producer and consumer', () => {
     await until(() => stalls.length > 0);
     expect(stalls).toMatchObject([{ topic, partition: 1, offset: '0' }]);
     log.error.mockClear();
+  });
+});
+
+/** Waits that the broker was asked for, in fetches that were sent through these sockets: ms. */
+const fetchWaits = (): { readonly waits: number[]; readonly socketFactory: ISocketFactory } => {
+  const waits: number[] = [];
+  return {
+    waits,
+    socketFactory: ({ host, port, onConnect }) => {
+      const socket = dial({ host, port }, onConnect);
+      const write = socket.write.bind(socket) as (...args: unknown[]) => boolean;
+      socket.write = (...args: unknown[]) => {
+        const [request] = args;
+        // Length, kind, version, number, client's name, replica, wait.
+        if (Buffer.isBuffer(request) && request.readInt16BE(4) === FETCH) waits.push(request.readInt32BE(14 + request.readInt16BE(12) + 4));
+        return write(...args);
+      };
+      return socket;
+    },
+  };
+};
+
+const FETCH = 1;
+
+describe('when nothing comes', () => {
+  it('a consumer and a follower ask for it once in seconds, and have at once what comes then', async () => {
+    const { waits, socketFactory } = fetchWaits();
+    const quiet = connect({ socketFactory });
+    const seen: string[] = [];
+    try {
+      const consumption = await consume({ onRecord: (record) => (seen.push(`consumed ${valueOf(record)}`), record.done()) }, quiet);
+      const following = await quiet.follow({ topic, onRecord: ({ value }) => void seen.push(`followed ${String(value)}`) });
+      await Promise.all([following.caughtUp, until(() => consumption.assigned && waits.length >= 2)]);
+      expect(waits).toEqual([5_000, 5_000]);
+      const startedMs = performance.now();
+      await produce(['x']);
+      await until(() => seen.length === 2);
+      expect(performance.now() - startedMs).toBeLessThan(2_000);
+      await until(() => waits.length === 4);
+      expect(waits).toEqual([5_000, 5_000, 5_000, 5_000]);
+    } finally {
+      await quiet.close();
+    }
+  });
+
+  it('a consumer and a follower are closed without waiting for it', async () => {
+    const { waits, socketFactory } = fetchWaits();
+    const quiet = connect({ socketFactory });
+    await consume({ onRecord: () => undefined }, quiet);
+    await quiet.follow({ topic, onRecord: () => undefined });
+    await until(() => waits.length >= 2);
+    const startedMs = performance.now();
+    await quiet.close();
+    expect(performance.now() - startedMs).toBeLessThan(2_000);
+  });
+
+  it('a member hears soon that another one has joined, and stays one for longer than a session', async () => {
+    const { waits, socketFactory } = fetchWaits();
+    const quiet = connect({ socketFactory });
+    try {
+      let isRevoked = false;
+      const first = await consume({ onRecord: () => undefined, onRevoked: () => (isRevoked = true) }, quiet);
+      // Three waits of five seconds: the session of ten is kept by heartbeats alone.
+      await until(() => waits.length >= 4);
+      expect([first.assigned, isRevoked]).toEqual([true, false]);
+      const startedMs = performance.now();
+      const second = await consume({ onRecord: () => undefined });
+      await until(() => isRevoked && first.assigned && second.assigned);
+      expect(performance.now() - startedMs).toBeLessThan(4_000);
+    } finally {
+      await quiet.close();
+    }
+  });
+
+  it('a partition that was left out is read again as soon as it is resumed', async () => {
+    const { waits, socketFactory } = fetchWaits();
+    const quiet = connect({ socketFactory });
+    const held: IncomingRecord[] = [];
+    try {
+      await produce(['a', 'b'], 0);
+      await consume({ windowBytes: 2, onRecord: (record) => void held.push(record) }, quiet);
+      await until(() => held.length === 2);
+      await produce(['c'], 0);
+      // The other partition is waited for, in vain, and then for long.
+      await until(() => waits.at(-2) === 100 && waits.at(-1) === 5_000);
+      const startedMs = performance.now();
+      for (const record of held) record.done();
+      await until(() => held.length === 3);
+      expect(performance.now() - startedMs).toBeLessThan(2_000);
+      held.at(-1)?.done();
+    } finally {
+      await quiet.close();
+    }
   });
 });
 
@@ -327,8 +421,7 @@ describe('a rebalance', () => {
 
 describe('an outage', () => {
   it('is survived by producer, consumer and follower, without loss', async () => {
-    const sockets = new Set<import('node:net').Socket>();
-    const { connect: dial } = await import('node:net');
+    const sockets = new Set<Socket>();
     let isDown = false;
     const cut = connect({
       socketFactory: ({ host, port, onConnect }) => {
@@ -375,8 +468,7 @@ describe('an outage', () => {
     ['SyncGroup', 14],
     ['OffsetFetch', 9],
   ])('leaves nobody in the group when the consumer is closed on its way back, at its %s', async (_request, apiKey) => {
-    const { connect: dial } = await import('node:net');
-    const sockets = new Set<import('node:net').Socket>();
+    const sockets = new Set<Socket>();
     let isDown = false;
     let wasDown = false;
     let closing: Promise<void> | undefined;

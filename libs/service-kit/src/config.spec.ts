@@ -22,6 +22,7 @@ describe('readConfig', () => {
       POSTHORN_KAFKA_SSL: false,
       POSTHORN_TOPIC_PREFIX: 'posthorn',
       POSTHORN_EXIT_WITH_PARENT: false,
+      OTEL_TRACES_SAMPLER_ARG: 0.01,
       LOG_LEVEL: 'info',
     });
   });
@@ -115,5 +116,15 @@ describe('name servers', () => {
 
   it.each(['dns.example', 'dns.example:53', '10.0.0.53:', '10.0.0:53', '[fd00::53', '10.0.0.53,', '10.0.0.53;10.0.0.54'])('are not %j', (text) => {
     expect(() => nameServersIn(text)).toThrow('an address like 10.0.0.53');
+  });
+});
+
+describe('the share of the traces that are recorded', () => {
+  it.each([['0', 0], ['1', 1], ['0.05', 0.05], ['.5', 0.5], ['1.0', 1]])('may be %s', (text, ratio) => {
+    expect(readConfig(schema, { ...enough, OTEL_TRACES_SAMPLER_ARG: text }).OTEL_TRACES_SAMPLER_ARG).toBe(ratio);
+  });
+
+  it.each(['1.5', '-0.1', '5%', '1e-3', 'all'])('cannot be %s', (text) => {
+    expect(() => readConfig(schema, { ...enough, OTEL_TRACES_SAMPLER_ARG: text })).toThrow('a share from 0 to 1');
   });
 });

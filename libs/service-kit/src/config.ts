@@ -22,6 +22,23 @@ export const serviceUrl = (service: string, port: number) =>
     .default(`http://localhost:${port}`)
     .describe(`Where the ${service} is found`);
 
+/** The names are OpenTelemetry's. Its SDK reads the last three by itself. */
+const tracingConfig = {
+  OTEL_EXPORTER_OTLP_ENDPOINT: z
+    .url({ protocol: /^https?$/, error: 'an http or https URL' })
+    .optional()
+    .describe('Where spans are sent, by OTLP over HTTP, as protobuf; without it there are none, and OpenTelemetry is not loaded'),
+  OTEL_TRACES_SAMPLER_ARG: z
+    .string()
+    .regex(/^(?:0|1|0?\.\d+|[01]\.0+)$/, 'a share from 0 to 1')
+    .transform(Number)
+    .default(0.01)
+    .describe('Share of the traces that are recorded, of those that begin here; what a producer has decided about its own is kept to, and failures are recorded in any case'),
+  OTEL_EXPORTER_OTLP_HEADERS: z.string().optional().describe('Headers for that endpoint, `name=value`, separated by commas'),
+  OTEL_SERVICE_NAME: z.string().optional().describe('What the service is called in its spans; its own name when not set'),
+  OTEL_RESOURCE_ATTRIBUTES: z.string().optional().describe('What else is said of the process in its spans, `name=value`, separated by commas'),
+};
+
 /** What a service needs to listen, log and live; all that one without Kafka takes. */
 export const processConfig = {
   PORT: integer(0, 65_535).optional().describe('HTTP port; 0 takes a free one'),
@@ -29,7 +46,7 @@ export const processConfig = {
   LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
     .default('info')
-    .describe('Least level that is logged; `debug` adds a line per HTTP request'),
+    .describe('Least level that is logged; at `info` there is a line for each request, at `warn` only what somebody should look at'),
   POSTHORN_ADMIN_API_KEY: z
     .string()
     .min(16)
@@ -38,6 +55,7 @@ export const processConfig = {
   POSTHORN_EXIT_WITH_PARENT: flag
     .default(false)
     .describe('Shut down when standard input ends, so that a service never outlives the process that started it'),
+  ...tracingConfig,
 };
 
 /** For the services with a gRPC door. */

@@ -37,6 +37,9 @@ describe('FrontDoor', () => {
     const told = await fetch(`${url}/metrics`);
     expect(told.headers.get('content-type')).toMatch(/^text\/plain/);
     expect(await told.text()).toContain('posthorn_x 7');
+    const open = await fetch(`${url}/metrics`, { headers: { accept: 'application/openmetrics-text;version=1.0.0,text/plain;q=0.5' } });
+    expect(open.headers.get('content-type')).toMatch(/^application\/openmetrics-text/);
+    expect(await open.text()).toMatch(/posthorn_x\{service="gateway"\} 7\n# EOF\n$/);
   });
 
   it('answers HEAD, and no other method', async () => {

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Registry } from 'prom-client';
+import { openMetricsOf } from './exemplars.js';
 import type { Health } from './health.js';
 import type { Log } from './log.js';
 import { Problem, PROBLEM_MEDIA_TYPE, problemOf } from './problem.js';
@@ -99,7 +100,7 @@ export class FrontDoor {
   #answer(request: IncomingMessage, response: ServerResponse): void {
     // A connection kept alive would hold the server open until its client thinks of closing it.
     if (this.#closing) response.setHeader('connection', 'close');
-    const own = this.#own(request.url ?? '');
+    const own = this.#own(request);
     if (own !== undefined) {
       void this.#send(request, response, isRead(request) ? own : () => problem(noSuchMethod(request)));
     } else if (this.#application === undefined) {
@@ -109,14 +110,14 @@ export class FrontDoor {
     }
   }
 
-  #own(url: string): (() => Answer | Promise<Answer>) | undefined {
+  #own({ url = '', headers }: IncomingMessage): (() => Answer | Promise<Answer>) | undefined {
     switch (url.split('?', 1)[0]) {
       case '/healthz':
         return () => this.#alive();
       case '/readyz':
         return () => this.#ready();
       case '/metrics':
-        return () => this.#metrics();
+        return () => this.#metrics(headers.accept);
       default:
         return undefined;
     }
@@ -132,8 +133,10 @@ export class FrontDoor {
     return json(readiness.status === 'ready' ? 200 : 503, readiness);
   }
 
-  async #metrics(): Promise<Answer> {
-    const { metrics } = this.#options;
+  /** As OpenMetrics for who takes that, as Prometheus does before anything else. */
+  async #metrics(accept = ''): Promise<Answer> {
+    const { metrics, service } = this.#options;
+    if (accept.includes('application/openmetrics-text')) return { status: 200, ...(await openMetricsOf(metrics, service)) };
     return { status: 200, type: metrics.contentType, body: await metrics.metrics() };
   }
 

@@ -29,6 +29,11 @@ export class Health {
     this.#checks.delete(name);
   }
 
+  /** Names of what decides the readiness. */
+  get checks(): Iterable<string> {
+    return this.#checks.keys();
+  }
+
   /** Adds something that is told with the readiness and does not decide it; within the same limit. */
   addInformation(name: string, tell: () => Promise<unknown>): void {
     this.#information.set(name, tell);

@@ -9,6 +9,7 @@ import { createHttpApp } from './http-app.js';
 import { createLog } from './log.js';
 import { parseOrRefuse, Problem } from './problem.js';
 
+const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 const KEY = 'a-key-of-16-chars-or-more';
 const authorized = { authorization: `Bearer ${KEY}` };
 
@@ -24,6 +25,12 @@ class ThingsController {
   @Scoped('registry:read')
   thing(@Req() request: FastifyRequest<{ Params: { id: string } }>): object {
     return { id: request.params.id, actor: request.caller.actor };
+  }
+
+  @Get('v1/tenants/:tenant/things')
+  @Scoped('registry:read')
+  things(): object {
+    return [];
   }
 
   @Post('v1/things')
@@ -61,7 +68,7 @@ let app: NestFastifyApplication;
 beforeAll(async () => {
   app = await createHttpApp({
     module: { module: ThingsModule },
-    log: createLog('dispatcher', 'debug', { write: (line) => void lines.push(JSON.parse(line) as Record<string, unknown>) }),
+    log: createLog('dispatcher', 'info', { write: (line) => void lines.push(JSON.parse(line) as Record<string, unknown>) }),
     authenticate: adminKeyOnly(KEY),
     observe: (...observation) => void observed.push(observation),
     bodyLimitBytes: 100,
@@ -220,12 +227,13 @@ describe('requests', () => {
   });
 
   it('leave one wide line each, without their query', async () => {
-    await app.inject({ url: '/v1/things/17?token=hunter2', headers: { ...authorized, 'x-request-id': 'r-2', 'user-agent': 'spec' } });
+    await app.inject({ url: '/v1/things/17?token=hunter2', headers: { ...authorized, 'x-request-id': 'r-2', 'user-agent': 'spec', traceparent: `00-${TRACE_ID}-b7ad6b7169203331-00` } });
     expect(lines).toEqual([
       expect.objectContaining({
-        level: 'debug',
+        level: 'info',
         msg: 'request',
         request_id: 'r-2',
+        trace_id: TRACE_ID,
         method: 'GET',
         path: '/v1/things/17',
         route: '/v1/things/:id',
@@ -236,6 +244,15 @@ describe('requests', () => {
       }),
     ]);
     expect(JSON.stringify(lines)).not.toMatch(/hunter2|a-key/);
+  });
+
+  it('are told of with their tenant, unless it is nobody who asks', async () => {
+    await app.inject({ url: '/v1/tenants/acme/things', headers: authorized });
+    await app.inject('/v1/tenants/acme/things');
+    expect(lines.map(({ route, status, tenant, actor }) => ({ route, status, tenant, actor }))).toEqual([
+      { route: '/v1/tenants/:tenant/things', status: 200, tenant: 'acme', actor: 'admin' },
+      { route: '/v1/tenants/:tenant/things', status: 401 },
+    ]);
   });
 
   it.each([

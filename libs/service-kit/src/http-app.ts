@@ -3,9 +3,10 @@ import type { Duplex } from 'node:stream';
 import { Catch, type ArgumentsHost, type DynamicModule, type ExceptionFilter } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { traceIdOf, validTraceparent } from '@posthorn/contracts';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { authorizer, type Authenticate } from './access/authorize.js';
-import { guard } from './access/guard.js';
+import { guard, tenantIn } from './access/guard.js';
 import { readJsonBodies } from './json-body.js';
 import { KnownRoutes } from './known-routes.js';
 import { NestLog, type Log } from './log.js';
@@ -101,7 +102,25 @@ const answerClientError = (error: NodeJS.ErrnoException, socket: Duplex): void =
   );
 };
 
-/** Request id, duration metric, and at debug level one wide line per request. What is secret stays out, wherever in the URL it was put. */
+/** What is secret stays out, wherever in the URL it was put. Whose tenant it is about is told of those only who may know that there is one. */
+const lineOf = (request: FastifyRequest, { statusCode, elapsedTime }: FastifyReply, route: string) => {
+  const { actor, tenant = tenantIn(request.params) } = request.caller;
+  const traceparent = validTraceparent(request.headers['traceparent']);
+  return {
+    request_id: request.id,
+    trace_id: traceparent && traceIdOf(traceparent),
+    method: request.method,
+    route,
+    path: loggedPath(request.url),
+    status: statusCode,
+    duration_ms: Math.round(elapsedTime * 1_000) / 1_000,
+    ...(actor !== '' && { actor, tenant: tenant && loggedPath(tenant) }),
+    remote_address: request.ip,
+    user_agent: request.headers['user-agent'],
+  };
+};
+
+/** Request id, duration metric, and one wide line per request. */
 const observeRequests = (fastify: FastifyInstance, log: Log, observe: ObserveRequest): void => {
   fastify.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
@@ -110,20 +129,7 @@ const observeRequests = (fastify: FastifyInstance, log: Log, observe: ObserveReq
   fastify.addHook('onResponse', (request, reply, done) => {
     const route = request.is404 ? 'unknown' : (request.routeOptions.url ?? 'unknown');
     observe(request.method, route, reply.statusCode, reply.elapsedTime / 1_000);
-    if (log.isLevelEnabled('debug')) {
-      const fields = {
-        request_id: request.id,
-        method: request.method,
-        path: loggedPath(request.url),
-        route,
-        status: reply.statusCode,
-        duration_ms: Math.round(reply.elapsedTime * 1_000) / 1_000,
-        remote_address: request.ip,
-        user_agent: request.headers['user-agent'],
-        actor: request.caller.actor,
-      };
-      log.debug(fields, 'request');
-    }
+    if (log.isLevelEnabled('info')) log.info(lineOf(request, reply, route), 'request');
     done();
   });
 };

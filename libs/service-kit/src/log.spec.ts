@@ -17,7 +17,7 @@ describe('createLog', () => {
     ]);
   });
 
-  it.each(['authorization', 'Authorization', 'set-cookie', 'client_secret', 'secret', 'password', 'PGPASSWORD', 'api_key', 'x-api-key', 'adminApiKey', 'POSTHORN_ADMIN_API_KEY', 'access_token', 'x-auth-token', 'token', 'POSTHORN_ENCRYPTION_KEYS'])(
+  it.each(['authorization', 'Authorization', 'set-cookie', 'client_secret', 'secret', 'password', 'PGPASSWORD', 'api_key', 'x-api-key', 'adminApiKey', 'POSTHORN_ADMIN_API_KEY', 'access_token', 'x-auth-token', 'token', 'POSTHORN_ENCRYPTION_KEYS', 'OTEL_EXPORTER_OTLP_HEADERS'])(
     'redacts %s at any depth',
     (name) => {
       const { log, lines } = recording();

@@ -4,7 +4,7 @@ import { pino, stdSerializers, stdTimeFunctions, type DestinationStream, type Lo
 export type Log = Logger;
 
 /** Whatever is called like a secret is one, at any depth, however it is spelled: `client_secret`, `X-Api-Key`, `adminApiKey`. */
-const SECRET_NAME = /(?:authorization|cookie|secrets?|password|(?:api|private|encryption)[-_]?keys?|(?:auth|access|refresh|portal)[-_]?token|^token)$/i;
+const SECRET_NAME = /(?:authorization|cookie|secrets?|password|(?:api|private|encryption)[-_]?keys?|(?:auth|access|refresh|portal)[-_]?token|otlp_headers|^token)$/i;
 const REDACTED = '[redacted]';
 /** Deeper than anything that is logged on purpose; ends the walk in cyclic values. */
 const DEPTH = 8;

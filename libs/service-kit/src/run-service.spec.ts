@@ -42,15 +42,21 @@ describe('runService', () => {
   });
 
   it('says where it listens, serves, and on SIGTERM finishes what is under way before it closes its parts', async () => {
-    const { child, url } = await running();
+    const { child, url } = await running({ OTEL_EXPORTER_OTLP_HEADERS: 'authorization=hunter2' });
+    expect(await child.line('listening')).toMatchObject({
+      version: expect.any(String),
+      startup_ms: expect.any(Number),
+      config: { OWN: 'x', HOST: '127.0.0.1', LOG_LEVEL: 'info', POSTHORN_ADMIN_API_KEY: '[redacted]', OTEL_EXPORTER_OTLP_HEADERS: '[redacted]' },
+    });
     expect(await (await fetch(`${url}/readyz`)).json()).toEqual({ status: 'ready' });
     const slow = fetch(`${url}/v1/slow`, { headers: { authorization: `Bearer ${KEY}` } });
     await child.line('slow request under way');
     child.process.kill('SIGTERM');
     expect(await (await slow).json()).toEqual({ answered: true });
     expect(await child.exitCode).toBe(0);
-    expect(child.messages.slice(-6)).toEqual([
+    expect(child.messages.slice(-7)).toEqual([
       'shutting down',
+      'request',
       'closed: http',
       'closed: application',
       'closed: second part',

@@ -17,8 +17,11 @@ import { Health } from './health.js';
 import { createHttpApp } from './http-app.js';
 import { LifeCycle } from './life-cycle.js';
 import { createLog, type Log } from './log.js';
-import { createMetrics, requestDuration } from './metrics.js';
+import { buildInfo, createMetrics, readinessMetrics, requestDuration } from './metrics.js';
 import type { ApiDescription } from './openapi/document.js';
+import { toldConfig } from './told-config.js';
+import { startTracing } from './tracing/start-tracing.js';
+import type { Tracing } from './tracing/tracing.js';
 
 export type ServiceName = 'subscription-registry' | 'event-ingestion' | 'dispatcher' | 'delivery-audit' | 'gateway';
 
@@ -31,6 +34,8 @@ export type KitWithoutKafka = {
   readonly log: Log;
   readonly metrics: Registry;
   readonly health: Health;
+  /** Absent where no spans are exported. */
+  readonly tracing?: Tracing | undefined;
   /** What to do at the end, last added first. The HTTP door is closed by then. */
   readonly onShutdown: (what: string, close: () => Promise<void>) => void;
   /** Aborted before any of that, while the doors are still open: for answers that would never end by themselves. */
@@ -91,6 +96,8 @@ const configOrExit = <C extends ProcessConfig>({ name, config }: Service<C>): C 
 const start = async <C extends ProcessConfig>(service: Service<C>, config: C, log: Log, lifeCycle: LifeCycle): Promise<void> => {
   const metrics = createMetrics(service.name);
   const health = new Health();
+  buildInfo(metrics, VERSION);
+  readinessMetrics(metrics, health);
   let started = false;
   health.addReadiness('process', () => (lifeCycle.stopping ? 'shutting down' : started ? undefined : 'starting'));
 
@@ -100,7 +107,10 @@ const start = async <C extends ProcessConfig>(service: Service<C>, config: C, lo
   const door = new FrontDoor({ service: service.name, version: VERSION, health, metrics, log });
   const port = await door.open(config.PORT ?? service.defaultPort, config.HOST);
 
-  const base: KitWithoutKafka = { log, metrics, health, onShutdown: (what, close) => lifeCycle.onShutdown(what, close), stopping: lifeCycle.signal };
+  const onShutdown: KitWithoutKafka['onShutdown'] = (what, close) => lifeCycle.onShutdown(what, close);
+  // First, and so closed last: the spans of what the others finish are sent, too.
+  const tracing = await startTracing(config, { service: service.name, version: VERSION, log, metrics, onShutdown });
+  const base: KitWithoutKafka = { log, metrics, health, tracing, onShutdown, stopping: lifeCycle.signal };
   const adminKey = config.POSTHORN_ADMIN_API_KEY;
   const kafka = usesKafka(config) ? await connectKafka(config, service.name, base) : undefined;
   const access = kafka && new Access({ kafka, service: service.name, adminKey, log });
@@ -133,7 +143,8 @@ const start = async <C extends ProcessConfig>(service: Service<C>, config: C, lo
   const grpcPort = await openGrpc(service, config, { authorize: authorizer(authenticate), app, kit: base });
   door.admit(handler);
   started = true;
-  log.info({ port, ...(grpcPort !== undefined && { grpc_port: grpcPort }), version: VERSION, startup_ms: Math.round(process.uptime() * 1_000) }, 'listening');
+  const startup_ms = Math.round(process.uptime() * 1_000);
+  log.info({ port, grpc_port: grpcPort, version: VERSION, node: process.versions.node, startup_ms, config: toldConfig(config) }, 'listening');
 };
 
 type GrpcParts = { readonly authorize: Authorize; readonly app: INestApplication; readonly kit: KitWithoutKafka };

@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { NODE_FLAGS } from '@posthorn/testkit';
 import { lastError } from './log-lines.js';
 
 const READY_TIMEOUT_MS = 60_000;
@@ -53,7 +54,7 @@ export const startProcess = ({ main, url, env, logFile }: ServiceProcessOptions)
   mkdirSync(dirname(logFile), { recursive: true });
   const log = openSync(logFile, 'a');
   const startedMs = performance.now();
-  const child: ChildProcess = spawn(process.execPath, ['--enable-source-maps', main], { env, stdio: ['pipe', log, log], detached: true });
+  const child: ChildProcess = spawn(process.execPath, [...NODE_FLAGS, main], { env, stdio: ['pipe', log, log], detached: true });
   closeSync(log);
   child.stdin?.on('error', () => {});
   let running = true;

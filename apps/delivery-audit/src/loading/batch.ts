@@ -3,12 +3,12 @@ export type BatchLimits = {
   /** Either of these makes a batch due at once, and bounds what one transaction takes. */
   readonly rows: number;
   readonly bytes: number;
-  /** Otherwise this long after the first of it. An event, its routing and its outcome come within milliseconds: one write for all. */
+  /** Otherwise this long after the first of it. Who reads the history may be a moment late, and a commit costs as much as some tens of rows. */
   readonly ageMs: number;
 };
 
-/** A delivery's three records share one commit, and under load a commit is paid by thousands of rows. */
-export const DEFAULT_LIMITS: BatchLimits = { rows: 10_000, bytes: 8 * 1024 * 1024, ageMs: 15 };
+/** A delivery's three records share one commit, and under load a commit is paid by a thousand rows. More at once lives longer here, and the collector copies it twice. */
+export const DEFAULT_LIMITS: BatchLimits = { rows: 10_000, bytes: 1024 * 1024, ageMs: 100 };
 
 type Sized = { readonly rows: number; readonly bytes: number };
 
@@ -29,11 +29,16 @@ export class Batch<Item extends Sized> {
     this.#bytes += item.bytes;
   }
 
+  /** There is as much as one transaction takes. */
+  get isFull(): boolean {
+    return this.#rows >= this.#limits.rows || this.#bytes >= this.#limits.bytes;
+  }
+
   /** How long until it should be written; 0 when it is due, undefined when there is nothing. */
   dueInMs(nowMs: number): number | undefined {
     const [oldest] = this.#items;
     if (oldest === undefined) return undefined;
-    if (this.#rows >= this.#limits.rows || this.#bytes >= this.#limits.bytes) return 0;
+    if (this.isFull) return 0;
     return Math.max(0, oldest.sinceMs + this.#limits.ageMs - nowMs);
   }
 

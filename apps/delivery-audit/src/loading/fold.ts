@@ -1,4 +1,5 @@
 import type { DeliveryStatus } from '@posthorn/contracts';
+import { ByDay } from './by-day.js';
 import type {
   AttemptRow,
   CancellationRow,
@@ -91,7 +92,7 @@ const put = <Row>(rows: Map<string, Row>, key: string, row: Row, merge: (known: 
 export const foldRows = (all: Iterable<Rows>): Rows => {
   const events = new Map<string, EventRow>();
   const decisions = new Map<string, DecisionRow>();
-  const deliveries = new Map<string, DeliveryRow>();
+  const deliveries = new ByDay<DeliveryRow>();
   const attempts = new Map<string, AttemptRow>();
   const rounds = new Map<string, RoundRow>();
   const cancellations = new Map<string, CancellationRow>();
@@ -101,7 +102,10 @@ export const foldRows = (all: Iterable<Rows>): Rows => {
   for (const rows of all) {
     for (const row of rows.events) put(events, `${row.day} ${row.tenant} ${row.id}`, row, earlier);
     for (const row of rows.decisions) put(decisions, `${row.day} ${row.tenant} ${row.event_id}`, row, seenLast);
-    for (const row of rows.deliveries) put(deliveries, `${row.day} ${row.id}`, row, together);
+    for (const row of rows.deliveries) {
+      const known = deliveries.get(row.day, row.id);
+      deliveries.set(row.day, row.id, known === undefined ? row : together(known, row));
+    }
     for (const row of rows.attempts) put(attempts, `${row.day} ${row.round} ${row.number} ${row.delivery_id}`, row, stronger);
     for (const row of rows.rounds) put(rounds, `${row.day} ${row.round} ${row.delivery_id}`, row, askedFirst);
     for (const row of rows.cancellations) put(cancellations, `${row.day} ${row.round} ${row.delivery_id}`, row, askedFirst);
@@ -112,7 +116,7 @@ export const foldRows = (all: Iterable<Rows>): Rows => {
   return {
     events: [...events.values()],
     decisions: [...decisions.values()],
-    deliveries: [...deliveries.values()],
+    deliveries: deliveries.values(),
     attempts: [...attempts.values()],
     rounds: [...rounds.values()],
     cancellations: [...cancellations.values()],

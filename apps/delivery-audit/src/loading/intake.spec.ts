@@ -1,6 +1,6 @@
-import { describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import type { IncomingRecord } from '@posthorn/kafka';
-import { Intake, type UnfoldableRecord } from './intake.js';
+import { Intake, type IntakeOptions, type UnfoldableRecord } from './intake.js';
 import { noRows, type RecordRows, type Refused } from './rows.js';
 
 const ignore = (): void => undefined;
@@ -11,6 +11,8 @@ const foreign: Refused = { reason: 'foreign_delivery', tenant: 'other', delivery
 /** A record whose value is the id of its one delivery. */
 const rowsOf = (value: Buffer): RecordRows => {
   if (value.toString() === 'unreadable') throw new SyntaxError('not JSON');
+  const [, event] = /^decision (.*)/.exec(value.toString()) ?? [];
+  if (event !== undefined) return { ...noRows, deliveries: [{ day: '2026-11-21', id: event, created_at: '', round: 0, number: 0, status: 'pending', waiting_round: null }] as never };
   if (value.toString() === 'foreign') return { ...noRows, refused: [foreign] };
   return { ...noRows, deliveries: [{ day: '2026-11-21', id: value.toString(), created_at: '' }] as never };
 };
@@ -18,16 +20,24 @@ const rowsOf = (value: Buffer): RecordRows => {
 /** Lets everything run that needs no further input; batches are due at once. */
 const settled = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
+/** Nothing is let go by the clock: a test says what else lets it go. */
+const HELD_FOR_LONG = { leastMs: 60_000, mostMs: 60_000, bytes: 25 };
+const HELD_BRIEFLY = { ...HELD_FOR_LONG, leastMs: 5, mostMs: 5 };
+
+const intakes: Intake[] = [];
+
 class Scene {
   readonly done: string[] = [];
   readonly unfoldable: string[] = [];
   readonly refused: Refused[] = [];
   readonly warned: object[] = [];
+  /** The values that rows were made of, in that order. */
+  readonly folded: string[] = [];
   /** The transactions, by what they hold; each waits for its answer. */
   readonly loads: { readonly ids: readonly string[]; commit(): void; fail(error: Error): void }[] = [];
   readonly revoked = new Set<string>();
-  readonly intake = new Intake({
-    folds: new Map([['t', rowsOf]]),
+  readonly #options: IntakeOptions = {
+    folds: new Map([['t', (value) => (this.folded.push(value.toString()), rowsOf(value))]]),
     load: ({ deliveries }) =>
       new Promise((resolve, reject) => {
         this.loads.push({
@@ -36,11 +46,16 @@ class Scene {
           fail: reject,
         });
       }),
-    limits: { rows: 3, bytes: 1_000, ageMs: 0 },
     log: { ...silent, warn: (fields) => void this.warned.push(fields) },
     onRefused: (refused) => void this.refused.push(...refused),
     onUnfoldable: (error: UnfoldableRecord) => this.unfoldable.push(error.message),
-  });
+  };
+  readonly intake: Intake;
+
+  constructor({ limits = { rows: 3, bytes: 1_000, ageMs: 0 }, heldLimits = HELD_FOR_LONG } = {}) {
+    this.intake = new Intake({ ...this.#options, limits, heldLimits });
+    intakes.push(this.intake);
+  }
 
   async add(...values: readonly string[]): Promise<void> {
     for (const value of values) this.intake.add(this.#record(value));
@@ -78,6 +93,10 @@ class Scene {
 const sqlError = (code: string): Error => Object.assign(new Error('refused'), { code });
 
 describe('the intake', () => {
+  afterEach(() => {
+    for (const intake of intakes.splice(0)) intake.close();
+  });
+
   it('completes a record when its rows are committed, not before', async () => {
     const scene = new Scene();
     await scene.add('a');
@@ -94,6 +113,76 @@ describe('the intake', () => {
     await scene.answer(0);
     await scene.answer(1);
     expect(scene.batches).toEqual(['a', 'b c d', 'e']);
+  });
+
+  it('makes rows of no more than the next transaction takes: what waits behind it stays as it came', async () => {
+    const scene = new Scene();
+    await scene.add('a', 'b', 'c', 'd', 'e', 'f');
+    expect(scene.folded).toEqual(['a', 'b', 'c', 'd']);
+    scene.revoked.add('e');
+    await scene.answer(0);
+    expect(scene.folded).toEqual(['a', 'b', 'c', 'd', 'f']);
+    await scene.answer(1);
+    await scene.answer(2);
+    expect([scene.batches, scene.done]).toEqual([['a', 'b c d', 'f'], ['a', 'b', 'c', 'd', 'f']]);
+  });
+
+  it('stops at a record that cannot be read when it comes to it', async () => {
+    const scene = new Scene();
+    await scene.add('a', 'b', 'c', 'd', 'unreadable');
+    expect(scene.unfoldable).toEqual([]);
+    await scene.answer(0);
+    expect([scene.done, scene.unfoldable]).toEqual([['a'], [expect.stringContaining('not JSON')]]);
+  });
+
+  it('writes a decision with what follows from it, and it is done when that is committed', async () => {
+    const scene = new Scene();
+    await scene.add('decision a');
+    await scene.add('b', 'a');
+    expect([scene.batches, scene.done]).toEqual([['b'], []]);
+    await scene.answer(0);
+    expect(scene.batches).toEqual(['b', 'a']);
+    await scene.answer(1);
+    expect(scene.done).toEqual(['b', 'decision a', 'a']);
+  });
+
+  it('writes a decision alone when nothing has followed for a while', async () => {
+    const scene = new Scene({ heldLimits: HELD_BRIEFLY });
+    await scene.add('decision a');
+    while (scene.loads.length < 1) await settled();
+    await scene.answer(0);
+    expect([scene.batches, scene.done]).toEqual([['a'], ['decision a']]);
+  });
+
+  it('writes the oldest decision alone when there is no room for another', async () => {
+    const scene = new Scene();
+    await scene.add('decision a', 'decision b', 'decision c');
+    expect([scene.batches, scene.done]).toEqual([['a'], []]);
+  });
+
+  it('holds up nothing else with a decision that it holds', async () => {
+    const scene = new Scene({ limits: { rows: 3, bytes: 1_000, ageMs: 1 } });
+    await scene.add('decision a');
+    await scene.add('b');
+    while (scene.loads.length < 1) await settled();
+    expect(scene.batches).toEqual(['b']);
+  });
+
+  it('writes no decision that was taken away while it was held', async () => {
+    const scene = new Scene({ heldLimits: HELD_BRIEFLY });
+    scene.revoked.add('decision a');
+    await scene.add('decision a', 'decision b');
+    while (scene.loads.length < 1) await settled();
+    await scene.answer(0);
+    expect([scene.batches, scene.done]).toEqual([['b'], ['decision b']]);
+  });
+
+  it('writes no decision that it held when it was closed', async () => {
+    const scene = new Scene();
+    await scene.add('decision a');
+    scene.intake.close();
+    await scene.add('a');
+    expect([scene.batches, scene.done]).toEqual([[], []]);
   });
 
   it('tries again until PostgreSQL takes it, and says so meanwhile', async () => {

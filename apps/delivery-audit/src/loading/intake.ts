@@ -3,8 +3,9 @@ import type { IncomingRecord, Logger } from '@posthorn/kafka';
 import { Batch, type BatchLimits } from './batch.js';
 import { foldRows } from './fold.js';
 import { foldRecord, type Folds } from './folds.js';
+import { Held, type HeldLimits } from './held.js';
 import type { Written } from './loader.js';
-import { countOf, type Refused, type Rows } from './rows.js';
+import { countOf, type RecordRows, type Refused, type Rows, type Traced } from './rows.js';
 
 /** The audit cannot go on past this record: it is not what it should be, or PostgreSQL refuses its rows. */
 export class UnfoldableRecord extends Error {
@@ -32,16 +33,21 @@ const isRefusal = (error: unknown): boolean => {
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 5_000;
 
-type Folded = { readonly record: IncomingRecord; readonly content: Rows; readonly rows: number; readonly bytes: number };
+type Read = { readonly record: IncomingRecord; readonly readMs: number };
+type Folded = Read & { readonly content: RecordRows; readonly rows: number; readonly bytes: number };
 
 export type IntakeOptions = {
   readonly folds: Folds;
   readonly load: (rows: Rows) => Promise<Written>;
   readonly limits?: BatchLimits;
+  readonly heldLimits?: HeldLimits;
   readonly log: Logger;
-  readonly onWritten?: (written: Written, seconds: number) => void;
+  /** @param traceparent of one of its facts whose trace is recorded, where there is one */
+  readonly onWritten?: (written: Written, seconds: number, traceparent?: string) => void;
   /** What a record says and cannot be true: it is left out, the rest of the record is recorded. */
   readonly onRefused?: (refused: readonly Refused[]) => void;
+  /** What was recorded of traces that are, once it is committed. @param readMs when its record was read, by the wall clock */
+  readonly onTraced?: (record: IncomingRecord, traced: readonly Traced[], readMs: number) => void;
   /**
    * Called once, when a record cannot be folded; nothing is written after it. Skipping the record would leave a hole in the history that
    * nobody sees, so the process is expected to end. The record stays in Kafka.
@@ -50,13 +56,18 @@ export type IntakeOptions = {
 };
 
 /**
- * Records in, commits out: one transaction at a time, the records that arrive meanwhile go with the next. A record is done once
- * its rows are committed. While PostgreSQL is away the batch is tried again and again; the consumer's window bounds what waits.
+ * Records in, commits out: one transaction at a time, the records that arrive meanwhile go with the next, decisions with the first that is heard
+ * of their deliveries (`held.ts`). A record is done once its rows are committed. While PostgreSQL is away the batch is tried again and again; the consumer's window bounds what waits.
  */
 export class Intake {
   readonly #options: IntakeOptions;
+  /** Oldest first. Rows are made of no more than the next transaction takes: as it came, a record has a fraction of their size. */
+  #unfolded: Read[] = [];
   readonly #batch: Batch<Folded>;
+  readonly #held: Held<Folded>;
   #timer: NodeJS.Timeout | undefined;
+  /** Meaningful while there is a timer. */
+  #wakesAtMs = 0;
   #isWriting = false;
   #trouble: string | undefined;
   /** Ends the wait between two tries when the intake is closed. */
@@ -65,6 +76,7 @@ export class Intake {
   constructor(options: IntakeOptions) {
     this.#options = options;
     this.#batch = new Batch(options.limits);
+    this.#held = new Held(options.heldLimits);
   }
 
   /** Why the last write failed; undefined while all is well. */
@@ -75,14 +87,8 @@ export class Intake {
   /** Never throws and never waits, as the consumer demands of whom it hands records to. */
   add(record: IncomingRecord): void {
     if (this.#stop.signal.aborted) return;
-    try {
-      const content = foldRecord(this.#options.folds, record);
-      this.#tellRefused(record, content.refused ?? []);
-      this.#batch.add({ record, content, rows: countOf(content), bytes: record.value?.length ?? 0 }, performance.now());
-    } catch (error) {
-      this.#giveUp(new UnfoldableRecord(record, error));
-      return;
-    }
+    this.#unfolded.push({ record, readMs: Date.now() });
+    this.#foldMore();
     this.#schedule();
   }
 
@@ -90,6 +96,29 @@ export class Intake {
   close(): void {
     clearTimeout(this.#timer);
     this.#stop.abort();
+  }
+
+  /** Until the next transaction is full; what goes on waiting for what follows (`held.ts`) is not in it. */
+  #foldMore(): void {
+    let folded = 0;
+    for (const read of this.#unfolded) {
+      if (this.#batch.isFull || this.#stop.signal.aborted) break;
+      if (!read.record.revoked) this.#fold(read);
+      folded++;
+    }
+    if (folded > 0) this.#unfolded = this.#unfolded.slice(folded);
+  }
+
+  #fold({ record, readMs }: Read): void {
+    try {
+      const content = foldRecord(this.#options.folds, record);
+      this.#tellRefused(record, content.refused ?? []);
+      const folded = { record, readMs, content, rows: countOf(content), bytes: record.value?.length ?? 0 };
+      const nowMs = performance.now();
+      for (const free of this.#held.add(folded, content.deliveries, nowMs, readMs - record.timestampMs)) this.#batch.add(free, nowMs);
+    } catch (error) {
+      this.#giveUp(new UnfoldableRecord(record, error));
+    }
   }
 
   #tellRefused({ topic, partition, offset }: IncomingRecord, refused: readonly Refused[]): void {
@@ -109,23 +138,35 @@ export class Intake {
 
   #schedule(): void {
     if (this.#isWriting || this.#stop.signal.aborted) return;
-    const dueInMs = this.#batch.dueInMs(performance.now());
-    if (dueInMs === undefined) return;
-    if (dueInMs > 0) {
-      this.#timer ??= setTimeout(() => {
-        this.#timer = undefined;
-        this.#schedule();
-      }, dueInMs);
+    const nowMs = performance.now();
+    for (const free of this.#held.take(nowMs)) this.#batch.add(free, nowMs);
+    const dueInMs = this.#batch.dueInMs(nowMs);
+    if (dueInMs === 0) {
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+      void this.#writeNext();
       return;
     }
+    const next = Math.min(dueInMs ?? Infinity, this.#held.dueInMs(nowMs) ?? Infinity);
+    if (next < Infinity) this.#wakeAt(nowMs + next, nowMs);
+  }
+
+  #wakeAt(atMs: number, nowMs: number): void {
+    if (this.#timer !== undefined && this.#wakesAtMs <= atMs) return;
     clearTimeout(this.#timer);
-    this.#timer = undefined;
-    void this.#writeNext();
+    this.#wakesAtMs = atMs;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#schedule();
+    }, atMs - nowMs);
   }
 
   async #writeNext(): Promise<void> {
     this.#isWriting = true;
-    await this.#write(this.#batch.take());
+    const writing = this.#write(this.#batch.take());
+    // Meanwhile PostgreSQL works.
+    this.#foldMore();
+    await writing;
     this.#isWriting = false;
     this.#schedule();
   }
@@ -153,7 +194,8 @@ export class Intake {
     const written = await this.#options.load(foldRows(batch.map(({ content }) => content)));
     this.#trouble = undefined;
     for (const { record } of batch) record.done();
-    this.#options.onWritten?.(written, (performance.now() - start) / 1_000);
+    this.#options.onWritten?.(written, (performance.now() - start) / 1_000, batch.find(({ content }) => content.traced !== undefined)?.content.traced?.[0]?.traceparent);
+    for (const { record, content, readMs } of batch) if (content.traced !== undefined) this.#options.onTraced?.(record, content.traced, readMs);
   }
 
   /** One by one, to name the record that the batch fell through, and to commit those before it. */

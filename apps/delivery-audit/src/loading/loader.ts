@@ -1,9 +1,11 @@
-import { copyRows } from '@posthorn/event-store';
+import { Conversation } from '@posthorn/event-store';
 import { Client } from 'pg';
 import { columns } from './columns.js';
 import { DeliveryWriter } from './delivery-writer.js';
 import { daysOf } from './fold.js';
 import { replacedTables, statementsFor, type ReplacedTable, type Statements } from './merge.js';
+import { Newcomers } from './newcomers.js';
+import { inOrder } from './order.js';
 import { createPartitions } from './partitions.js';
 import { countOf, type Rows, type TableName } from './rows.js';
 import { shareWriteLock } from './write-lock.js';
@@ -11,7 +13,8 @@ import { shareWriteLock } from './write-lock.js';
 /** Rows inserted or changed; what was there already is not counted. */
 export type Written = { readonly [Table in TableName]: number };
 
-const NOTHING: Written = {
+/** What is written of a batch that is known already. */
+export const NOTHING: Written = {
   events: 0,
   decisions: 0,
   deliveries: 0,
@@ -39,6 +42,7 @@ export class Loader {
   readonly #schema: string;
   readonly #statementTimeoutMs: number;
   readonly #statements: Statements;
+  readonly #newcomers = new Newcomers();
   readonly #deliveries: DeliveryWriter;
   #client: Client | undefined;
   /** Days whose partitions are known to exist. */
@@ -49,12 +53,13 @@ export class Loader {
     this.#schema = schema;
     this.#statementTimeoutMs = statementTimeoutMs;
     this.#statements = statementsFor(schema);
-    this.#deliveries = new DeliveryWriter(schema, this.#statements);
+    this.#deliveries = new DeliveryWriter(schema, this.#statements, this.#newcomers);
   }
 
   /**
    * Writes rows, each key at most once (`foldRows`), in one transaction. When it resolves they are on disk; when it rejects, none
-   * is, or, if the connection was lost during the commit, perhaps all: loading them again is harmless.
+   * is, or, if the connection was lost or fell silent meanwhile, perhaps all, perhaps later, for commit and rows are on their way together:
+   * loading them again is harmless, whichever comes first. Who comes second finds rows that are known.
    */
   async load(rows: Rows): Promise<Written> {
     if (countOf(rows) === 0) return NOTHING;
@@ -88,9 +93,10 @@ export class Loader {
       query_timeout: this.#statementTimeoutMs,
       keepAlive: true,
     });
-    // A connection that breaks while idle says so here only; unheard, it would end the process.
+    // A connection that breaks while idle says so here only; unheard, it would end the process. Left open, its session could hold rows that the next waits for.
     client.on('error', () => {
       if (this.#client === client) this.#client = undefined;
+      client.end().catch(() => undefined);
     });
     await client.connect();
     await client.query(this.#statements.createStaging);
@@ -98,18 +104,40 @@ export class Loader {
   }
 
   async #write(client: Client, rows: Rows): Promise<Written> {
+    for (;;) {
+      try {
+        const written = await this.#tryToWrite(new Conversation(client), rows);
+        this.#newcomers.batchWritten();
+        return written;
+      } catch (error) {
+        if (!this.#newcomers.wereWrong(error)) throw error;
+        await client.query('rollback');
+      }
+    }
+  }
+
+  /** In one round trip, when all of it is new. */
+  async #tryToWrite(conversation: Conversation, rows: Rows): Promise<Written> {
     const written = { ...NOTHING };
-    await client.query(`begin; ${shareWriteLock(this.#schema)}`);
-    if (rows.deliveries.length > 0) Object.assign(written, await this.#deliveries.write(client, rows));
-    for (const table of replacedTables) written[table] = await this.#replace(client, table, rows);
-    await client.query('commit');
+    conversation.tell(`begin; ${shareWriteLock(this.#schema)}`);
+    if (rows.deliveries.length > 0) Object.assign(written, await this.#deliveries.write(conversation, rows));
+    for (const table of replacedTables) written[table] = await this.#replace(conversation, table, rows);
+    await conversation.ask('commit');
     return written;
   }
 
-  async #replace(client: Client, table: ReplacedTable, rows: Rows): Promise<number> {
+  async #replace(conversation: Conversation, table: ReplacedTable, rows: Rows): Promise<number> {
     if (rows[table].length === 0) return 0;
+    const isNew = this.#newcomers.areExpected(table);
+    if (isNew && table === 'events') conversation.copy(`${this.#schema}.events`, columns.events, inOrder.events(rows.events));
+    else if (isNew && table === 'decisions') conversation.copy(`${this.#schema}.decisions`, columns.decisions, inOrder.decisions(rows.decisions));
+    else return this.#merge(conversation, table, rows);
+    return rows[table].length;
+  }
+
+  async #merge(conversation: Conversation, table: ReplacedTable, rows: Rows): Promise<number> {
     // Which rows and which columns belong together is lost on the compiler where the table is one of several.
-    await copyRows(client, `staged_${table}`, columns[table] as readonly string[] as readonly never[], rows[table]);
-    return (await client.query(this.#statements.replace[table])).rowCount ?? 0;
+    conversation.copy(`staged_${table}`, columns[table] as readonly string[] as readonly never[], rows[table]);
+    return (await conversation.ask(this.#statements.replace[table])).rowCount ?? 0;
   }
 }

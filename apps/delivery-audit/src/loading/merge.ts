@@ -68,8 +68,11 @@ export const replacedTables = Object.keys(replaced) as ReplacedTable[]; // What 
 const setting = (names: readonly string[], value: (name: string) => string): string => names.map((name) => `${name} = ${value(name)}`).join(',\n      ');
 const excluded = (name: string): string => `excluded.${name}`;
 
-/** Day by day, as the rows that are copied straight into the tables are. */
-const sortedBy = (key: readonly string[]): readonly string[] => (key.includes('day') ? ['day', ...key.filter((name) => name !== 'day')] : key);
+const TEXTS: ReadonlySet<string> = new Set(['tenant', 'id', 'event_id', 'writer', 'stream']);
+
+/** Day by day, as the rows that are copied straight into the tables are; texts by their characters, whatever the language of the database. */
+const sortedBy = (key: readonly string[]): readonly string[] =>
+  [...(key.includes('day') ? ['day'] : []), ...key.filter((name) => name !== 'day').map((name) => (TEXTS.has(name) ? `${name} collate "C"` : name))];
 
 const replace = (schema: string, table: ReplacedTable): string => {
   const { key, by } = replaced[table];

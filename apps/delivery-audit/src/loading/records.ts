@@ -1,5 +1,6 @@
 import {
   deliveryId,
+  isSampled,
   subscriptionLimits,
   TENANT_ID,
   type AskedRound,
@@ -14,10 +15,11 @@ import {
   type Rounds,
   type Routed,
   unframe,
+  validTraceparent,
 } from '@posthorn/contracts';
 import { storedDeliveryId } from '../delivery-id.js';
 import { packExchange } from '../exchange.js';
-import { noRows, type AttemptRow, type DecisionRow, type DeliveryRow, type DeliveryStanding, type DeliveryWaiting, type RecordRows, type Refused, type Rows } from './rows.js';
+import { noRows, type AttemptRow, type DecisionRow, type DeliveryRow, type DeliveryStanding, type DeliveryWaiting, type RecordRows, type Refused, type Rows, type Traced } from './rows.js';
 
 const UTC_MILLISECONDS = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
@@ -26,20 +28,39 @@ const utc = (time: string): string => (UTC_MILLISECONDS.test(time) ? time : new 
 
 const utcOrNull = (time: string | undefined): string | null => (time === undefined ? null : utc(time));
 
+const DAY_LENGTH = 'yyyy-mm-dd'.length;
+/** Most rows are of one day. All of them share one text, which is compared, and looked up by, in no time. */
+let lastDay = '';
+
 /** The partition: the UTC day of an event's acceptance, or of its refusal. */
-export const dayOf = (utcTime: string): string => utcTime.slice(0, 'yyyy-mm-dd'.length);
+export const dayOf = (utcTime: string): string => {
+  if (lastDay === '' || !utcTime.startsWith(lastDay)) lastDay = utcTime.slice(0, DAY_LENGTH);
+  return lastDay;
+};
 
 const jsonOrNull = (value: unknown): string | null => (value === undefined ? null : JSON.stringify(value));
+
+/** Of facts those whose trace is recorded; nothing, as a rule. What is no traceparent is none: others can write to these topics. */
+const tracedOf = (facts: readonly (Omit<Traced, 'traceparent'> & { readonly traceparent?: string | undefined })[]): Pick<RecordRows, 'traced'> => {
+  const traced: Traced[] = [];
+  for (const { traceparent: given, tenant, event_id, delivery_id } of facts) {
+    // Most are not recorded, and say so in one digit.
+    const traceparent = typeof given === 'string' && isSampled(given) ? validTraceparent(given) : undefined;
+    if (traceparent !== undefined) traced.push({ traceparent, tenant, event_id, ...(delivery_id !== undefined && { delivery_id }) });
+  }
+  return traced.length === 0 ? {} : { traced };
+};
 
 /**
  * `events.accepted` → the event's row.
  * @throws {SyntaxError | TypeError | RangeError} when it is no such record; so do those below
  */
-export const rowsOfAccepted = (value: Buffer): Rows => {
+export const rowsOfAccepted = (value: Buffer): RecordRows => {
   const { head, data } = unframe<Envelope>(value);
   const acceptedAt = utc(head.acceptedtime);
   return {
     ...noRows,
+    ...tracedOf([{ traceparent: head.traceparent, tenant: head.tenant, event_id: head.id }]),
     events: [
       {
         day: dayOf(acceptedAt),
@@ -94,23 +115,27 @@ const neverPostponed: DeliveryWaiting = {
 };
 
 /** `deliveries.routed` → one pending delivery per subscription that matched, whichever part it is in; and the decision. */
-export const rowsOfRouted = (value: Buffer): Rows => {
+export const rowsOfRouted = (value: Buffer): RecordRows => {
   const routed = JSON.parse(value.toString()) as Routed;
   const acceptedAt = utc(routed.accepted_at);
+  const alike = {
+    day: dayOf(acceptedAt),
+    tenant: routed.tenant,
+    event_id: routed.event_id,
+    event_type: routed.event_type,
+    subject: routed.subject ?? null,
+    created_at: acceptedAt,
+    ...notYetSent(acceptedAt),
+    ...neverPostponed,
+  };
   return {
     ...noRows,
+    ...tracedOf([routed]),
     decisions: decisionOf(routed, acceptedAt),
     deliveries: routed.subscriptions.map((subscription) => ({
-      day: dayOf(acceptedAt),
+      ...alike,
       id: storedId(deliveryId(routed.tenant, routed.event_id, subscription)),
-      tenant: routed.tenant,
-      event_id: routed.event_id,
       subscription_id: subscription,
-      event_type: routed.event_type,
-      subject: routed.subject ?? null,
-      created_at: acceptedAt,
-      ...notYetSent(acceptedAt),
-      ...neverPostponed,
     })),
   };
 };
@@ -174,10 +199,14 @@ const deliveryAfter = (outcome: Outcome): DeliveryRow => {
   });
 };
 
-const attemptOf = ({ attempt, ...outcome }: Outcome): AttemptRow | undefined =>
-  attempt && {
-    day: dayOf(utc(outcome.accepted_at)),
-    delivery_id: storedId(outcome.delivery_id),
+/** @param delivery the row of the same outcome */
+const attemptOf = (outcome: Outcome, { day, id }: DeliveryRow): AttemptRow | undefined => {
+  const { attempt } = outcome;
+  if (attempt === undefined) return undefined;
+  const startedAt = utc(attempt.started_at);
+  return {
+    day,
+    delivery_id: id,
     round: outcome.round,
     number: outcome.number,
     tenant: outcome.tenant,
@@ -185,12 +214,13 @@ const attemptOf = ({ attempt, ...outcome }: Outcome): AttemptRow | undefined =>
     subscription_version: outcome.subscription_version ?? null,
     trigger: outcome.trigger,
     status: outcome.status,
-    started_at: utc(attempt.started_at),
+    started_at: startedAt,
     duration_ms: attempt.duration_ms,
     status_code: attempt.response?.status ?? null,
     error_code: attempt.error?.code ?? null,
-    exchange: packExchange(attempt, Date.parse(attempt.started_at)),
+    exchange: packExchange(attempt, Date.parse(startedAt)),
   };
+};
 
 const deliveryPutOff = (postponement: Postponement): DeliveryRow =>
   deliveryOf(postponement, notYetSent(utc(postponement.accepted_at)), {
@@ -208,11 +238,21 @@ export const rowsOfAttempted = (value: Buffer): RecordRows => {
   const refused: Refused[] = [];
   const outcomes = credible(attempted.outcomes, refused);
   const postponed = credible(attempted.postponed ?? [], refused);
+  const deliveries: DeliveryRow[] = [];
+  const attempts: AttemptRow[] = [];
+  for (const outcome of outcomes) {
+    const delivery = deliveryAfter(outcome);
+    const attempt = attemptOf(outcome, delivery);
+    deliveries.push(delivery);
+    if (attempt !== undefined) attempts.push(attempt);
+  }
+  for (const one of postponed) deliveries.push(deliveryPutOff(one));
   return {
     ...noRows,
-    deliveries: [...outcomes.map(deliveryAfter), ...postponed.map(deliveryPutOff)],
-    attempts: outcomes.map(attemptOf).filter((row) => row !== undefined),
+    deliveries,
+    attempts,
     refused,
+    ...tracedOf(outcomes),
   };
 };
 

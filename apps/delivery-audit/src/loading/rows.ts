@@ -187,7 +187,16 @@ export type Refused = {
   readonly number: number | undefined;
 };
 
+/** Something that a record tells of and whose trace is recorded: the recording of it has a span, too. */
+export type Traced = {
+  /** Of who wrote it. */
+  readonly traceparent: string;
+  readonly tenant: string;
+  readonly event_id: string;
+  readonly delivery_id?: string;
+};
+
 /** What one record comes to. */
-export type RecordRows = Rows & { readonly refused?: readonly Refused[] };
+export type RecordRows = Rows & { readonly refused?: readonly Refused[]; readonly traced?: readonly Traced[] };
 
 export const countOf = (rows: Rows): number => Object.values(rows).reduce((sum, { length }) => sum + length, 0);

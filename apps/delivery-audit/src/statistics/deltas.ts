@@ -1,3 +1,4 @@
+import type { Conversation } from '@posthorn/event-store';
 import type { ClientBase } from 'pg';
 import { Tally } from './tally.js';
 
@@ -43,6 +44,10 @@ export const writeChanges = async (client: Pick<ClientBase, 'query'>, schema: st
   for (const change of changes) addChange(tally, change);
   await writeDeltas(client, schema, tally);
 };
+
+/** The same of rows that are copied, with what goes out next. */
+export const tellDeltas = (conversation: Conversation, schema: string, tally: Tally): void =>
+  conversation.copy(`${schema}.statistics_deltas`, ['tenant', 'figures'], tally.deltas());
 
 /** Writes what was counted, in the transaction that has changed the rows; nothing when there is nothing to tell. */
 export const writeDeltas = async (client: Pick<ClientBase, 'query'>, schema: string, tally: Tally): Promise<void> => {

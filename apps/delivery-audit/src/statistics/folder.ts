@@ -12,7 +12,7 @@ export const MINUTES_KEPT_MS = 72 * HOUR_MS;
 const MOST_DELTAS = 512;
 const MOST_BYTES = 1024 * 1024;
 /** From the first sign of a delta to the folding: the more go together, the less often each row is rewritten. Readers lose nothing by it. */
-const GATHER_MS = 500;
+const GATHER_MS = 2_000;
 const RETRY_MS = 2_000;
 
 const CONNECT_TIMEOUT_MS = 10_000;

@@ -39,6 +39,8 @@ export const delayRole = async ({ kit, topic, wheel, partitionOf, consumption, f
       onRecord: delay.onRecord,
       onRevoked: delay.onRevoked,
       windowBytes: WINDOW_BYTES,
+      // What waits in one tier for hours must not keep the others from being read.
+      totalBytes: Infinity,
       patience: { minBytes: 1, maxWaitMs: FETCH_MS },
       stallMs: STALL_MS,
       // What waits in the wheel does not get done by waiting for it.

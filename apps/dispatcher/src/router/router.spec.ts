@@ -184,6 +184,27 @@ describe('the router', () => {
 /** Each spends all that a filter may, on data of two members. */
 const hostile = (n: number): string => `[0,1,2,3,4,5,6,7,8,9].map(a, [0,1,2,3,4,5,6,7,8,9].map(b, [0,1,2,3,4,5,6,7,8,9].map(c, ${'[0,1,2,3,4,5,6,7,8,9] + '.repeat(4)}[c]))).size() == ${n}`;
 
+describe('when Kafka takes less than comes', () => {
+  it('has 2 MiB on the way and one decision more at most, whatever the fan-out, and goes on in order as that arrives', async () => {
+    const { router, learn, sent, decisions, nextTurn } = routing();
+    for (const [index, id] of ['a', 'bb', 'ccc', 'dddd'].entries()) learn(index + 1, id, '*');
+    const large = Buffer.from(JSON.stringify('x'.repeat(200_000)));
+    const records = Array.from({ length: 60 }, (_, n) => new FakeRecord('events.accepted', { ...event, id: `evt_${n}` }, { payload: large }));
+    let settled = 0;
+    for (const record of records) router.onRecord(record);
+    for (let round = 0; round < 100 && records.some(({ timesDone }) => timesDone === 0); round += 1) {
+      while (nextTurn());
+      const underWay = sent.made.slice(settled).reduce((sum, { value }) => sum + (value?.length ?? 0), 0);
+      expect(underWay).toBeLessThanOrEqual(3 * 1024 * 1024);
+      settled = sent.made.length;
+      await sent.settleAll();
+    }
+    expect(records.every(({ timesDone }) => timesDone === 1)).toBe(true);
+    expect(decisions().map(({ event_id }) => event_id)).toEqual(records.map((_, n) => `evt_${n}`));
+    expect(router.waiting).toBe(0);
+  });
+});
+
 describe('with filters that take their time', () => {
   it('one tenant does not hold up the events of the others', async () => {
     const { router, apply, decisions, nextTurn } = routing();

@@ -64,17 +64,38 @@ describe('turns', () => {
     expect(log).toHaveLength(51);
   });
 
-  it.each([1, 2, 3, 4, 5])("do each owner's work in the order in which it came (seed %d)", (seed) => {
+  it('do nothing while they are held, not even look whether they may, and go on with everybody when they are released', () => {
+    const { turns, log, work, nextTurn, due } = world();
+    turns.add('a', work('begun', 7, 1));
+    turns.hold();
+    turns.add('a', work('behind it', 0, 0));
+    turns.add('b', work('quick', 0, 0));
+    while (nextTurn());
+    expect(log).toEqual([]);
+    expect(turns.size).toBe(3);
+    turns.release();
+    turns.release();
+    expect(due).toHaveLength(1);
+    while (nextTurn());
+    expect(log.toSorted()).toEqual(['begun', 'behind it', 'quick']);
+    expect(log.indexOf('begun')).toBeLessThan(log.indexOf('behind it'));
+    expect(turns.size).toBe(0);
+  });
+
+  it.each([1, 2, 3, 4, 5])("do each owner's work in the order in which it came, held now and then (seed %d)", (seed) => {
     const { turns, log, work, nextTurn } = world();
     const random = seeded(seed);
     const added = new Map<string, string[]>();
     for (let step = 0; step < 500; step += 1) {
       if (random() < 0.3) nextTurn();
+      if (random() < 0.1) turns.hold();
+      if (random() < 0.2) turns.release();
       const owner = `owner ${Math.floor(random() * 4)}`;
       const name = `${owner}: ${step}`;
       added.set(owner, [...(added.get(owner) ?? []), name]);
       turns.add(owner, work(name, Math.floor(random() * 8), 1));
     }
+    turns.release();
     while (nextTurn());
     expect(turns.size).toBe(0);
     for (const [owner, names] of added) expect(log.filter((name) => name.startsWith(owner))).toEqual(names);

@@ -27,6 +27,7 @@ export class Turns {
   /** Owners that wait, each once. */
   readonly #order = new Fifo<string>();
   #endsMs: number | undefined;
+  #isHeld = false;
   #size = 0;
 
   constructor(options: TurnsOptions) {
@@ -38,9 +39,21 @@ export class Turns {
     return this.#size;
   }
 
+  /** Nothing is begun or gone on with until `release`. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  release(): void {
+    if (!this.#isHeld) return;
+    this.#isHeld = false;
+    // What is due already goes on by itself.
+    if (this.#size > 0 && this.#endsMs === undefined) this.#options.later(this.#nextTurn);
+  }
+
   add(owner: string, work: Work): void {
     const before = this.#waiting.get(owner);
-    if (before === undefined && work.proceed(this.#isTimeUp)) return;
+    if (before === undefined && !this.#isHeld && work.proceed(this.#isTimeUp)) return;
     this.#size += 1;
     if (before !== undefined) {
       before.push(work);
@@ -65,7 +78,9 @@ export class Turns {
 
   readonly #nextTurn = (): void => {
     this.#endsMs = undefined;
-    for (let owner = this.#order.shift(); owner !== undefined; owner = this.#order.shift()) {
+    while (!this.#isHeld) {
+      const owner = this.#order.shift();
+      if (owner === undefined) return;
       this.#proceed(owner);
       if (this.#isTimeUp()) return;
     }

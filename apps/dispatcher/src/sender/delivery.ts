@@ -37,6 +37,11 @@ export class Request {
     return this.#record.value?.length ?? 0;
   }
 
+  /** The same for each of its deliveries: the event is in memory once for all of them. */
+  get bytesEach(): number {
+    return this.bytes / this.head.subscriptions.length;
+  }
+
   get partition(): number {
     return this.#record.partition;
   }
@@ -103,10 +108,12 @@ export class Request {
     else (this.#whenDone ??= []).push(run);
   }
 
-  /** The next attempt of one of its deliveries, as a record of the delay wheel. */
-  retryRecord(subscription: string, dueAtMs: number): DelayedRecord {
+  /** The next attempt of one of its deliveries, as a record of the delay wheel. @param span of the attempt before it */
+  retryRecord(subscription: string, dueAtMs: number, span: string | undefined): DelayedRecord {
     const { reserved: _, ...head } = this.head;
-    return this.#delayed({ ...head, number: head.number + 1, trigger: 'retry' }, subscription, dueAtMs);
+    // A round that was asked for has no span above its first attempt's.
+    const traceparent = head.traceparent ?? (head.round > 0 ? span : undefined);
+    return this.#delayed({ ...head, number: head.number + 1, trigger: 'retry', traceparent, retry_of: span }, subscription, dueAtMs);
   }
 
   /** The same attempt of one of its deliveries, at the place that its lane has set aside for it, as a record of the delay wheel. */
@@ -170,10 +177,12 @@ export type Addressee = { readonly id: string; readonly version: number | undefi
 export const outcomeOf = (
   head: RequestedHead,
   { id, version }: Addressee,
-  result: { readonly step: NextStep; readonly attempt: Attempt } | { readonly cancelled: string; readonly attempt?: Attempt } | { readonly failed: string },
+  result: ({ readonly step: NextStep; readonly attempt: Attempt } | { readonly cancelled: string; readonly attempt?: Attempt } | { readonly failed: string }) & {
+    readonly traceparent?: string | undefined;
+  },
   nowMs: number,
 ): Outcome => {
-  const common = { ...attemptNamed(head, id, nowMs), trigger: head.trigger, subscription_version: version };
+  const common = { ...attemptNamed(head, id, nowMs), trigger: head.trigger, subscription_version: version, traceparent: result.traceparent };
   if ('cancelled' in result) return { ...common, status: 'cancelled', reason: result.cancelled, ...(result.attempt && { attempt: result.attempt }) };
   if ('failed' in result) return { ...common, status: 'failed', reason: result.failed };
   const { step, attempt } = result;

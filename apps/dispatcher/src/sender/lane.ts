@@ -21,7 +21,8 @@ export type Ending = {
 /** Why a delivery cannot stay in its lane. */
 export type PostponeCause = 'rate_limit' | 'breaker' | 'slow';
 
-export type Waiting<D> = { readonly delivery: D; readonly bytes: number; readonly sinceMs: number };
+/** @property isHeld what it waits for is its own lane, not only a slot */
+export type Waiting<D> = { readonly delivery: D; readonly bytes: number; readonly heldBytes: number; readonly sinceMs: number; readonly isHeld: boolean };
 
 /** What a lane may hold up in its partition. */
 type Tolerance = {
@@ -78,7 +79,7 @@ export class Lane<D> implements Linked<Lane<D>>, Appointed {
 
   readonly breaker = new Breaker();
   readonly #waiting = new Fifo<Waiting<D>>();
-  #waitingBytes = 0;
+  #heldBytes = 0;
   #underWay = 0;
   /** The sum of the times at which what is under way was started: all that the mean of its age needs. */
   #startedMs = 0;
@@ -162,6 +163,14 @@ export class Lane<D> implements Linked<Lane<D>>, Appointed {
     return this.#starts === undefined ? nowMs : this.#starts.nextMs(nowMs);
   }
 
+  /** Whether one that comes now would have to wait though there were slots for all. */
+  holdsBack(nowMs: number): boolean {
+    if (this.isSlow || this.mayStartAtMs(nowMs) > nowMs) return true;
+    const before = this.#waiting.length;
+    if (before === 0) return false;
+    return this.#starts !== undefined || this.#underWay + before >= Math.min(this.#terms.maxConcurrency, this.breaker.allowed);
+  }
+
   get #hasFreeSlot(): boolean {
     return this.#underWay < this.#terms.maxConcurrency && this.#underWay < this.breaker.allowed;
   }
@@ -195,17 +204,17 @@ export class Lane<D> implements Linked<Lane<D>>, Appointed {
    * Why a delivery that comes now cannot have its place here; undefined if it can.
    * @param windowBytes of the partition, of which this lane has a share
    */
-  refuses(bytes: number, windowBytes: number, nowMs: number): PostponeCause | undefined {
+  refuses(heldBytes: number, windowBytes: number, nowMs: number): PostponeCause | undefined {
     if (this.#placeByRateMs(nowMs) - nowMs > STRICT.nearMs) return 'rate_limit';
     if (this.#placeByPaceMs(nowMs) - nowMs > this.#tolerance.nearMs) return this.causeOfWaiting;
-    return this.refusesReserved(bytes, windowBytes);
+    return this.refusesReserved(heldBytes, windowBytes);
   }
 
   /** The same of one that has its place already. */
-  refusesReserved(bytes: number, windowBytes: number): PostponeCause | undefined {
+  refusesReserved(heldBytes: number, windowBytes: number): PostponeCause | undefined {
     const tolerance = this.#tolerance;
     const mostBytes = windowBytes * (tolerance === LENIENT ? this.share : LEAST_SHARE);
-    const hasRoom = this.#waiting.length === 0 || (this.#waiting.length < tolerance.mostWaiting && this.#waitingBytes + bytes <= mostBytes);
+    const hasRoom = this.#waiting.length === 0 || (this.#waiting.length < tolerance.mostWaiting && this.#heldBytes + heldBytes <= mostBytes);
     return hasRoom ? undefined : this.causeOfWaiting;
   }
 
@@ -252,12 +261,12 @@ export class Lane<D> implements Linked<Lane<D>>, Appointed {
 
   push(waiting: Waiting<D>): void {
     this.#waiting.push(waiting);
-    this.#waitingBytes += waiting.bytes;
+    this.#heldBytes += waiting.heldBytes;
   }
 
   shift(): Waiting<D> | undefined {
     const waiting = this.#waiting.shift();
-    if (waiting !== undefined) this.#waitingBytes -= waiting.bytes;
+    if (waiting !== undefined) this.#heldBytes -= waiting.heldBytes;
     return waiting;
   }
 

@@ -36,6 +36,19 @@ describe('the core of the sender', () => {
     expect([world.countOf('a'), world.core.inFlight]).toEqual([2, 1]);
   });
 
+  it('tells who waited for the lane itself from who waited only for a slot', () => {
+    const world = new CoreWorld({ maxInFlight: 2 });
+    world.offer('a', { count: 1, terms: one });
+    world.offer('b', { count: 1, terms: one });
+    world.offer('c', { count: 2, terms: one });
+    world.offer('a', { count: 1, terms: one });
+    world.offer('d', { count: 1, isReserved: true });
+    for (const lane of ['a', 'b', 'c', 'a', 'd']) world.finish(lane);
+    expect(world.started.map(({ parcel }) => parcel.n).toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5]);
+    // Of c the first waited for a slot, the second for the first; a's second waited for its first; d's came back for its place.
+    expect(world.held.toSorted((a, b) => a - b)).toEqual([3, 4, 5]);
+  });
+
   it('lets nobody wait for a lane with a thousand waiting', () => {
     const world = new CoreWorld();
     world.offer('slow', { count: 1_000 });
@@ -235,6 +248,15 @@ describe('a lane whose receiver hangs', () => {
     world.offer('b', { count: 10 });
     world.offer('b', { bytes: 1_000_000 });
     expect(world.postponed).toHaveLength(2);
+  });
+
+  it('counts of a record that others have, too, its part, however much there is to send', () => {
+    const world = new CoreWorld({ laneBytes: 10_000 });
+    world.offer('a', { count: 10 });
+    world.offer('a', { count: 100, bytes: 5_000, heldBytes: 100 });
+    expect(world.postponed).toEqual([]);
+    world.offer('a', { bytes: 100, heldBytes: 100 });
+    expect(world.postponed).toHaveLength(1);
   });
 
   it('has its room again when those who took it have gone', () => {
@@ -472,7 +494,7 @@ describe('a lane', () => {
     const { core } = new CoreWorld();
     for (let n = 0; n <= 50_000; n += 1) {
       const lane = `lane ${n}`;
-      core.offer({ delivery: { lane, n, bytes: 1, isReserved: false }, lane, bytes: 1, isReserved: false, share: 1 }, fast, 0);
+      core.offer({ delivery: { lane, n, bytes: 1, isReserved: false }, lane, bytes: 1, heldBytes: 1, isReserved: false, share: 1 }, fast, 0);
       core.finished(lane, { kind: 'throttled', durationMs: 0, retryAfterMs: 10_000 }, 0);
       core.recorded(0);
     }

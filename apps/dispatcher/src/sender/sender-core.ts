@@ -11,7 +11,10 @@ export type Offer<D> = {
   readonly delivery: D;
   /** Whose limits hold: a subscription, or the part of it that one partition has. */
   readonly lane: string;
+  /** What it takes to send it. */
   readonly bytes: number;
+  /** What it takes in memory: of a record that others have, too, its part. */
+  readonly heldBytes: number;
   /** It was postponed before, and comes at the place that was set aside for it. */
   readonly isReserved: boolean;
   /** Of the window of its partition: what is left to each, when all lanes that use it lately have as much. */
@@ -30,8 +33,11 @@ export type SenderCoreParts<D> = {
   readonly windowBytes: number;
   /** Uniform in [0, 1). */
   readonly random: () => number;
-  /** It must be told of by `finished` and `recorded`, at once or later. */
-  readonly start: (delivery: D, nowMs: number) => void;
+  /**
+   * It must be told of by `finished` and `recorded`, at once or later.
+   * @param isHeld it came reserved, or its own lane let it wait: its limits, its failures, its slowness
+   */
+  readonly start: (delivery: D, nowMs: number, isHeld: boolean) => void;
   /** To come back, reserved, not before it is due. */
   readonly postpone: (delivery: D, dueAtMs: number, cause: PostponeCause) => void;
   readonly onBreaker: (to: BreakerState, lane: string) => void;
@@ -129,10 +135,10 @@ export class SenderCore<D> {
     }
     if (!offer.isReserved) lane.takePlace(nowMs);
     if (lane.waiting === 0 && this.#hasSlotFor(lane) && lane.mayStartAtMs(nowMs) <= nowMs) {
-      this.#begin(lane, offer.delivery, nowMs);
+      this.#begin(lane, offer.delivery, nowMs, offer.isReserved);
       return;
     }
-    lane.push({ delivery: offer.delivery, bytes: offer.bytes, sinceMs: nowMs });
+    lane.push({ delivery: offer.delivery, bytes: offer.bytes, heldBytes: offer.heldBytes, sinceMs: nowMs, isHeld: offer.isReserved || lane.holdsBack(nowMs) });
     this.#settle(lane, nowMs);
     this.#startReady(nowMs);
   }
@@ -200,10 +206,10 @@ export class SenderCore<D> {
     return lane;
   }
 
-  #refusal(lane: Lane<D>, { bytes, isReserved }: Offer<D>, nowMs: number): PostponeCause | undefined {
+  #refusal(lane: Lane<D>, { heldBytes, isReserved }: Offer<D>, nowMs: number): PostponeCause | undefined {
     if (lane.closedUntilMs > nowMs) return lane.breaker.state === 'open' ? 'breaker' : 'rate_limit';
     const { windowBytes } = this.#parts;
-    return isReserved ? lane.refusesReserved(bytes, windowBytes) : lane.refuses(bytes, windowBytes, nowMs);
+    return isReserved ? lane.refusesReserved(heldBytes, windowBytes) : lane.refuses(heldBytes, windowBytes, nowMs);
   }
 
   /** Another one may be started at all. */
@@ -216,7 +222,7 @@ export class SenderCore<D> {
     return this.#hasSlot && this.#ready.size === 0 && (!lane.isSlow || this.#slow < this.#mostSlow);
   }
 
-  #begin(lane: Lane<D>, delivery: D, nowMs: number): void {
+  #begin(lane: Lane<D>, delivery: D, nowMs: number, isHeld: boolean): void {
     if (lane.underWay === 0) {
       this.#idle.remove(lane);
       this.#lookBy(lane, nowMs + LOOK_MS);
@@ -225,7 +231,7 @@ export class SenderCore<D> {
     this.#inFlight += 1;
     this.#begun += 1;
     if (lane.isSlow) this.#slow += 1;
-    this.#parts.start(delivery, nowMs - this.#aheadMs);
+    this.#parts.start(delivery, nowMs - this.#aheadMs, isHeld);
   }
 
   #postpone(lane: Lane<D>, delivery: D, cause: PostponeCause, nowMs: number): void {
@@ -333,7 +339,7 @@ export class SenderCore<D> {
         continue;
       }
       lane.credit -= DELIVERY_BYTES + first.bytes;
-      this.#begin(lane, first.delivery, nowMs);
+      this.#begin(lane, first.delivery, nowMs, first.isHeld);
       this.#settle(lane, nowMs);
     }
     this.#isStarting = false;

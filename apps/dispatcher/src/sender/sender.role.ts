@@ -1,6 +1,7 @@
 import { topics } from '@posthorn/contracts';
 import { HttpSender, makeAttempt, parseCidrs } from '@posthorn/egress';
 import { migrateWhenPossible } from '@posthorn/event-store';
+import { FETCH_PARTITION_BYTES } from '@posthorn/kafka';
 import { senderMetrics } from '../metrics.js';
 import type { Role, RoleParts } from '../role.js';
 import { Cancellations } from './cancelling/cancellations.js';
@@ -15,9 +16,9 @@ const DRAIN_MS = 16_000;
 /** For what is still under way of the backlog when everything else has been drained. */
 const LAST_MS = 5_000;
 
-/** Of a partition, and of all together. What is parsed of a small record takes twice as much besides. */
-const WINDOW_BYTES = 8 * 1024 * 1024;
-const TOTAL_BYTES = 32 * 1024 * 1024;
+/** Of a partition, and of all together. What is parsed of a small record takes three times as much besides. */
+const WINDOW_BYTES = 2 * 1024 * 1024;
+const TOTAL_BYTES = 6 * 1024 * 1024;
 
 const setTimer = (ms: number, run: () => void): (() => void) => {
   const timer = setTimeout(run, ms);
@@ -27,7 +28,7 @@ const setTimer = (ms: number, run: () => void): (() => void) => {
 export const senderRole = async ({ config, kit, consumption, ...parts }: RoleParts): Promise<Role> => {
   // Outcomes and retries do not wait for each other's requests.
   const [outcomes, retries] = await Promise.all([kit.kafka.producer(), kit.kafka.producer()]);
-  const packer = new OutcomePacker(parts.topic('deliveries.attempted'), (record) => outcomes.send(record));
+  const packer = new OutcomePacker({ topic: parts.topic('deliveries.attempted'), send: (record) => outcomes.send(record), soon: setImmediate, setTimer });
   const http = new HttpSender({
     policy: {
       allowHttp: config.POSTHORN_EGRESS_ALLOW_HTTP,
@@ -61,9 +62,10 @@ export const senderRole = async ({ config, kit, consumption, ...parts }: RolePar
     ...parts,
     cancellations,
     attempt: (request) => makeAttempt(http, request),
+    tracing: kit.tracing,
     send: (record) => retries.send(record),
-    writeOutcome: (partition, outcome) => packer.write(partition, outcome),
-    writePostponement: (partition, postponement) => packer.writePostponement(partition, postponement),
+    writeOutcome: packer.write.bind(packer),
+    writePostponement: packer.writePostponement.bind(packer),
     backlog: new PgBacklog(url),
     backlogLimit: config.POSTHORN_ORDERING_BACKLOG,
     committed: (partition) => consumption()?.committed(requested, partition),
@@ -103,7 +105,8 @@ export const senderRole = async ({ config, kit, consumption, ...parts }: RolePar
         sender.ordering.revoked(partition);
         cancellations.revoked(partition);
       },
-      windowBytes: WINDOW_BYTES,
+      // What a fetch brings beyond that still has room in its lane.
+      windowBytes: WINDOW_BYTES - FETCH_PARTITION_BYTES,
       totalBytes: TOTAL_BYTES,
       drainMs: DRAIN_MS,
     },

@@ -2,13 +2,14 @@ import { describe, expect, it } from '@jest/globals';
 import { deliveryId, operationId, recordSchemas, unframe, type Outcome, type Postponement, type RequestedHead, type SubscriptionState } from '@posthorn/contracts';
 import type { AttemptRequest, AttemptResult } from '@posthorn/egress';
 import type { OutgoingRecord } from '@posthorn/kafka';
+import { RecordedSpans } from '@posthorn/testkit';
 import { Wheel } from '../delay/wheel.js';
 import { RegistryFeed } from '../registry/registry-feed.js';
 import { cancelling } from '../spec-support/cancelling.js';
 import { Calls, data, defaultPolicy, event, FakeRecord, requestFor, subscription, turn } from '../spec-support/records.js';
 import { MemoryBacklog } from '../spec-support/memory-backlog.js';
 import { laneTermsOf } from './lane-terms.js';
-import { Sender } from './sender.js';
+import { Sender, type SenderParts } from './sender.js';
 import { Subscriptions } from './subscriptions.js';
 
 const success: AttemptResult['verdict'] = { success: true };
@@ -18,7 +19,9 @@ const failure = (rest: object = {}): AttemptResult['verdict'] => ({
   ...rest,
 });
 
-const sending = (...states: SubscriptionState[]) => {
+const sending = (...given: (SubscriptionState | Pick<SenderParts, 'tracing'>)[]) => {
+  const states = given.filter((one) => 'kind' in one);
+  const traced = given.find((one) => 'tracing' in one);
   const subscriptions = new Subscriptions(() => 'whsec_secret', 12);
   for (const state of states) subscriptions.changed(state, 3);
   const feed = new RegistryFeed([subscriptions], () => new Promise(() => undefined));
@@ -37,7 +40,9 @@ const sending = (...states: SubscriptionState[]) => {
   const retries = new Calls<OutgoingRecord>();
   const clock = { nowMs: 0, alarms: [] as { atMs: number; ring: () => void }[] };
   const told: string[] = [];
+  const starts: { latencyMs: number; isHeld: boolean }[] = [];
   const sender = new Sender({
+    ...traced,
     subscriptions,
     feed,
     cancellations,
@@ -74,6 +79,7 @@ const sending = (...states: SubscriptionState[]) => {
       postponed: (cause) => void told.push(`postponed ${cause}`),
       breaker: (to, id) => void told.push(`${id} ${to}`),
       cancelled: () => void told.push('cancelled'),
+      started: (latencyMs, isHeld) => void starts.push({ latencyMs, isHeld }),
     },
     fatal: (error) => {
       throw error;
@@ -89,7 +95,7 @@ const sending = (...states: SubscriptionState[]) => {
     }
     clock.nowMs = untilMs;
   };
-  return { sender, attempts, outcomes, postponed, retries, subscriptions, cancel, learn, pass, clock, told };
+  return { sender, attempts, outcomes, postponed, retries, subscriptions, cancel, learn, pass, clock, told, starts };
 };
 
 const earliest = <A extends { readonly atMs: number }>(alarms: readonly A[], untilMs: number): A | undefined =>
@@ -107,6 +113,18 @@ const another = (): FakeRecord => requested(requestFor(['sub_a'], { event: { ...
 const nextDay = { ...event, acceptedtime: '2026-01-02T00:00:01.000Z' };
 
 describe('the sender', () => {
+  it('hands the span of a failed attempt to the audit and to the retry', async () => {
+    const spans = new RecordedSpans();
+    const { sender, attempts, outcomes, retries } = sending({ tracing: spans }, subscription('sub_a', ['*']));
+    sender.onRecord(requested(requestFor(['sub_a'], { event: { ...event, traceparent: `00-${'b'.repeat(32)}-${'c'.repeat(16)}-01` } })));
+    await attempts[0]?.end(failure());
+    const [span] = spans.all;
+    expect(span?.traceparent).toBeDefined();
+    expect(outcomes.made.map(({ traceparent }) => traceparent)).toEqual([span?.traceparent]);
+    expect(retries.made.map(headOf)).toMatchObject([{ number: 2, retry_of: span?.traceparent }]);
+    expect(retries.made.map(headOf)[0]).not.toHaveProperty('traceparent');
+  });
+
   it('is done with a record only when the outcome is in Kafka', async () => {
     const { sender, attempts, outcomes } = sending(subscription('sub_a', ['*']));
     const record = requested(requestFor(['sub_a']));
@@ -118,6 +136,22 @@ describe('the sender', () => {
     expect(record.timesDone).toBe(0);
     await outcomes.settleAll();
     expect(record.timesDone).toBe(1);
+  });
+
+  it('tells how long after acceptance each first attempt has started, and whether its own subscription let it wait', async () => {
+    const { sender, attempts, starts, clock } = sending(subscription('sub_a', ['*'], { policy: { ...defaultPolicy, max_concurrency: 1 } }));
+    clock.nowMs = Date.parse(event.acceptedtime) + 5;
+    sender.onRecord(requested(requestFor(['sub_a'])));
+    sender.onRecord(another());
+    clock.nowMs += 20;
+    await attempts[0]?.end(success);
+    sender.onRecord(requested(requestFor(['sub_a'], { number: 2, trigger: 'retry' })));
+    sender.onRecord(requested(requestFor(['sub_a'], { round: 1, trigger: 'redeliver' })));
+    for (const { end } of attempts.slice(1)) await end(success);
+    expect(starts).toEqual([
+      { latencyMs: 5, isHeld: false },
+      { latencyMs: 25, isHeld: true },
+    ]);
   });
 
   it('sends the producer’s bytes as they are, built once for all subscriptions of a record', () => {
@@ -163,6 +197,16 @@ describe('the sender', () => {
       await retries.settleAll();
     }
     expect([retries.made.length, large.timesDone]).toEqual([100, 1]);
+  });
+
+  it('lets wait in two lanes what is in memory once for both, up to the window that they share', () => {
+    const ids = ['sub_a', 'sub_b'];
+    const { sender, attempts, told } = sending(...ids.map((id) => subscription(id, ['*'], { policy: { ...defaultPolicy, max_concurrency: 1 } })));
+    const event = (): FakeRecord => new FakeRecord('deliveries.requested', requestFor(ids), { payload: Buffer.alloc(900_000, 0x20) });
+    for (let times = 0; times < 9; times += 1) sender.onRecord(event());
+    expect([attempts.length, told]).toEqual([2, []]);
+    sender.onRecord(event());
+    expect(told).toEqual(['postponed slow', 'postponed slow']);
   });
 
   it('makes each payload once, in the format that each subscription asks for', () => {

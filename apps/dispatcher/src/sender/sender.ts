@@ -11,9 +11,11 @@ import {
 import { afterAttempt, type NextStep } from '@posthorn/domain';
 import type { AttemptRequest, AttemptResult } from '@posthorn/egress';
 import type { IncomingRecord, OutgoingRecord } from '@posthorn/kafka';
+import type { Tracing } from '@posthorn/service-kit';
 import type { Wheel } from '../delay/wheel.js';
 import type { RegistryFeed } from '../registry/registry-feed.js';
 import { Allowance } from './allowance.js';
+import { traceAttempt } from './attempt-span.js';
 import type { Cancellations } from './cancelling/cancellations.js';
 import { dayOf, failureToTell, outcomeOf, postponementOf, Request, type Addressee, type DelayedRecord } from './delivery.js';
 import { endingOf } from './ending.js';
@@ -33,8 +35,8 @@ export type SenderParts = {
   readonly attempt: (request: AttemptRequest) => Promise<AttemptResult>;
   /** Resolves when Kafka has acknowledged it. */
   readonly send: (record: OutgoingRecord) => Promise<void>;
-  readonly writeOutcome: (partition: number, outcome: Outcome) => Promise<void>;
-  readonly writePostponement: (partition: number, postponement: Postponement) => Promise<void>;
+  readonly writeOutcome: (partition: number, outcome: Outcome, isAwaited: boolean) => Promise<void>;
+  readonly writePostponement: (partition: number, postponement: Postponement, isAwaited: boolean) => Promise<void>;
   readonly topic: (name: TopicName) => string;
   /** Where what is due later waits. */
   readonly wheel: Wheel;
@@ -58,6 +60,8 @@ export type SenderParts = {
   /** Runs it after what is going on in this turn of the event loop. */
   readonly soon: (run: () => void) => void;
   readonly observe: SenderObserver;
+  /** Absent: no spans. */
+  readonly tracing?: Tracing | undefined;
   /** Something that must not be gone on from: the records it concerns will be read again after a restart. */
   readonly fatal: (error: unknown) => void;
 };
@@ -69,6 +73,12 @@ export type SenderObserver = {
   /** A round ends because its user has cancelled it. */
   readonly cancelled: () => void;
   readonly breaker: (to: BreakerState, subscription: string) => void;
+  /**
+   * The first attempt of a delivery starts.
+   * @param latencyMs since its event was accepted
+   * @param isHeld its own subscription let it wait: by its limits, its order, or its failures
+   */
+  readonly started: (latencyMs: number, isHeld: boolean) => void;
 };
 
 /** @property ordered when its subscription is served in order, and its event has a key */
@@ -115,9 +125,9 @@ export class Sender {
     this.core = new SenderCore({
       ...parts,
       startsATurn: STARTS_A_TURN,
-      start: (delivery, nowMs) => {
+      start: (delivery, nowMs, isHeld) => {
         this.#awaitTurn();
-        this.#send(delivery, nowMs).catch(parts.fatal);
+        this.#send(delivery, nowMs, isHeld).catch(parts.fatal);
       },
       postpone: (delivery, dueAtMs, cause) => void this.#postpone(delivery, dueAtMs, cause).catch(parts.fatal),
       onBreaker: (to, lane) => parts.observe.breaker(to, subscriptionOf(lane)),
@@ -134,10 +144,10 @@ export class Sender {
       refuse: async (ordered, number) => {
         const { request, subscription } = ordered;
         if (this.#endsCancelled(ordered)) return;
-        await this.#conclude(request, outcomeOf(request.headAs(number), this.#addressee(subscription), { failed: BACKLOG_FULL }, parts.nowMs()));
+        await this.#conclude(request, outcomeOf(request.headAs(number), this.#addressee(subscription), { failed: BACKLOG_FULL }, parts.nowMs()), true);
       },
       tellBehind: ({ request, subscription }, behind) =>
-        parts.writePostponement(request.partition, postponementOf(request.head, subscription, { cause: 'ordered', behind }, parts.nowMs())),
+        parts.writePostponement(request.partition, postponementOf(request.head, subscription, { cause: 'ordered', behind }, parts.nowMs()), true),
     });
   }
 
@@ -169,7 +179,7 @@ export class Sender {
       return;
     }
     const share = this.#sharesOf(request.partition).of(lane, nowMs);
-    this.core.offer({ delivery, lane, bytes: request.bytes, isReserved: request.head.reserved === true, share }, terms?.lane ?? noTerms, nowMs);
+    this.core.offer({ delivery, lane, bytes: request.bytes, heldBytes: request.bytesEach, isReserved: request.head.reserved === true, share }, terms?.lane ?? noTerms, nowMs);
   }
 
   #sharesOf(partition: number): LaneShares {
@@ -207,7 +217,7 @@ export class Sender {
     this.#alarm = { atMs: nowMs + inMs, cancel };
   }
 
-  async #send(delivery: Delivery, startedMs: number): Promise<void> {
+  async #send(delivery: Delivery, startedMs: number, isHeld: boolean): Promise<void> {
     const { subscription, lane } = delivery;
     const terms = this.#parts.subscriptions.get(subscription);
     const isRevoked = this.#isRevoked(delivery);
@@ -216,6 +226,7 @@ export class Sender {
       if (isRevoked) this.#drop(delivery);
       else await this.#withoutAttempt(delivery, terms);
     } else {
+      if (isFirst(delivery.request)) this.#parts.observe.started(startedMs - Date.parse(delivery.request.head.event.acceptedtime), isHeld || delivery.ordered !== undefined);
       await this.#attempt(delivery, terms, startedMs);
     }
     const nowMs = this.#parts.nowMs();
@@ -225,8 +236,9 @@ export class Sender {
 
   async #withoutAttempt(delivery: Delivery, terms: SendingTerms | undefined): Promise<void> {
     if (!this.#isRepeated(delivery) && !this.#endsCancelled(delivery)) {
-      const { request, subscription } = delivery;
-      await this.#conclude(request, outcomeOf(request.head, { id: subscription, version: terms?.version }, { cancelled: reasonToCancel(terms) }, this.#parts.nowMs()));
+      const { request, subscription, ordered } = delivery;
+      const outcome = outcomeOf(request.head, { id: subscription, version: terms?.version }, { cancelled: reasonToCancel(terms) }, this.#parts.nowMs());
+      await this.#conclude(request, outcome, ordered !== undefined);
     }
     this.#done(delivery);
   }
@@ -246,11 +258,13 @@ export class Sender {
     }
     const step = this.#stepAfter(verdict, request, terms, nowMs, lane);
     const isRetrying = step.status === 'retrying' && !this.#endsCancelled(delivery);
-    const result = step.status === 'retrying' && !isRetrying ? { cancelled: BY_USER, attempt } : { step, attempt };
-    await Promise.all([
-      this.#conclude(request, outcomeOf(head, { id: subscription, version: terms.version }, result, nowMs)),
-      isRetrying && ordered === undefined && this.#delay(request.retryRecord(subscription, step.dueAtMs), step.dueAtMs, nowMs),
-    ]);
+    const isCalledOff = step.status === 'retrying' && !isRetrying;
+    const { tracing } = this.#parts;
+    const traceparent = tracing && traceAttempt(tracing, { head, subscription, attempt, status: isCalledOff ? 'cancelled' : step.status });
+    const result = isCalledOff ? { cancelled: BY_USER, attempt, traceparent } : { step, attempt, traceparent };
+    const written = this.#conclude(request, outcomeOf(head, { id: subscription, version: terms.version }, result, nowMs), ordered !== undefined);
+    const isDelayed = isRetrying && ordered === undefined;
+    await (isDelayed ? Promise.all([written, this.#delay(request.retryRecord(subscription, step.dueAtMs, traceparent), step.dueAtMs, nowMs)]) : written);
     if (isRetrying && ordered !== undefined && !this.#endsCancelled(delivery)) {
       this.ordering.later(ordered, { dueAtMs: step.dueAtMs, number: head.number + 1, isReserved: false });
       return;
@@ -295,7 +309,7 @@ export class Sender {
     const { observe, writePostponement } = this.#parts;
     observe.postponed(cause);
     const nowMs = this.#parts.nowMs();
-    const tell = (): Promise<void> => writePostponement(request.partition, postponementOf(request.head, subscription, { cause, untilMs: dueAtMs }, nowMs));
+    const tell = (): Promise<void> => writePostponement(request.partition, postponementOf(request.head, subscription, { cause, untilMs: dueAtMs }, nowMs), false);
     if (ordered !== undefined) {
       await tell();
       this.ordering.later(ordered, { dueAtMs, number: request.head.number, isReserved: true });
@@ -323,7 +337,7 @@ export class Sender {
     const nowMs = this.#parts.nowMs();
     const terms = this.#parts.subscriptions.get(subscription);
     if (terms?.enabled) await this.#delay(request.plainRecord(subscription, nowMs), nowMs, nowMs);
-    else await this.#conclude(request, outcomeOf(request.head, { id: subscription, version: terms?.version }, { cancelled: reasonToCancel(terms) }, nowMs));
+    else await this.#conclude(request, outcomeOf(request.head, { id: subscription, version: terms?.version }, { cancelled: reasonToCancel(terms) }, nowMs), true);
   }
 
   /** Somebody else makes it, or has made it. */
@@ -350,15 +364,16 @@ export class Sender {
     return mayRepeat(delivery) && this.#recentAttempts.has(keyOf(delivery.request.head, delivery.subscription));
   }
 
-  /** Writes it down, and tells of a delivery that has failed for good. */
-  async #conclude(request: Request, outcome: Outcome): Promise<void> {
+  /**
+   * Writes it down, and tells of a delivery that has failed for good.
+   * @param isAwaited others of its key go on only then
+   */
+  #conclude(request: Request, outcome: Outcome, isAwaited: boolean): Promise<unknown> {
     const { observe, send, topic, writeOutcome } = this.#parts;
     observe.outcome(outcome, Date.parse(outcome.at) - Date.parse(outcome.accepted_at));
+    const written = writeOutcome(request.partition, outcome, isAwaited);
     const failure = failureToTell(outcome);
-    await Promise.all([
-      writeOutcome(request.partition, outcome),
-      failure && send({ topic: topic('operations'), key: failure.tenant, value: JSON.stringify(failure), headers }),
-    ]);
+    return failure === undefined ? written : Promise.all([written, send({ topic: topic('operations'), key: failure.tenant, value: JSON.stringify(failure), headers })]);
   }
 
   /** @param tell what is to be known of it besides, in its turn: what waits for that takes memory as well */
@@ -377,6 +392,8 @@ const laneOf = (subscription: string, terms: SendingTerms | undefined, partition
 const subscriptionOf = (lane: string): string => lane.split('/', 1)[0] ?? lane;
 
 const inOrder = (terms: SendingTerms | undefined): boolean => terms?.enabled === true && terms.ordering === 'by_key';
+
+const isFirst = ({ head: { trigger, number } }: Request): boolean => trigger === 'first' && number === 1;
 
 const reasonToCancel = (terms: SendingTerms | undefined): string =>
   terms === undefined ? 'the subscription was deleted' : 'the subscription is disabled';

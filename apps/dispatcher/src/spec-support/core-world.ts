@@ -17,6 +17,8 @@ export class CoreWorld {
   readonly transitions: string[] = [];
   /** In the order of their starts. */
   readonly underWay: Started[] = [];
+  /** Numbers of those that were started late because of their own lane. */
+  readonly held: number[] = [];
   /** Ended, and not yet recorded. */
   unrecorded = 0;
   #offered = 0;
@@ -27,7 +29,8 @@ export class CoreWorld {
       startsATurn,
       windowBytes: laneBytes / LEAST_SHARE,
       random: () => random,
-      start: (parcel, atMs) => {
+      start: (parcel, atMs, isHeld) => {
+        if (isHeld) this.held.push(parcel.n);
         this.started.push({ parcel, atMs });
         this.underWay.push({ parcel, atMs });
       },
@@ -36,10 +39,10 @@ export class CoreWorld {
     });
   }
 
-  offer(lane: string, { count = 1, bytes = 100, isReserved = false, terms = fast, share = LEAST_SHARE }: { count?: number; bytes?: number; isReserved?: boolean; terms?: LaneTerms; share?: number } = {}): void {
+  offer(lane: string, { count = 1, bytes = 100, heldBytes = bytes, isReserved = false, terms = fast, share = LEAST_SHARE }: { count?: number; bytes?: number; heldBytes?: number; isReserved?: boolean; terms?: LaneTerms; share?: number } = {}): void {
     for (let i = 0; i < count; i += 1) {
       const delivery = { lane, n: this.#offered++, bytes, isReserved };
-      this.core.offer({ delivery, lane, bytes, isReserved, share }, terms, this.nowMs);
+      this.core.offer({ delivery, lane, bytes, heldBytes, isReserved, share }, terms, this.nowMs);
     }
   }
 

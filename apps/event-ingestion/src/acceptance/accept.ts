@@ -1,5 +1,5 @@
-import { type Envelope, eventLimits, type Extension, frame, REGISTRY_POSITION_HEADER, SCHEMA_HEADER, SCHEMA_VERSION } from '@posthorn/contracts';
-import { attributeChecks, extensionCheck, validTraceparent } from './attributes.js';
+import { type Envelope, eventLimits, type Extension, frame, REGISTRY_POSITION_HEADER, SCHEMA_HEADER, SCHEMA_VERSION, validTraceparent } from '@posthorn/contracts';
+import { attributeChecks, extensionCheck } from './attributes.js';
 import { about, type Draft, type Refusal, refuse, shown } from './draft.js';
 
 /** An event that may enter, as far as it can be judged by itself. */

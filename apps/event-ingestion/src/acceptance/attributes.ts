@@ -88,8 +88,3 @@ export const extensionCheck = (name: string, value: unknown): string | undefined
   return TAKEN.has(name) ? 'cannot be an extension' : extension(value);
 };
 
-/** W3C Trace Context, version 00; an all-zero trace or span id is invalid. */
-const TRACEPARENT = /^00-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}$/;
-
-export const validTraceparent = (value: unknown): string | undefined =>
-  typeof value === 'string' && TRACEPARENT.test(value) ? value : undefined;

@@ -9,6 +9,9 @@ import type { Ruling } from './ruling.js';
 import { Schemas } from './schemas.js';
 import { Violations } from './violations.js';
 
+/** Of every event and request. */
+const ARRIVED_MS = 1_234;
+
 const tick = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
 const eventOf = (json: object, registryPosition?: string): Acceptable => {
@@ -26,14 +29,14 @@ const given = () => {
   const catalogue = new Catalogue(schemas);
   const counted: string[] = [];
   const violations = new Violations({ count: (policy) => void counted.push(policy), log: { warn: () => undefined } });
-  const readings: { done: () => void; fail: (error: Error) => void }[] = [];
+  const readings: { startedMs: number; done: () => void; fail: (error: Error) => void }[] = [];
   const registry = { position: 0 };
   const admission = new Admission({
     catalogue,
     schemas,
     violations,
     position: () => registry.position,
-    readFresh: () => new Promise((done, fail) => void readings.push({ done, fail })),
+    readFresh: (startedMs) => new Promise((done, fail) => void readings.push({ startedMs, done, fail })),
   });
   const left: string[] = [];
   const admit = (event: Acceptable): Promise<string> =>
@@ -41,7 +44,7 @@ const given = () => {
       const what = `${ruling.kind === 'refused' ? ruling.eventId : ruling.event.envelope.id} ${ruling.kind === 'refused' ? ruling.code : ruling.warnings.length}`;
       left.push(what);
       return what;
-    });
+    }, ARRIVED_MS);
   const hasTenant = (id: string, settings?: Partial<TenantState['settings']>): void => catalogue.tenants.changed(tenantState(id, settings));
   const hasType = (tenant: string, name: string, more?: Partial<EventTypeState>): void => catalogue.eventTypes.changed(eventTypeState(tenant, name, more));
   return { admission, admit, left, readings, registry, counted, hasTenant, hasType };
@@ -72,7 +75,8 @@ describe('an event is admitted', () => {
     if (isTenantKnown) hasTenant('acme', { unknown_event_types: 'reject' });
     const answered = admit(event('1'));
     await tick();
-    expect([left, readings.length]).toEqual([[], 1]);
+    expect(left).toEqual([]);
+    expect(readings).toMatchObject([{ startedMs: ARRIVED_MS }]);
     hasTenant('acme', { unknown_event_types: 'reject' });
     hasType('acme', 'a.b');
     readings[0]?.done();
@@ -161,8 +165,8 @@ describe('the events of a tenant', () => {
     const never = new Promise<never>(() => undefined);
     const used: string[] = [];
     const use = (id: string) => () => (used.push(id), never);
-    void admission.admit(event('1'), use('1'));
-    void admission.admit(event('2'), use('2'));
+    void admission.admit(event('1'), use('1'), ARRIVED_MS);
+    void admission.admit(event('2'), use('2'), ARRIVED_MS);
     hasTenant('acme');
     for (const { done } of readings) done();
     await tick();
@@ -197,10 +201,11 @@ describe('a tenant', () => {
   it('is known, or unknown after everything was read', async () => {
     const { admission, readings, hasTenant } = given();
     hasTenant('acme');
-    expect(await admission.hasTenant('acme')).toBe(true);
-    const [fresh, stranger] = [admission.hasTenant('fresh'), admission.hasTenant('stranger')];
+    expect(await admission.hasTenant('acme', ARRIVED_MS)).toBe(true);
+    const [fresh, stranger] = [admission.hasTenant('fresh', ARRIVED_MS), admission.hasTenant('stranger', ARRIVED_MS)];
     hasTenant('fresh');
     for (const { done } of readings) done();
-    expect([await fresh, await stranger, readings.length]).toEqual([true, false, 2]);
+    expect([await fresh, await stranger]).toEqual([true, false]);
+    expect(readings.map(({ startedMs }) => startedMs)).toEqual([ARRIVED_MS, ARRIVED_MS]);
   });
 });

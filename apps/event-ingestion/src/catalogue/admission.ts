@@ -1,6 +1,7 @@
 import { isJsonMediaType } from '@posthorn/contracts';
 import type { Acceptable, Accepted } from '../acceptance/accept.js';
 import type { Catalogue } from './catalogue.js';
+import type { ReadFresh } from './reading.js';
 import { isUnknown, type Lookup, ruleOn, type Ruling } from './ruling.js';
 import type { Schemas } from './schemas.js';
 import type { Violations } from './violations.js';
@@ -11,8 +12,8 @@ export type AdmissionOptions = {
   readonly violations: Violations;
   /** How far `registry.state` has been folded. */
   readonly position: () => number;
-  /** Resolves when what `registry.state` held at the call has been folded. What it fails with, those fail with who asked. */
-  readonly readFresh: () => Promise<void>;
+  /** What it fails with, those fail with who asked. */
+  readonly readFresh: ReadFresh;
 };
 
 const ignore = (): void => undefined;
@@ -38,30 +39,34 @@ export class Admission {
     return this.#waitingBytes;
   }
 
-  /** For requests about a tenant, before there is an event. */
-  async hasTenant(tenant: string): Promise<boolean> {
+  /**
+   * For requests about a tenant, before there is an event.
+   * @param startedMs when the request arrived, by performance.now()
+   */
+  async hasTenant(tenant: string, startedMs: number): Promise<boolean> {
     const { catalogue, readFresh } = this.#options;
-    if (catalogue.policyOf(tenant) === undefined) await readFresh();
+    if (catalogue.policyOf(tenant) === undefined) await readFresh(startedMs);
     return catalogue.policyOf(tenant) !== undefined;
   }
 
   /**
    * @param use what becomes of the event: called synchronously, at once or when it is the event's turn. Its own promise is not waited for
    * by those behind.
+   * @param startedMs when the event arrived, by performance.now()
    * @throws what `readFresh` fails with; then `use` was not called
    */
-  admit<T>({ value, ...event }: Acceptable, use: (ruling: Ruling) => Promise<T>): Promise<T> {
+  admit<T>({ value, ...event }: Acceptable, use: (ruling: Ruling) => Promise<T>, startedMs: number): Promise<T> {
     const lookup = this.#lookup(event);
     const mustRead = isUnknown(lookup) || Number(event.registryPosition ?? 0) > this.#options.position();
     const before = this.#lines.get(event.envelope.tenant);
     if (!mustRead && before === undefined) return use(this.#rule(event, value, lookup));
-    return this.#wait(event, use, before, mustRead);
+    return this.#wait(event, use, before, mustRead ? this.#options.readFresh(startedMs) : undefined);
   }
 
   /** What it waits with is the text of the data: parsed, it may take many times as much. */
-  #wait<T>(event: Accepted, use: (ruling: Ruling) => Promise<T>, before: Promise<void> | undefined, mustRead: boolean): Promise<T> {
+  #wait<T>(event: Accepted, use: (ruling: Ruling) => Promise<T>, before: Promise<void> | undefined, reading: Promise<void> | undefined): Promise<T> {
     const { tenant } = event.envelope;
-    const turn = this.#turn(event, use, before, mustRead ? this.#options.readFresh() : undefined);
+    const turn = this.#turn(event, use, before, reading);
     const line = turn.then(ignore, ignore);
     this.#lines.set(tenant, line);
     void line.then(() => {

@@ -18,27 +18,42 @@ export const hashOfRecord = (value: Buffer | string | null): Hash | undefined =>
   return hashOfEvent(tenant, id);
 };
 
+/** Others may write while nothing is claimed here: the next claim would have so much to read at most. */
+const AT_REST_MS = 30_000;
+
 export class KafkaAcceptedLog implements AcceptedLog {
   #bounds: Bounds = [];
+  /** Something may have been claimed with the bounds as they are. */
+  #isUsed = true;
+  #refreshedAtMs = 0;
   #refreshing: Promise<void> | undefined;
 
   /** @param topic name on the broker */
   constructor(
     private readonly kafka: Pick<Kafka, 'ends' | 'follow'>,
     private readonly topic: string,
+    private readonly nowMs: () => number = () => performance.now(),
   ) {}
 
   get bounds(): Bounds {
+    this.#isUsed = true;
     return this.#bounds;
   }
 
-  /** Moves the bounds on: the nearer they are to the end, the less has to be read when it comes to that. */
-  refresh(): Promise<void> {
-    return (this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = undefined)));
+  /** Moves the bounds on: the nearer they are to the end, the less has to be read when it comes to that. At rest they may stay where they are for a while. */
+  async refresh(): Promise<void> {
+    if (!this.#isUsed && this.nowMs() < this.#refreshedAtMs + AT_REST_MS) return;
+    await (this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = undefined)));
   }
 
   async #refresh(): Promise<void> {
-    const ends = await this.kafka.ends(this.topic);
+    const startedMs = this.nowMs();
+    this.#isUsed = false;
+    const ends = await this.kafka.ends(this.topic).catch((error: unknown) => {
+      this.#isUsed = true;
+      throw error;
+    });
+    this.#refreshedAtMs = startedMs;
     // A partition of which nothing is known is read from its beginning.
     this.#bounds = Array.from({ length: Math.max(-1, ...ends.keys()) + 1 }, (_, partition) => ends.get(partition) ?? 0);
   }

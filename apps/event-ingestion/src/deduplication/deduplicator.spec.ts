@@ -145,7 +145,7 @@ class SimulatedProducer implements Producer {
 }
 
 const TOPIC = 'accepted';
-const TIMING: Timing = { leaseMs: 20, beatMs: 5, firstPauseMs: 0, longestPauseMs: 2, closeWithinMs: 1, settledAfterMs: 0 };
+const TIMING: Timing = { leaseMs: 20, beatMs: 5, paceMs: 1, firstPauseMs: 0, longestPauseMs: 2, closeWithinMs: 1, settledAfterMs: 0 };
 
 const recordOf = (id: string): OutgoingRecord => ({
   topic: TOPIC,

@@ -15,10 +15,11 @@ export type WatchOutcomesParts = {
   readonly actor: string;
 };
 
-/** Nobody waits for it: outcomes are read in batches also when little happens. */
-const PATIENCE = { minBytes: 256 * 1024, maxWaitMs: 100 };
-const WINDOW_BYTES = 4 * 1024 * 1024;
-const TOTAL_BYTES = 32 * 1024 * 1024;
+/** Nobody waits for it: a subscription that is gone is disabled a second later all the same, of which an attempt may take thirty. */
+const PATIENCE = { minBytes: 1024 * 1024, maxWaitMs: 1_000 };
+/** Two batches or so: what is read ahead of the database is only held in memory. */
+const WINDOW_BYTES = 2 * 1024 * 1024;
+const TOTAL_BYTES = 8 * 1024 * 1024;
 
 /** Reads what became of the deliveries, and disables what is gone or does nothing but fail. Resolves to what says how far it is behind. */
 export const watchOutcomes = async ({ kit, topicPrefix, pool, aggregates, actor }: WatchOutcomesParts): Promise<Consumption> => {

@@ -107,7 +107,7 @@ describe('the work of a validator', () => {
   ])('does not explode in patterns: %s', (_what, schema, value) => {
     const validate = validator(schema);
     validate(value);
-    expect(millisecondsOf(() => expect(validate(value).valid).toBe(false))).toBeLessThan(20);
+    expect(millisecondsOf(() => expect(validate(value).valid).toBe(false))).toBeLessThan(1_000);
   });
 
   const deep = (levels: number): object => (levels === 0 ? {} : { next: deep(levels - 1) });

@@ -32,7 +32,8 @@ export const Scoped = (scope: Scope, options: { readonly allTenants?: true } = {
 /** The caller of requests that have none. */
 const NOBODY: Caller = { actor: '', tenant: undefined, scopes: new Set() };
 
-const tenantIn = (params: unknown): string | undefined => {
+/** The tenant that a route's path names. */
+export const tenantIn = (params: unknown): string | undefined => {
   const tenant: unknown = typeof params === 'object' && params !== null && 'tenant' in params ? params.tenant : undefined;
   return typeof tenant === 'string' ? tenant : undefined;
 };

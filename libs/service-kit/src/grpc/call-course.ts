@@ -1,6 +1,8 @@
 import { Metadata, status } from '@grpc/grpc-js';
+import { traceIdOf, validTraceparent } from '@posthorn/contracts';
 import type { Caller } from '../access/caller.js';
 import type { Log } from '../log.js';
+import { loggedPath } from '../logged-path.js';
 import type { ObserveCall } from '../metrics.js';
 import { problemOf } from '../problem.js';
 import { requestIdFrom } from '../request-id.js';
@@ -27,6 +29,7 @@ export class CallCourse {
   readonly #id: string;
   readonly #gone = new AbortController();
   #actor: string | undefined;
+  #tenant: string | undefined;
 
   /** Begins the answer. */
   constructor(
@@ -51,8 +54,10 @@ export class CallCourse {
     return this.#gone.signal;
   }
 
-  contextFor(caller: Caller, signal = this.gone): CallContext {
+  /** @param tenant whose things it is about, where its request says so */
+  contextFor(caller: Caller, tenant = caller.tenant, signal = this.gone): CallContext {
     this.#actor = caller.actor;
+    this.#tenant = tenant;
     return {
       caller,
       id: this.#id,
@@ -92,8 +97,17 @@ export class CallCourse {
     const seen = !cancelled ? code : isPast ? status.DEADLINE_EXCEEDED : status.CANCELLED;
     const seconds = (performance.now() - this.#startedMs) / 1_000;
     this.options.observe(this.path.slice(1), status[seen], seconds);
-    const fields = { request_id: this.#id, method: this.path, code: status[seen], duration_ms: Math.round(seconds * 1e6) / 1e3, actor: this.#actor };
-    this.options.log.debug(fields, 'call');
+    const traceparent = validTraceparent(textOf(this.call.metadata, 'traceparent'));
+    const fields = {
+      request_id: this.#id,
+      trace_id: traceparent && traceIdOf(traceparent),
+      method: this.path,
+      code: status[seen],
+      duration_ms: Math.round(seconds * 1e6) / 1e3,
+      actor: this.#actor,
+      tenant: this.#tenant && loggedPath(this.#tenant),
+    };
+    this.options.log.info(fields, 'call');
   }
 }
 

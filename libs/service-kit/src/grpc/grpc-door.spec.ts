@@ -53,7 +53,7 @@ beforeEach(async () => {
     ),
     health,
     metrics,
-    log: createLog('test', 'error', { write: (line) => void lines.push(JSON.parse(line) as Record<string, unknown>) }),
+    log: createLog('test', 'info', { write: (line) => void lines.push(JSON.parse(line) as Record<string, unknown>) }),
   });
   client = new Client(`127.0.0.1:${await door.open(0, '127.0.0.1')}`, credentials.createInsecure());
 });
@@ -120,6 +120,17 @@ describe('a call', () => {
     expect(told).toEqual({ ...acme, token: 'admin r-1 k', expires_at: new Date(0) });
     expect(head.get('x-request-id')).toEqual(['r-1']);
     expect(trailers.get('posthorn-registry-position')).toEqual(['7']);
+  });
+
+  it('leaves one wide line, with its tenant where somebody asks who may', async () => {
+    await call(acme, { headers: { 'x-request-id': 'r-1', traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' } });
+    await call(acme, { key: 'phk_wrong' });
+    expect(lines).toMatchObject([
+      { level: 'info', msg: 'call', request_id: 'r-1', trace_id: '0af7651916cd43dd8448eb211c80319c', method: PATH, code: 'OK', duration_ms: expect.any(Number), actor: 'admin', tenant: 'acme' },
+      { msg: 'call', method: PATH, code: 'UNAUTHENTICATED' },
+    ]);
+    expect(lines[1]).not.toHaveProperty('tenant');
+    expect(JSON.stringify(lines)).not.toContain('phk_');
   });
 
   it('with a request id that cannot be logged is given one', async () => {
@@ -225,7 +236,10 @@ describe('a problem', () => {
     const outcome = await call(acme, { headers: { 'x-request-id': 'r-9' } });
     expect(outcome.error?.code).toBe(status.INTERNAL);
     expect(JSON.stringify(outcome.error)).not.toContain('42');
-    expect(lines).toEqual([expect.objectContaining({ request_id: 'r-9', err: expect.objectContaining({ message: 'the secret is 42' }) })]);
+    expect(lines).toEqual([
+      expect.objectContaining({ level: 'error', request_id: 'r-9', err: expect.objectContaining({ message: 'the secret is 42' }) }),
+      expect.objectContaining({ level: 'info', msg: 'call', request_id: 'r-9', code: 'INTERNAL' }),
+    ]);
   });
 });
 
@@ -238,11 +252,11 @@ describe('a deadline', () => {
       await aborted;
       return plain(request, undefined as never);
     };
-    const deadline = new Date(Date.now() + 150);
+    const deadline = new Date(Date.now() + 1_000);
     const { error } = await call(acme, { deadline });
     expect(error?.code).toBe(status.DEADLINE_EXCEEDED);
     await seen?.aborted;
-    expect(Math.abs((seen?.deadlineMs ?? 0) - deadline.getTime())).toBeLessThan(150);
+    expect(Math.abs((seen?.deadlineMs ?? 0) - deadline.getTime())).toBeLessThan(1_000);
   });
 });
 

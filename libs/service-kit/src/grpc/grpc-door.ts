@@ -140,7 +140,7 @@ export class GrpcDoor {
       const { tenant, answer } = read(method, call.request);
       const { scope, allTenants } = method;
       const caller = await this.#options.authorize({ authorization: course.authorization }, { scope, allTenants, tenant });
-      const answered = await answer(course.contextFor(caller));
+      const answered = await answer(course.contextFor(caller, tenant));
       course.answered();
       callback(null, answered, course.trailers);
     } catch (error) {
@@ -159,7 +159,7 @@ export class GrpcDoor {
       const caller = await authorize();
       const signal = AbortSignal.any([course.gone, refused.signal, this.#closing.signal]);
       const over = whileAllowed(authorize, (refusal) => refused.abort(refusal));
-      await feed(outgoing(call, signal), course.contextFor(caller, signal)).finally(over);
+      await feed(outgoing(call, signal), course.contextFor(caller, tenant, signal)).finally(over);
       course.answered();
       call.end(course.trailers);
     } catch (error) {

@@ -31,6 +31,8 @@ const sending = ({ state = ordered(), backlog = new MemoryBacklog(), limit = 100
   const fatal: unknown[] = [];
   const kafka = { answers: Promise.resolve(), answersOfWaiting: Promise.resolve(), timesAsked: 0 };
   const postponed: Postponement[] = [];
+  /** Events of what something waits for. */
+  const awaited: string[] = [];
   const { cancellations, cancel } = cancelling({ readToEnd });
   const sender = new Sender({
     subscriptions,
@@ -46,12 +48,14 @@ const sending = ({ state = ordered(), backlog = new MemoryBacklog(), limit = 100
         attempts.push({ id: eventId, body: 'body' in payload ? payload.body.toString() : payload.failed, end });
       }),
     send: async (record) => void sent.push(record),
-    writeOutcome: (_, outcome) => {
+    writeOutcome: (_, outcome, isAwaited) => {
       outcomes.push(outcome);
+      if (isAwaited) awaited.push(outcome.event_id);
       return kafka.answers;
     },
-    writePostponement: (_, postponement) => {
+    writePostponement: (_, postponement, isAwaited) => {
       postponed.push(postponement);
+      if (isAwaited) awaited.push(`${postponement.event_id} behind`);
       return kafka.answersOfWaiting;
     },
     topic: (name) => name,
@@ -73,7 +77,7 @@ const sending = ({ state = ordered(), backlog = new MemoryBacklog(), limit = 100
       clock.alarms.push(alarm);
       return () => void (clock.alarms.includes(alarm) && clock.alarms.splice(clock.alarms.indexOf(alarm), 1));
     },
-    observe: { outcome: () => undefined, postponed: () => undefined, breaker: () => undefined, cancelled: () => undefined },
+    observe: { outcome: () => undefined, postponed: () => undefined, breaker: () => undefined, cancelled: () => undefined, started: () => undefined },
     fatal: (error) => void fatal.push(error),
   });
   let position = 0;
@@ -110,7 +114,7 @@ const sending = ({ state = ordered(), backlog = new MemoryBacklog(), limit = 100
     }
     clock.nowMs = untilMs;
   };
-  return { sender, backlog, kafka, attempts, outcomes, postponed, sent, fatal, assigned, cancel, learn, removed, arrive, end, pass, started: () => attempts.map(({ id }) => id) };
+  return { sender, backlog, kafka, attempts, outcomes, postponed, awaited, sent, fatal, assigned, cancel, learn, removed, arrive, end, pass, started: () => attempts.map(({ id }) => id) };
 };
 
 const settled = async (): Promise<void> => {
@@ -143,6 +147,15 @@ describe('a sender of an ordered subscription', () => {
     expect(started()).toEqual(['1', '3', '4']);
     await end('1', success);
     expect(started()).toEqual(['1', '3', '4', '2']);
+  });
+
+  it('says that the next of a key waits for an outcome, and the key for the telling of who is behind; of what is in no order nobody does', async () => {
+    const { sender, awaited, arrive, end } = sending();
+    sender.ordering.assigned(PARTITION, 0);
+    for (const [id, key] of [['1', 'k'], ['2', null], ['3', 'l'], ['4', 'l']] as const) await arrive(id, key);
+    for (const id of ['1', '2']) await end(id, success);
+    await end('3', failure);
+    expect(awaited).toEqual(['1', '3', '4 behind']);
   });
 
   it('has nothing to do with the backlog while nothing has to wait', async () => {
