@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { eventually } from '@posthorn/testkit';
+import { eventually, Way } from '@posthorn/testkit';
 import { Client } from 'pg';
 import { foldsOf } from '../src/loading/folds.js';
 import { Intake } from '../src/loading/intake.js';
@@ -10,7 +10,6 @@ import { isDeepStrictEqual } from 'node:util';
 import type { TestDatabase } from './database.js';
 import { expectedOf, historyOf } from './expected.js';
 import { accepted, envelopeOf, type TestRecord } from './records.js';
-import { Way } from './way.js';
 import { World } from './world.js';
 
 const KIB = 1024;

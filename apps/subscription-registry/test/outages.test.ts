@@ -1,46 +1,10 @@
-import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { eventually } from '@posthorn/testkit';
+import { eventually, Way } from '@posthorn/testkit';
 import { createWorld, idOf, positionOf, type Service, type World } from './world.js';
 
 const path = '/tenants/default/subscriptions';
 const wanted = { name: 'Outage', url: 'https://example.com/in', event_types: ['*'] };
-
-/** A way to a server that can be cut, and opened again at the same address. */
-class Way {
-  readonly #target: { readonly host: string; readonly port: number };
-  readonly #sockets = new Set<Socket>();
-  readonly #server: Server;
-  #port = 0;
-
-  constructor(target: { host: string; port: number }) {
-    this.#target = target;
-    this.#server = createServer((near) => {
-      const far = connect(this.#target);
-      for (const [socket, opposite] of [[near, far], [far, near]] as const) {
-        this.#sockets.add(socket);
-        socket.on('error', () => undefined).on('close', () => opposite.destroy(void this.#sockets.delete(socket))).pipe(opposite);
-      }
-    });
-  }
-
-  async open(): Promise<number> {
-    this.#server.listen(this.#port, '127.0.0.1');
-    await once(this.#server, 'listening');
-    this.#port = (this.#server.address() as AddressInfo).port;
-    return this.#port;
-  }
-
-  /** Ends the connections there are, and refuses new ones. */
-  async cut(): Promise<void> {
-    if (!this.#server.listening) return;
-    const closed = once(this.#server, 'close');
-    this.#server.close();
-    for (const socket of this.#sockets) socket.destroy();
-    await closed;
-  }
-}
 
 let world: World;
 let service: Service;

@@ -1,6 +1,5 @@
-import { createServer } from 'node:net';
-import { once } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
+import { freePort } from '@posthorn/testkit';
 import { Child } from './spec-support/child.js';
 
 const KEY = 'a-key-of-16-chars-or-more';
@@ -10,15 +9,6 @@ const running = async (extra: Readonly<Record<string, string>> = {}): Promise<{ 
   const child = new Child('service.ts', { ...env, ...extra });
   const { port } = await child.line('listening');
   return { child, url: `http://127.0.0.1:${String(port)}` };
-};
-
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
 };
 
 /** As soon as something listens there; fails when the process ends before. */
@@ -67,7 +57,7 @@ describe('runService', () => {
   });
 
   it('is alive, and not ready, while its parts are still being built', async () => {
-    const port = await freePort();
+    const port = await freePort('127.0.0.1');
     const child = new Child('service.ts', { ...env, PORT: String(port), OWN: 'slow to build' });
     const url = `http://127.0.0.1:${port}`;
     const alive = await firstAnswer(child, `${url}/healthz`);
@@ -116,7 +106,7 @@ describe('runService', () => {
   });
 
   it('watches over Kafka where there is one: away, it is the reason for not being ready', async () => {
-    const nobody = `127.0.0.1:${await freePort()}`;
+    const nobody = `127.0.0.1:${await freePort('127.0.0.1')}`;
     const { child, url } = await running({ WITH_KAFKA: '1', POSTHORN_KAFKA_BROKERS: nobody });
     const ready = await fetch(`${url}/readyz`);
     expect([ready.status, await ready.json()]).toEqual([

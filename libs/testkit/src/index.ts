@@ -23,3 +23,4 @@ export { KAFKA_VERSION } from './stack/local-kafka.js';
 export { freePort, isFree, portsFor } from './stack/ports.js';
 export type { ServerKind } from './stack/server.js';
 export { posthornDir, repositoryRoot, startStack, type Stack, type StackOptions, type StackPart, type StackProgress } from './stack/stack.js';
+export { Way } from './way.js';

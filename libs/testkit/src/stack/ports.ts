@@ -1,25 +1,32 @@
+import { randomInt } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname } from 'node:path';
 
-const listenOnce = (port: number, host: string | undefined): Promise<number | undefined> =>
-  new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(undefined));
-    server.listen({ port, host, exclusive: true }, () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : undefined));
-    });
-  });
+/**
+ * Below what systems give to whoever connects (from 32768 on Linux, from 49152 elsewhere): a port from there would be some
+ * connection's by the time that its server listens, or is away for a moment.
+ */
+const FIRST_PORT = 20_000;
+const PORTS = 10_000;
 
 /** Whether a server could listen on it now; without a host, on every interface. */
-export const isFree = async (port: number, host?: string): Promise<boolean> => (await listenOnce(port, host)) !== undefined;
+export const isFree = (port: number, host?: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(true)));
+  });
 
-/** A port nobody listens on at the moment, chosen by the system. */
+let next = randomInt(PORTS);
+
+/** A port nobody listens on at the moment, which the system gives to no connection, and we to nobody else soon. */
 export const freePort = async (host?: string): Promise<number> => {
-  const port = await listenOnce(0, host);
-  if (port === undefined) throw new Error('the system gives out no free port');
-  return port;
+  for (let tried = 0; tried < PORTS; tried += 1) {
+    const port = FIRST_PORT + (next++ % PORTS);
+    if (await isFree(port, host)) return port;
+  }
+  throw new Error(`no port from ${FIRST_PORT} to ${FIRST_PORT + PORTS - 1} is free`);
 };
 
 const remembered = (file: string): Partial<Record<string, number>> => {

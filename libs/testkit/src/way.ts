@@ -1,12 +1,13 @@
 import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { freePort } from './stack/ports.js';
 
 /** A way to a server that can be cut or stop, and be opened again at the same address. */
 export class Way {
   readonly #target: { readonly host: string; readonly port: number };
   readonly #pairs = new Set<readonly [Socket, Socket]>();
   readonly #server: Server;
-  #port = 0;
+  #port: number | undefined;
   #isStopped = false;
 
   constructor(target: { readonly host: string; readonly port: number }) {
@@ -19,10 +20,8 @@ export class Way {
     // A pair that is joined already would carry everything twice.
     if (this.#isStopped) for (const [near, far] of this.#pairs) near.pipe(far).pipe(near);
     this.#isStopped = false;
-    if (this.#server.listening) return this.#port;
-    this.#server.listen(this.#port, '127.0.0.1');
-    await once(this.#server, 'listening');
-    this.#port = (this.#server.address() as AddressInfo).port; // It listens on a port, not on a path
+    this.#port ??= await freePort('127.0.0.1');
+    if (!this.#server.listening) await once(this.#server.listen(this.#port, '127.0.0.1'), 'listening');
     return this.#port;
   }
 
