@@ -22,6 +22,12 @@ describe('a pace', () => {
     expect(new Pace(1, 0).allowance(60_000)).toBe(1);
   });
 
+  it.each([0, 0.3])('has what it said that there would be when it said so, also where rate and time are not whole in binary: from %d ms on', (fromMs) => {
+    const pace = new Pace(9_958, fromMs);
+    const waitMs = pace.waitMs(fromMs + 8);
+    expect([waitMs, pace.allowance(fromMs + 8 + waitMs)]).toEqual([92, 995]);
+  });
+
   it('is never exceeded, whenever and for how much it is asked, and not missed by who takes all', () => {
     const history = fc.array(fc.record({ ms: fc.integer({ min: 0, max: 3_000 }), share: fc.double({ min: 0, max: 1, noNaN: true }) }), { minLength: 1, maxLength: 40 });
     fc.assert(
