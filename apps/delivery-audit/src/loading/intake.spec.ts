@@ -236,6 +236,16 @@ describe('the intake', () => {
     },
   );
 
+  it('commits one by one what cannot be told apart in one statement', async () => {
+    const scene = new Scene();
+    await scene.add('a');
+    await scene.add('b', 'c');
+    await scene.answer(0);
+    await scene.answer(1, sqlError('21000'));
+    for (const load of [2, 3]) await scene.answer(load);
+    expect([scene.batches, scene.done, scene.unfoldable]).toEqual([['a', 'b c', 'b', 'c'], ['a', 'b', 'c'], []]);
+  });
+
   it('goes on past what cannot be true, counts it and names its place', async () => {
     const scene = new Scene();
     await scene.add('foreign', 'b');

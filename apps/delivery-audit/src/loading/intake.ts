@@ -18,8 +18,11 @@ export class UnfoldableRecord extends Error {
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-/** SQLSTATE classes that blame the data, whichever way it is sent: data exception, integrity constraint, program limit exceeded. */
-const REFUSAL_CLASSES: ReadonlySet<string> = new Set(['22', '23', '54']);
+/**
+ * SQLSTATE classes that blame the data, whichever way it is sent: cardinality (two texts that are one when stored, as keys of a batch), data exception,
+ * integrity constraint, program limit exceeded.
+ */
+const REFUSAL_CLASSES: ReadonlySet<string> = new Set(['21', '22', '23', '54']);
 /** A row without a partition counts as a check violation: the loader makes the partition on the next try. */
 const CHECK_VIOLATION = '23514';
 
