@@ -70,10 +70,14 @@ export class Pump {
     this.closeSoon();
   }
 
+  get #waitMs(): number {
+    return this.#notBeforeMs - performance.now();
+  }
+
   /** What is due, when its time has come. */
   async #next(): Promise<readonly Entry[]> {
-    const waitMs = this.#notBeforeMs - performance.now();
-    if (waitMs > 0 && this.#queue.length > 0) await pause(waitMs);
+    // A timer counts whole milliseconds, from when its turn of the event loop began: it may be early by as long as that turn has taken.
+    for (let waitMs = this.#waitMs; waitMs > 0 && this.#queue.length > 0; waitMs = this.#waitMs) await pause(waitMs);
     const batch = this.#take();
     // What did not fit follows at once. Ids that are no events come two by two, with each Idempotency-Key: no sign of load.
     const isLoad = batch.length < MOST_AT_ONCE && batch.filter(({ bytes }) => bytes > 0).length > 1;
