@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { IncomingRecord } from '@posthorn/kafka';
+import { heldBytes } from '@posthorn/testkit';
 import { Intake, type IntakeOptions, type UnfoldableRecord } from './intake.js';
 import { noRows, type RecordRows, type Refused } from './rows.js';
 
@@ -244,6 +245,18 @@ describe('the intake', () => {
     await scene.answer(1, sqlError('21000'));
     for (const load of [2, 3]) await scene.answer(load);
     expect([scene.batches, scene.done, scene.unfoldable]).toEqual([['a', 'b c', 'b', 'c'], ['a', 'b', 'c'], []]);
+  });
+
+  it('keeps nothing that was taken away while PostgreSQL does not answer', async () => {
+    const scene = new Scene();
+    await scene.add('a', 'b', 'c', 'd');
+    const before = heldBytes();
+    await scene.add(...Array.from({ length: 20_000 }, () => 'e'));
+    // A hundred bytes of each at the least.
+    expect(heldBytes() - before).toBeGreaterThan(2_000_000);
+    scene.revoked.add('e');
+    await scene.answer(0, new Error('away'));
+    expect(heldBytes() - before).toBeLessThan(1_000_000);
   });
 
   it('goes on past what cannot be true, counts it and names its place', async () => {

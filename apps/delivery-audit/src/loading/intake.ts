@@ -186,10 +186,16 @@ export class Intake {
       } catch (error) {
         if (isRefusal(error)) return this.#findRefused(ours, error);
         this.#trouble = messageOf(error);
+        this.#dropRevoked();
         this.#options.log.warn({ err: error, records: ours.length, retryMs }, 'could not write a batch, trying again');
         await delay(retryMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
       }
     }
+  }
+
+  /** The consumer's window does not count them any more: with each rebalance while PostgreSQL is away there would be more. */
+  #dropRevoked(): void {
+    this.#unfolded = this.#unfolded.filter(({ record }) => !record.revoked);
   }
 
   async #commit(batch: readonly Folded[]): Promise<void> {
