@@ -76,7 +76,7 @@ export class Pump {
 
   /** What is due, when its time has come. */
   async #next(): Promise<readonly Entry[]> {
-    // A timer counts whole milliseconds, from when its turn of the event loop began: it may be early by as long as that turn has taken.
+    // A timer counts in whole milliseconds, and may be early by two.
     for (let waitMs = this.#waitMs; waitMs > 0 && this.#queue.length > 0; waitMs = this.#waitMs) await pause(waitMs);
     const batch = this.#take();
     // What did not fit follows at once. Ids that are no events come two by two, with each Idempotency-Key: no sign of load.
