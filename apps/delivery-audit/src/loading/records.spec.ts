@@ -63,6 +63,10 @@ describe('an accepted event', () => {
     ['is not JSON', Buffer.from('{id\n"data":1}'), 'JSON'],
     ['has no time of acceptance', frame({ ...envelope, acceptedtime: undefined }, Buffer.from('1')), 'Invalid time value'],
     ['has a time that is none', frame({ ...envelope, acceptedtime: 'yesterday' }, Buffer.from('1')), 'Invalid time value'],
+    ['has a month that is none', frame({ ...envelope, acceptedtime: '2026-13-01T00:00:00.000Z' }, Buffer.from('1')), 'Invalid time value'],
+    ['is of the year 0', frame({ ...envelope, acceptedtime: '0000-06-01T00:00:00.000Z' }, Buffer.from('1')), 'no record is of the time'],
+    ['is of the last year that has four digits', frame({ ...envelope, acceptedtime: '9999-12-31T00:00:00.000Z' }, Buffer.from('1')), 'no record is of the time'],
+    ['is of a year with five digits', frame({ ...envelope, acceptedtime: '+010000-01-01T00:00:00.000Z' }, Buffer.from('1')), 'no record is of the time'],
   ])('is refused when it %s', (_, value, message) => {
     expect(() => rowsOfAccepted(value)).toThrow(message);
   });

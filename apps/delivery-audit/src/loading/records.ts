@@ -21,10 +21,16 @@ import { storedDeliveryId } from '../delivery-id.js';
 import { packExchange } from '../exchange.js';
 import { noRows, type AttemptRow, type DecisionRow, type DeliveryRow, type DeliveryStanding, type DeliveryWaiting, type RecordRows, type Refused, type Rows, type Traced } from './rows.js';
 
-const UTC_MILLISECONDS = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+/** Of the years 1 to 9998: PostgreSQL has no year 0, and the day after must have a name too, where a partition ends. */
+const UTC_MILLISECONDS = /^(?!0000|9999)\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/;
 
-/** @throws {RangeError} when it is no time */
-const utc = (time: string): string => (UTC_MILLISECONDS.test(time) ? time : new Date(time).toISOString());
+/** @throws {RangeError} when it is no time, or none of those years */
+const utc = (time: string): string => {
+  if (UTC_MILLISECONDS.test(time)) return time;
+  const read = new Date(time).toISOString();
+  if (!UTC_MILLISECONDS.test(read)) throw new RangeError(`no record is of the time ${read}`);
+  return read;
+};
 
 const utcOrNull = (time: string | undefined): string | null => (time === undefined ? null : utc(time));
 
