@@ -1,6 +1,7 @@
 import { once } from 'node:events';
-import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { Transform } from 'node:stream';
+import { freePort } from '@posthorn/testkit';
 
 /** How Kafka's protocol says where a broker is: the length of its name, the name, the port. */
 const wireAddress = (host: string, port: number): Buffer => {
@@ -38,7 +39,8 @@ export const cuttableBroker = async (broker: string): Promise<CuttableBroker> =>
   const sockets = new Set<Socket>();
   let isSilent = false;
   let server: Server;
-  let own = 0;
+  // Not any that is free now: while it is stopped the system may give such a port to a connection.
+  const own = await freePort(host);
   const accept = (client: Socket): void => {
     const upstream = connect(Number(port), host);
     for (const [socket, other] of [[client, upstream], [upstream, client]] as const) {
@@ -57,7 +59,6 @@ export const cuttableBroker = async (broker: string): Promise<CuttableBroker> =>
     isSilent = false;
     server = createServer(accept).listen(own, host);
     await once(server, 'listening');
-    own = (server.address() as AddressInfo).port; // a string only for pipes
   };
   const stop = async (): Promise<void> => {
     const closed = once(server, 'close');
