@@ -43,7 +43,8 @@ export class Service {
       },
       stdio: ['pipe', 'pipe', 'inherit'],
     });
-    this.exit = once(this.#process, 'exit').then(([code]) => code as number | null);
+    // Not 'exit', which comes when lines may still be on their way here.
+    this.exit = once(this.#process, 'close').then(([code]) => code as number | null);
     const listening = new Promise<{ readonly port?: number; readonly grpc_port?: number }>((resolve, reject) => {
       createInterface({ input: this.#process.stdout ?? process.stdin }).on('line', (line) => {
         this.log.push(line);
