@@ -1,4 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { deliveryId, type Envelope } from '@posthorn/contracts';
+import { eventually } from '@posthorn/testkit';
+import { Client } from 'pg';
+import { storedDeliveryId } from '../src/delivery-id.js';
 import { unpackExchange } from '../src/exchange.js';
 import { columns } from '../src/loading/columns.js';
 import { foldRows } from '../src/loading/fold.js';
@@ -42,6 +46,29 @@ let loader: Loader;
 
 const load = (...records: readonly TestRecord[]) => loader.load(foldRows(records.map(rowsOf)));
 const delivery = async () => (await database.query('select status, attempts, round, number from audit.deliveries'))[0];
+
+const idOf = ({ tenant, id }: Envelope): string => storedDeliveryId(deliveryId(tenant, id, 'sub_1')) ?? '';
+
+const connected = async (): Promise<Client> => {
+  const client = new Client({ connectionString: database.url });
+  await client.connect();
+  return client;
+};
+
+/** Begins a transaction that has the delivery to itself. */
+const holds = async (client: Client, id: string): Promise<void> => {
+  await client.query('begin');
+  await client.query('select 1 from audit.deliveries where id = $1 for update', [id]);
+};
+
+/** When so many wait for what others hold. */
+const waiting = (count: number) =>
+  eventually(async () => {
+    const [row] = await database.query<{ count: number }>(
+      `select count(*)::integer as count from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+    );
+    return row?.count === count;
+  });
 
 beforeAll(async () => {
   database = await createDatabase();
@@ -214,6 +241,38 @@ describe('loading', () => {
     await other.close();
     expect(written[0].attempts + written[1].attempts).toBe(500);
     expect(await database.query('select attempts, count(*)::integer from audit.deliveries group by 1')).toEqual([{ attempts: 1, count: 500 }]);
+  });
+
+  it('writes a batch again that waited in a circle with what another replica writes', async () => {
+    const events = ['e1', 'e2'].map((id) => envelopeOf(id, at('12:00:00.000'))).toSorted((a, b) => (idOf(a) < idOf(b) ? -1 : 1));
+    const [first, last] = events as [Envelope, Envelope]; // As many as there were
+    const unheardOf = envelopeOf('e3', at('12:00:00.000'));
+    await load(...events.map((event) => routed(event, ['sub_1'])));
+    const [gate, other] = await Promise.all([connected(), connected()]);
+    try {
+      await holds(gate, idOf(first));
+      await holds(other, idOf(last));
+      const written = load(routed(unheardOf, ['sub_1']), ...events.map((event) => attempted(outcomeOf(event, 'sub_1'))));
+      await waiting(1); // The loader: it has written the new one, and comes to those that it knows.
+      await other.query(`set deadlock_timeout = '1h'`); // So that the loader is who finds the circle
+      const inserted = other.query(
+        `insert into audit.deliveries select (jsonb_populate_record(null::audit.deliveries, to_jsonb(known) || jsonb_build_object('id', $1::text))).*
+         from audit.deliveries known where id = $2`,
+        [idOf(unheardOf), idOf(last)],
+      );
+      await waiting(2);
+      await gate.query('commit');
+      await inserted;
+      await other.query('rollback');
+      expect(await written).toEqual({ ...nothing, decisions: 1, deliveries: 3, attempts: 2 });
+      expect(await database.query('select status, attempts from audit.deliveries order by status')).toEqual([
+        { status: 'pending', attempts: 0 },
+        { status: 'delivered', attempts: 1 },
+        { status: 'delivered', attempts: 1 },
+      ]);
+    } finally {
+      await Promise.all([gate.end(), other.end()]);
+    }
   });
 
   it('survives what PostgreSQL cannot hold in a text', async () => {

@@ -1,4 +1,4 @@
-import { Conversation } from '@posthorn/event-store';
+import { Conversation, stateOf } from '@posthorn/event-store';
 import { Client } from 'pg';
 import { columns } from './columns.js';
 import { DeliveryWriter } from './delivery-writer.js';
@@ -28,6 +28,9 @@ export const NOTHING: Written = {
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const STATEMENT_TIMEOUT_MS = 60_000;
+
+/** PostgreSQL has taken back one of two transactions that waited for each other. */
+const DEADLOCK_DETECTED = '40P01';
 
 export type LoaderOptions = {
   /** Whose tables are written: those that are read, or, in a rebuild, those that will be. */
@@ -103,6 +106,10 @@ export class Loader {
     return client;
   }
 
+  /**
+   * Again when rows were taken for new that are not, and when two replicas wrote the same deliveries in a circle, each having taken for new what
+   * the other knew: the other goes on, and this one takes none of them for new the second time.
+   */
   async #write(client: Client, rows: Rows): Promise<Written> {
     for (;;) {
       try {
@@ -110,7 +117,7 @@ export class Loader {
         this.#newcomers.batchWritten();
         return written;
       } catch (error) {
-        if (!this.#newcomers.wereWrong(error)) throw error;
+        if (stateOf(error) !== DEADLOCK_DETECTED && !this.#newcomers.wereWrong(error)) throw error;
         await client.query('rollback');
       }
     }

@@ -6,8 +6,8 @@ import type { TableName } from './rows.js';
 /**
  * The loader's statements, for the tables of a schema. Rows that may be known go from a temporary table, filled by COPY, through `insert …
  * on conflict`: the conflict is found by the primary key of the one partition that the row's day names, so no partition is ever scanned.
- * The rows are sorted by day and that key first, and the tables always come in the same order: two replicas that write the same rows wait
- * for each other, never in a circle.
+ * The rows are sorted by day and that key first, and the tables always come in the same order, so that two replicas that write the same rows wait
+ * for each other, not in a circle (but see `order.ts`).
  */
 export type Statements = {
   /** Once per session. */

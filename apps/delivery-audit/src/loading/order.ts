@@ -4,7 +4,8 @@ const byText = (a: string, b: string): number => (a === b ? 0 : a < b ? -1 : 1);
 
 /**
  * The order in which rows are copied straight into their tables: that in which `merge.ts` has PostgreSQL put those that it merges. Two replicas
- * that write the same rows wait for each other, never in a circle.
+ * that write the same rows wait for each other, and in a circle only where a batch has deliveries that are known beside new ones, which are written
+ * first: then one of the two is written again (`loader.ts`).
  */
 export const inOrder = {
   events: (rows: readonly EventRow[]): readonly EventRow[] => rows.toSorted((a, b) => byText(a.day, b.day) || byText(a.tenant, b.tenant) || byText(a.id, b.id)),
