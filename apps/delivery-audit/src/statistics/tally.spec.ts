@@ -34,6 +34,12 @@ describe('a tally', () => {
     ]);
   });
 
+  it('tells of a subscription by the id under which its deliveries are kept', () => {
+    const tally = new Tally();
+    tally.addAttempt({ tenant: 'acme', subscription_id: 'sub\0' }, attempt('2026-11-20T12:00:00.000Z'));
+    expect(told(tally)).toEqual(['acme sub\u{FFFD} 2026-11-20T12:00:00.000Z 1 0']);
+  });
+
   it('passes over what nobody asked about', () => {
     const tally = new Tally();
     for (const subscription_id of ['sub_1', 'sub_2', 'sub_3']) tally.addAttempt({ tenant: 'acme', subscription_id }, attempt('2026-11-20T12:00:00.000Z'));

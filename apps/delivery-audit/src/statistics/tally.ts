@@ -1,3 +1,4 @@
+import { storable } from '@posthorn/event-store';
 import { Figures, type CountedAttempt, type EndedDelivery } from './figures.js';
 import { VarintReader, VarintWriter } from './varints.js';
 
@@ -58,13 +59,13 @@ export class Tally {
   }
 }
 
-/** Each subscription once, with the length of what is told of it, then its minutes. */
+/** Each subscription with the length of what is told of it, then its minutes; under the id that a text of PostgreSQL can hold, as its deliveries are. */
 const encode = (subscriptions: readonly (readonly [string, readonly (readonly [number, Figures])[]])[]): Buffer => {
   const writer = new VarintWriter();
   for (const [id, minutes] of subscriptions) {
     const inner = new VarintWriter();
     for (const [minute, figures] of minutes) inner.signed(minute).bytes(figures.encode());
-    writer.text(id).bytes(inner.written());
+    writer.text(storable(id)).bytes(inner.written());
   }
   return writer.written();
 };
