@@ -315,6 +315,7 @@ awaitCoordinators();
 beginAnswersAnew();
 calmRequestQueue();
 encodeProduceRequestsOurselves();
-decodeRecordsOurselves();
+// Before anything requires the decoding of batches, which keeps the decoder of records that it finds.
 gatherHeadersOurselves();
+decodeRecordsOurselves();
 readEveryCompression();
