@@ -21,7 +21,11 @@ const base = {
   },
 };
 
-const stack = { globalSetup: '<rootDir>/test/support/stack-up.mjs', globalTeardown: '<rootDir>/test/support/stack-down.mjs' };
+const stack = {
+  globalSetup: '<rootDir>/test/support/stack-up.mjs',
+  globalTeardown: '<rootDir>/test/support/stack-down.mjs',
+  setupFilesAfterEnv: ['<rootDir>/test/support/time-limit.mjs'],
+};
 
 export default {
   projects: [
