@@ -13,11 +13,11 @@ type RequestHeaders = Readonly<Record<string, string>>;
 const PAGE_SIZE = 250;
 
 /**
- * The REST API as a client uses it that wants its own writes to count: it keeps the registry position of its last write, and every
+ * The REST API as a client uses it that wants its own writes to count: it keeps the furthest registry position that it was told, and every
  * event that it publishes carries it.
  */
 export class Api {
-  #position = '0';
+  #position = 0;
 
   constructor(
     private readonly url: string,
@@ -26,7 +26,7 @@ export class Api {
 
   /** The headers of an event that is to meet the subscriptions as this client left them. */
   get position(): RequestHeaders {
-    return { [REGISTRY_POSITION_HEADER]: this.#position };
+    return { [REGISTRY_POSITION_HEADER]: String(this.#position) };
   }
 
   get authorization(): RequestHeaders {
@@ -44,7 +44,8 @@ export class Api {
       },
       ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     });
-    this.#position = response.headers.get(REGISTRY_POSITION_HEADER) ?? this.#position;
+    // Of writes at the same time the last answer may be that of an earlier one.
+    this.#position = Math.max(this.#position, Number(response.headers.get(REGISTRY_POSITION_HEADER) ?? 0));
     const text = await response.text();
     return { status: response.status, headers: response.headers, text, body: parsed(text) };
   }
