@@ -110,7 +110,8 @@ describe('a subscription', () => {
     ['disabled', 'POST', '/disable'],
   ] as const)('that is %s while a delivery waits for its next attempt has it cancelled, with the reason', async (what, method, action) => {
     const type = `meanwhile.${what}`;
-    const subscription = await subscribe(`/${type}`, [type], { policy: { retry_schedule: ['2s'] } });
+    // Time enough for the change to come before the attempt, and not after it.
+    const subscription = await subscribe(`/${type}`, [type], { policy: { retry_schedule: ['5s'] } });
     receiver.replyAt(`/${type}`, { status: 500 });
     const id = await publish(type);
     await posthorn.deliveryOf(id, 'retrying');

@@ -7,6 +7,8 @@ import { World } from './world.js';
 jest.setTimeout(60_000);
 
 const RETRY_MS = 2_000;
+/** Time enough for a cancellation to come before the attempt, and not after it. */
+const LATER_MS = 5_000;
 const policy: SubscriptionState['policy'] = { timeout_ms: 30_000, max_concurrency: 10, ordering: 'none', disable_after_ms: 0, retry_schedule_ms: [RETRY_MS, RETRY_MS] };
 
 let world: World;
@@ -43,6 +45,7 @@ beforeAll(async () => {
   const url = `http://127.0.0.1:${port}`;
   world = await World.start('cancelling', 'router,sender,delay', (world) => [
     world.subscription('sub_plain', { url, event_types: ['plain'], policy }),
+    world.subscription('sub_later', { url, event_types: ['later'], policy: { ...policy, retry_schedule_ms: [LATER_MS] } }),
     world.subscription('sub_single', { url, event_types: ['single'], policy: { ...policy, max_concurrency: 1 } }),
     world.subscription('sub_limited', { url, event_types: ['limited'], policy: { ...policy, rate_limit: { per_second: 0.5, burst: 1 } } }),
     world.subscription('sub_ordered', { url, event_types: ['ordered'], policy: { ...policy, ordering: 'by_key', retry_schedule_ms: [600_000] } }),
@@ -64,9 +67,9 @@ afterAll(async () => {
 describe('a delivery that its user cancels', () => {
   it('comes back from the wheel and is not attempted any more', async () => {
     statuses.set('w1', 500);
-    await world.publishEvent('w1', { type: 'plain' });
+    await world.publishEvent('w1', { type: 'later' });
     await world.until(() => outcomesOf('w1').length > 0 || undefined, 'the first failure');
-    await cancel('w1', 'sub_plain');
+    await cancel('w1', 'sub_later');
     expect([requestsOf('w1'), outcomesOf('w1')]).toEqual([1, ['0/1 first retrying']]);
   });
 
