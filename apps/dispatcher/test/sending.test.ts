@@ -67,7 +67,8 @@ describe('a subscriber that hangs', () => {
     await world.until(() => (receiver.requests.filter(({ path }) => quick.includes(path.slice(1))).length === 20 * quick.length ? true : undefined), 'the quick ones');
     expect(Date.now() - publishedMs).toBeLessThan(LONGEST_TIMEOUT_MS / 2);
     expect(unanswered).toHaveLength(policy.max_concurrency);
-    expect(await postponed('slow')).toBeGreaterThan(1_000);
+    // What came by other partitions of the events may be behind the quick ones.
+    await world.until(async () => (await postponed('slow')) > 1_000 || undefined, 'most of the flood to be put off');
   });
 });
 
