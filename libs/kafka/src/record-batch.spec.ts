@@ -96,8 +96,30 @@ describe('the records of a partition', () => {
     expect(decodeRecordSet(Buffer.from(plain).fill(1, 16, 17))).toBeUndefined();
   });
 
+  it('are left to kafkajs also when one of an old format is all there is, shorter than the head of a batch', () => {
+    const old = Buffer.alloc(36);
+    old.writeInt32BE(24, 8);
+    old.writeInt8(1, 16);
+    expect(decodeRecordSet(old)).toBeUndefined();
+  });
+
   it('that are longer than they say end in an error, not in a loop', async () => {
     const set = await batch([message()], 0);
     expect(() => decodeRecordSet(set.fill(0xff, 61))).toThrow(RangeError);
+  });
+
+  it.each([48, 0, -12, -61])('of a batch that says that it has %d bytes end in an error, not in a loop', async (length) => {
+    const set = await batch([message()], 0);
+    set.writeInt32BE(length, 8);
+    expect(() => decodeRecordSet(set)).toThrow(RangeError);
+  });
+
+  it('with a header that says more or less than there is end in an error', async () => {
+    const set = await batch([message({ headers: { name: 'text' } })], 0);
+    const name = set.indexOf('name') - 1;
+    const value = set.indexOf('text') - 1;
+    // Zigzag: 5 bytes of a value of 4, and a name of -4.
+    expect(() => decodeRecordSet(Buffer.from(set).fill(10, value, value + 1))).toThrow(RangeError);
+    expect(() => decodeRecordSet(Buffer.from(set).fill(7, name, name + 1))).toThrow(RangeError);
   });
 });

@@ -26,17 +26,29 @@ const IN_TRANSACTION = 0x10;
 const CONTROL = 0x20;
 const TWO_TO_THE_32 = 2 ** 32;
 
-/** The records of a partition, of which the last batch may be cut off; undefined when there is a batch that is for kafkajs: compressed, or of an old format. */
+type Extent = { readonly at: number; readonly end: number };
+
+/** The records of a partition, of which the last batch may be cut off; undefined when there is something for kafkajs: a compressed batch, or an old format. */
 export const decodeRecordSet = (set: Buffer): readonly DecodedMessage[] | undefined => {
+  // A message of an old format may be shorter than a batch's head.
+  if (set.length > MAGIC_AT && set[MAGIC_AT] !== MAGIC) return undefined;
   const messages: DecodedMessage[] = [];
-  for (let at = 0; at + RECORDS_AT <= set.length; ) {
-    const end = at + AFTER_LENGTH + set.readInt32BE(at + LENGTH_AT);
-    if (set[at + MAGIC_AT] !== MAGIC || (set.readInt16BE(at + ATTRIBUTES_AT) & COMPRESSION) !== 0) return undefined;
-    if (end > set.length) break;
+  for (const { at } of batchesOf(set)) {
+    if ((set.readInt16BE(at + ATTRIBUTES_AT) & COMPRESSION) !== 0) return undefined;
     decodeBatch(set, at, messages);
-    at = end;
   }
   return messages;
+};
+
+/** The batches that are there whole, up to the first of an old format. @throws {RangeError} when one is shorter than its own head, so that it would not end */
+const batchesOf = function* (set: Buffer): Generator<Extent> {
+  for (let at = 0; at + RECORDS_AT <= set.length && set[at + MAGIC_AT] === MAGIC; ) {
+    const end = at + AFTER_LENGTH + set.readInt32BE(at + LENGTH_AT);
+    if (end < at + RECORDS_AT) throw new RangeError('a batch is shorter than its head');
+    if (end > set.length) return;
+    yield { at, end };
+    at = end;
+  }
 };
 
 const decodeBatch = (set: Buffer, at: number, messages: DecodedMessage[]): void => {
@@ -87,23 +99,21 @@ class Reader {
 
   bytes(): Buffer | null {
     const length = this.varint();
-    if (length < 0) return null;
-    const from = this.at;
-    this.at += length;
-    return this.buffer.subarray(from, this.at);
+    return length < 0 ? null : this.#take(length);
   }
 
   headers(): Headers {
     const headers: Header[] = [];
-    for (let left = this.varint(); left > 0; left--) headers.push({ key: this.#name(), value: this.bytes() });
+    for (let left = this.varint(); left > 0; left--) headers.push({ key: this.#take(this.varint()).toString(), value: this.bytes() });
     return headersByName(headers);
   }
 
-  #name(): string {
-    const length = this.varint();
+  /** @throws {RangeError} when there is not so much, or less than nothing: to go back would be to go round */
+  #take(length: number): Buffer {
     const from = this.at;
     this.at += length;
-    return this.buffer.toString('utf8', from, this.at);
+    if (length < 0 || this.at > this.buffer.length) throw new RangeError('a record says more of itself than there is');
+    return this.buffer.subarray(from, this.at);
   }
 
   /** @throws {RangeError} beyond the end: what a record says of itself is not true */
