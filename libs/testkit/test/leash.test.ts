@@ -40,7 +40,8 @@ describe('a server on a leash', () => {
     const parent = holder(folder, `${script}\necho running; while :; do sleep 0.1; done`, graceMs);
     await once(parent.stdout as NodeJS.ReadableStream, 'data');
     await eventually(() => text('log').includes('running'));
-    return { parent, server: pidOf() };
+    // The server may speak before the one that started it has written its number down.
+    return { parent, server: await eventually(pidOf) };
   };
 
   it('is asked to stop when its parent is killed by force, and gets the time to', async () => {
@@ -51,7 +52,8 @@ describe('a server on a leash', () => {
   });
 
   it('is killed when it does not stop in time', async () => {
-    const { parent, server } = await running(`trap 'echo heard' TERM`, 300);
+    // A shell hears a signal only when what it waits for has ended, and it has got the processor again.
+    const { parent, server } = await running(`trap 'echo heard' TERM`, 3_000);
     parent.kill('SIGKILL');
     await eventually(() => !isAlive(server), { describe: 'the end of the server' });
     expect(text('log')).toContain('heard');
