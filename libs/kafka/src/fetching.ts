@@ -1,14 +1,8 @@
 import { keyOf } from './group-offsets.js';
-import {
-  fetchFrom,
-  withoutAborted,
-  type FetchedMessage,
-  type FetchedPartition,
-  type FetchingGroup,
-  type FetchRequest,
-} from './kafkajs-internals.js';
+import { fetchFrom, type FetchedMessage, type FetchedPartition, type FetchingGroup, type FetchRequest } from './kafkajs-internals.js';
 import { FETCH_BYTES, FETCH_PARTITION_BYTES, restMs, yieldOf, type Pace, type Yield } from './pace.js';
 import type { Time } from './time.js';
+import { committedOf } from './transactions.js';
 
 /** What has come of one partition: never nothing at all, but perhaps nothing for whoever reads it. */
 export type Fetched = {
@@ -121,7 +115,7 @@ export class Fetching {
     this.parts.onFetched({
       topic,
       partition,
-      messages: withoutAborted(asOfPosition, abortedTransactions).filter(({ isControlRecord }) => !isControlRecord),
+      messages: committedOf(asOfPosition, abortedTransactions),
       // None at or above the position: the rest of the batch was compacted away, and with it the record at the position.
       lastOffset: asOfPosition.at(-1)?.offset ?? from,
       highWatermark,

@@ -23,7 +23,11 @@ export type FetchedMessage = {
   readonly value: Buffer | null;
   readonly headers: Headers;
   readonly isControlRecord: boolean;
+  /** Absent in old formats, which know no transactions. */
+  readonly batchContext?: { readonly producerId: string; readonly inTransaction: boolean };
 };
+
+export type AbortedTransaction = { readonly producerId: string; readonly firstOffset: string };
 
 export type FetchedPartition = {
   readonly partition: number;
@@ -32,7 +36,7 @@ export type FetchedPartition = {
   readonly lastStableOffset: string;
   readonly messages: readonly FetchedMessage[];
   /** Null or empty when there are none, and for those who read open transactions. */
-  readonly abortedTransactions?: readonly object[] | null;
+  readonly abortedTransactions?: readonly AbortedTransaction[] | null;
 };
 
 export type FetchRequest = {
@@ -166,10 +170,6 @@ const groupPrototype = (require('kafkajs/src/consumer/consumerGroup.js') as { re
 const clusterPrototype = (require('kafkajs/src/cluster/index.js') as { readonly prototype: CoordinatorFinder }).prototype;
 const queuePrototype = (require('kafkajs/src/network/requestQueue/index.js') as { readonly prototype: RequestQueue }).prototype;
 const connectionPrototype = (require('kafkajs/src/network/connection.js') as { readonly prototype: ConnectionState }).prototype;
-const withoutAbortedMessages = require('kafkajs/src/consumer/filterAbortedMessages.js') as (fetched: {
-  readonly messages: readonly FetchedMessage[];
-  readonly abortedTransactions: readonly object[] | null;
-}) => readonly FetchedMessage[];
 
 const hooksOf = new WeakMap<Cluster, GroupHooks>();
 
@@ -186,10 +186,6 @@ export const capturing =
 export const hook = (cluster: Cluster, hooks: GroupHooks): void => {
   hooksOf.set(cluster, hooks);
 };
-
-/** What no aborted transaction has written. */
-export const withoutAborted = (messages: readonly FetchedMessage[], abortedTransactions: FetchedPartition['abortedTransactions']): readonly FetchedMessage[] =>
-  abortedTransactions?.length ? withoutAbortedMessages({ messages, abortedTransactions }) : messages;
 
 const FETCH_CONNECTION = 1;
 

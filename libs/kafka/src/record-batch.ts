@@ -6,8 +6,7 @@ import type { FetchedMessage } from './kafkajs-internals.js';
  * Each record is copied once, out of an answer that would otherwise stay in memory as long as any of its records; key, value and headers are views of that copy.
  */
 
-/** A record, and what kafkajs' filter of aborted transactions looks at. */
-type DecodedMessage = FetchedMessage & { readonly batchContext: { readonly producerId: string; readonly inTransaction: boolean } };
+type DecodedMessage = Required<FetchedMessage>;
 
 const MAGIC = 2;
 /** Where things are in a batch. Its length counts from behind itself. */
