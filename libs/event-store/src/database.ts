@@ -27,6 +27,8 @@ export type Migrations = {
 /** Brings the schema up to date. Replicas that start together take turns: the lock lives as long as the session. */
 export const migrate = async ({ url, schema, migrations }: Migrations): Promise<void> => {
   const session = new Client({ connectionString: url, application_name: `posthorn ${schema} migrations` });
+  // Idle while the migrations run on a connection of their own: unheard, its loss would end the process. They fail of the same, or are done.
+  session.on('error', () => undefined);
   await session.connect();
   try {
     await session.query('select pg_advisory_lock(hashtextextended($1, 0))', [`${schema}.migrations`]);

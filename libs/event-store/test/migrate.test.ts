@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { eventStoreMigrations, migrate } from '../src/index.js';
 import { createDatabase, type TestDatabase } from './database.js';
 
@@ -23,6 +24,26 @@ it('makes the schema, and what has been added since', async () => {
   await migrate({ url: database.url, schema: 'growing', migrations: first ? [first, ...rest] : [] });
   expect(await tables('growing')).toEqual(['events', 'migrations', 'relay_checkpoint']);
   expect((await database.pool.query('select cause from growing.events')).rowCount).toBe(0);
+});
+
+/** Loses the connection that holds the lock, as when PostgreSQL restarts. */
+class CutsTheSession1795255300000 implements MigrationInterface {
+  readonly name = 'CutsTheSession1795255300000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(
+      `select pg_terminate_backend(pid, 10000) from pg_stat_activity where application_name = 'posthorn cut migrations' and datname = current_database()`,
+    );
+    // Its last words were on their way when it was gone: they are read no later than the answer to this.
+    await runner.query('select');
+  }
+
+  async down(): Promise<void> {}
+}
+
+it('survives the loss of the connection that keeps other replicas waiting', async () => {
+  await migrate({ url: database.url, schema: 'cut', migrations: [CutsTheSession1795255300000] });
+  expect((await database.pool.query('select from cut.migrations')).rowCount).toBe(1);
 });
 
 /** Whether a process that migrates has TypeORM in memory afterwards. */
