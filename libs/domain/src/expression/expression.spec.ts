@@ -236,9 +236,9 @@ describe('a hostile filter', () => {
     'data.names in data.objects',
     '(data.long.indexOf("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxy")) + data.list.map(l, data.long.indexOf("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxy")).size() > 0',
   ])('ends soon: %s', (text) => {
-    const started = performance.now();
+    const before = process.threadCpuUsage();
     expect(judge(text, many)).toEqual({ matches: false, reason: 'it takes more than 50000 steps' });
-    expect(performance.now() - started).toBeLessThan(1_000);
+    expect(process.threadCpuUsage(before).user).toBeLessThan(1_000_000);
   });
 
   it('reads no duration of more than a few terms', () => {
