@@ -1,6 +1,9 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { freePort } from '@posthorn/testkit';
 import { Child } from './spec-support/child.js';
+
+/** Each test starts a process or two that compile their sources; what they take of a machine that has much else to do is no promise. */
+jest.setTimeout(30_000);
 
 const KEY = 'a-key-of-16-chars-or-more';
 const env = { PORT: '0', HOST: '127.0.0.1', OWN: 'x', POSTHORN_ADMIN_API_KEY: KEY };
@@ -116,5 +119,5 @@ describe('runService', () => {
     child.process.kill('SIGTERM');
     expect(await child.exitCode).toBe(0);
     expect(child.messages.slice(-2)).toEqual(['closed: kafka', 'shut down']);
-  }, 20_000);
+  });
 });
