@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { deliveryId, type Envelope } from '@posthorn/contracts';
+import { deliveryId, eventLimits, type Envelope } from '@posthorn/contracts';
 import { eventually } from '@posthorn/testkit';
 import { Client } from 'pg';
 import { storedDeliveryId } from '../src/delivery-id.js';
@@ -10,7 +10,9 @@ import { Loader } from '../src/loading/loader.js';
 import { rowsOfAccepted, rowsOfAttempted, rowsOfCancelled, rowsOfDuplicated, rowsOfRejected, rowsOfRounds, rowsOfRouted } from '../src/loading/records.js';
 import { rowsOfRegistryLog } from '../src/loading/registry-log.js';
 import type { Rows } from '../src/loading/rows.js';
+import { eventsQuery, listEvents } from '../src/query/events.js';
 import { createDatabase, type TestDatabase } from './database.js';
+import { Observed } from './plans.js';
 import {
   accepted,
   askedRound,
@@ -299,6 +301,15 @@ describe('loading', () => {
       request: { url: odd, headers: { odd } },
       response: { status: 200, headers: { odd }, body: odd, truncated: false },
     });
+  });
+
+  it('writes the longest subject that an event may have, and finds it', async () => {
+    // No two alike: compressed, it is not shorter.
+    const subject = String.fromCharCode(...Array.from({ length: eventLimits.subject }, (_, n) => 0x4e00 + ((n * 7_919) % 20_000)));
+    const another = `${subject.slice(0, -1)}!`;
+    await load(accepted(envelopeOf('e1', at('12:00:00.000'), { subject })), accepted(envelopeOf('e2', at('12:00:00.000'), { subject: another })));
+    const { data } = await listEvents(new Observed(database), 'default', eventsQuery.parse({ subject }));
+    expect(data.map((event) => [event.id, event.subject])).toEqual([['e1', subject]]);
   });
 
   it('writes a refused event as it came, however often it is read', async () => {

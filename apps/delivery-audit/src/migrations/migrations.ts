@@ -9,6 +9,7 @@ import { PackedExchanges1765050000000 } from './1765050000000-packed-exchanges.j
 import { Searches1765100000000 } from './1765100000000-searches.js';
 import { SendingAgain1765200000000 } from './1765200000000-sending-again.js';
 import { Statistics1765300000000 } from './1765300000000-statistics.js';
+import { LongSubjects1765400000000 } from './1765400000000-long-subjects.js';
 
 export const SCHEMA = 'audit';
 
@@ -22,5 +23,6 @@ export const migrations = [
   Searches1765100000000,
   SendingAgain1765200000000,
   Statistics1765300000000,
+  LongSubjects1765400000000,
   ...eventStoreMigrations(ASKED_SCHEMA),
 ];

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { storedDeliveryId } from '../delivery-id.js';
 import type { Database } from './database.js';
 import { DELIVERY_COLUMNS, deliveryViewOf, type DeliveryRow } from './delivery-view.js';
-import { boundedBy, listedBetween, listParameters, pageOf, placeOf, text } from './listing.js';
+import { boundedBy, listedBetween, listParameters, ofSubject, pageOf, placeOf, text } from './listing.js';
 import { Conditions } from './sql.js';
 
 const id = z.string().min(1).max(256);
@@ -61,8 +61,7 @@ const isFoundByEvents = ({ event_id, subscription, event_type, subject, status }
 const listByEvents = (database: Pick<Database, 'query'>, tenant: string, query: DeliveriesQuery): Promise<Page<DeliveryView>> => {
   const { event_type, subject, subscription, status, last_error, page_size } = query;
   const place = placeOf(query, storedId);
-  const events = boundedBy(new Conditions().add('tenant = ?', tenant), 'accepted_at', query)
-    .add('subject = ?', subject)
+  const events = ofSubject(boundedBy(new Conditions().add('tenant = ?', tenant), 'accepted_at', query), subject)
     .add('type = ?', event_type)
     .add('accepted_at <= ?::timestamptz and day <= ?::date', place?.at, place?.at.slice(0, 10));
   const { parameters } = events;

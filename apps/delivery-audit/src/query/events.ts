@@ -2,7 +2,7 @@ import { isJsonMediaType, type Duplicates, type Envelope, type EventView, type P
 import { z } from 'zod';
 import type { Database } from './database.js';
 import { findDuplicates } from './duplicates.js';
-import { listedBetween, listParameters, pageOf } from './listing.js';
+import { listedBetween, listParameters, ofSubject, pageOf } from './listing.js';
 import { Conditions, withoutNulls } from './sql.js';
 
 export const eventsQuery = z.strictObject(listParameters);
@@ -42,9 +42,8 @@ const viewOf = ({ id, tenant, type, source, subject, time, accepted_at, key, con
   }) as EventView;
 
 export const listEvents = async (database: Pick<Database, 'query'>, tenant: string, query: EventsQuery): Promise<Page<EventView>> => {
-  const conditions = listedBetween(new Conditions().add('tenant = ?', tenant), 'accepted_at', query)
-    .add('type = ?', query.event_type)
-    .add('subject = ?', query.subject);
+  const conditions = listedBetween(new Conditions().add('tenant = ?', tenant), 'accepted_at', query).add('type = ?', query.event_type);
+  ofSubject(conditions, query.subject);
   const limit = conditions.parameter(query.page_size + 1);
   const rows = await database.query<Row>(
     `select ${COLUMNS} from audit.events where ${conditions.text} order by accepted_at desc, id desc limit ${limit}`,

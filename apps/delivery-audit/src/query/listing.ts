@@ -36,6 +36,9 @@ export const boundedBy = (conditions: Conditions, column: string, { from, to }: 
     .add(`${column} >= ?::timestamptz and day >= ?::date`, from, from?.slice(0, 10))
     .add(`${column} < ?::timestamptz and day <= ?::date`, to, to?.slice(0, 10));
 
+/** Of events, whose index has the beginning of a subject only (`migrations/1765400000000-long-subjects.ts`). */
+export const ofSubject = (conditions: Conditions, subject: string | undefined): Conditions => conditions.add('left(subject, 256) = left(?, 256) and subject = ?', subject, subject);
+
 /** Where the page before ended; undefined for the first page. @throws {Problem} for a token that is none */
 export const placeOf = ({ page_token }: Pick<Listing, 'page_token'>, id: z.ZodType<string> = z.string()): { readonly at: string; readonly id: string } | undefined => {
   if (page_token === undefined) return undefined;
