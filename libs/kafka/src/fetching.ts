@@ -1,3 +1,4 @@
+import { nextPosition, readableEnd } from './fetched.js';
 import { keyOf } from './group-offsets.js';
 import { fetchFrom, type FetchedMessage, type FetchedPartition, type FetchingGroup, type FetchRequest } from './kafkajs-internals.js';
 import { FETCH_BYTES, FETCH_PARTITION_BYTES, restMs, yieldOf, type Pace, type Yield } from './pace.js';
@@ -10,8 +11,9 @@ export type Fetched = {
   readonly partition: number;
   /** Without control records and those of aborted transactions. */
   readonly messages: readonly FetchedMessage[];
-  /** Of the last record that was there. */
+  /** Of what was there: at least of the last record, or behind it where compaction has taken more away. */
   readonly lastOffset: string;
+  /** One past the last record, as far as can be read. */
   readonly highWatermark: string;
 };
 
@@ -101,24 +103,25 @@ export class Fetching {
     const beganMs = time.nowMs();
     const responses = await fetchFrom(broker, requestOf(asked, isLong ? IDLE_MS : resumeMs), signal);
     this.#last.set(nodeId, yieldOf(responses.flatMap(({ partitions }) => partitions), beganMs));
-    const offsets = new Map(asked.map(({ topic, partition, offset }) => [keyOf(topic, partition), offset]));
+    const offsets = new Map(asked.map(({ topic, partition, offset }) => [keyOf(topic, partition), Number(offset)]));
     for (const { topicName, partitions } of responses) {
-      for (const fetched of partitions) this.#handOver(topicName, fetched, offsets.get(keyOf(topicName, fetched.partition)) ?? '0');
+      for (const fetched of partitions) this.#handOver(topicName, fetched, offsets.get(keyOf(topicName, fetched.partition)) ?? 0);
     }
   }
 
-  #handOver(topic: string, { partition, highWatermark, messages, abortedTransactions }: FetchedPartition, from: string): void {
+  #handOver(topic: string, fetched: FetchedPartition, from: number): void {
+    const { partition, messages, abortedTransactions } = fetched;
+    const next = nextPosition(fetched, from);
     // What was paused meanwhile is read again later: its window is full.
-    if (messages.length === 0 || this.parts.isPaused(topic, partition)) return;
+    if (next === from || this.parts.isPaused(topic, partition)) return;
     // A batch is fetched whole, also when the position is in its middle.
-    const asOfPosition = messages.filter(({ offset }) => Number(offset) >= Number(from));
+    const asOfPosition = messages.filter(({ offset }) => Number(offset) >= from);
     this.parts.onFetched({
       topic,
       partition,
       messages: committedOf(asOfPosition, abortedTransactions),
-      // None at or above the position: the rest of the batch was compacted away, and with it the record at the position.
-      lastOffset: asOfPosition.at(-1)?.offset ?? from,
-      highWatermark,
+      lastOffset: String(next - 1),
+      highWatermark: String(readableEnd(fetched)),
     });
   }
 

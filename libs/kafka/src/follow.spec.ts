@@ -145,6 +145,24 @@ describe('follow', () => {
     await close();
   });
 
+  it('steps at once over what was compacted away from the end of a segment, behind which nothing more is fetched', async () => {
+    const topic = new FakeTopic([[0, 1, 2, 10].map((offset) => message(offset))]);
+    let fetches = 0;
+    topic.fetch = async (positions, _, signal) => {
+      const [position = 0] = positions.values();
+      if (position > 10 || ++fetches > 5) await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('called away'))));
+      // Of two segments: a batch of which the last records are gone with an empty one behind it, and one record.
+      const [first, next] = position < 5 ? [0, 5] : position < 10 ? [10, 10] : [10, 11];
+      const messages = (topic.logs[0] ?? []).filter(({ offset }) => Number(offset) >= first && Number(offset) < next);
+      return [{ partition: 0, highWatermark: '11', lastStableOffset: '11', messages: Object.assign(messages, { nextOffset: next }) }];
+    };
+    topic.starts[0] = 3;
+    const { following, seen, close } = await follow(topic);
+    await following.caughtUp;
+    expect([seen, fetches]).toEqual([['0:10'], 3]);
+    await close();
+  });
+
   it('passes over control records, and over records of a batch that began before', async () => {
     const { following, seen, close } = await follow(new FakeTopic([[message(0), message(1, { isControlRecord: true })]]));
     await following.caughtUp;

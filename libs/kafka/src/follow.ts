@@ -1,4 +1,5 @@
 import { KafkaError, messageOf, protocolError } from './errors.js';
+import { nextPosition, readableEnd } from './fetched.js';
 import type { IncomingRecord } from './incoming.js';
 import { fetchFrom, type Broker, type Cluster, type FetchedPartition } from './kafkajs-internals.js';
 import { PACE, FETCH_BYTES, FETCH_PARTITION_BYTES, restMs, yieldOf } from './pace.js';
@@ -174,8 +175,8 @@ export class TopicFollowing implements Following {
       session.isAlive = true;
       let isEmpty = true;
       for (const partition of fetched) {
-        this.#handOver(partition);
-        isEmpty &&= partition.messages.length === 0;
+        const hasCome = this.#handOver(partition);
+        isEmpty &&= !hasCome;
       }
       isHole = this.#leaveHole(asked, isEmpty, isHole);
       this.#release();
@@ -189,8 +190,8 @@ export class TopicFollowing implements Following {
   }
 
   /**
-   * Nothing came although the log goes on: the offsets were compacted away and the broker has kept an empty batch in their place,
-   * of which the client tells nothing. Asked alone (otherwise the answer may merely have been full), the partition steps over one.
+   * Nothing came although the log goes on: the offsets were compacted away, and not even an empty batch was left in their place. Asked alone
+   * (otherwise the answer may merely have been full), the partition steps over one.
    */
   #leaveHole(asked: readonly number[], isEmpty: boolean, wasHole: boolean): boolean {
     if (!isEmpty) return false;
@@ -199,22 +200,23 @@ export class TopicFollowing implements Following {
     return asked.some((partition) => this.#isBehind(partition)) || wasHole;
   }
 
-  #handOver({ partition, lastStableOffset, highWatermark, messages }: FetchedPartition): void {
-    const stable = Number(lastStableOffset);
-    this.#ends.set(partition, stable >= 0 ? stable : Number(highWatermark));
-    let position = this.#positions.get(partition) ?? 0;
+  /** Whether anything has come, be it an empty batch. */
+  #handOver(fetched: FetchedPartition): boolean {
+    const { partition, messages } = fetched;
+    this.#ends.set(partition, readableEnd(fetched));
+    const position = this.#positions.get(partition) ?? 0;
     for (const { offset, isControlRecord, key, value, timestamp, headers } of messages) {
       // A batch is fetched whole, also when the position is in its middle.
-      if (Number(offset) < position) continue;
-      position = Number(offset) + 1;
-      if (isControlRecord) continue;
+      if (isControlRecord || Number(offset) < position) continue;
       try {
         this.options.onRecord({ key, value, headers, offset, partition, timestampMs: Number(timestamp) });
       } catch (error) {
         this.exit({ topic: this.options.topic, partition, offset, error }, 'the handler of a record threw');
       }
     }
-    this.#positions.set(partition, position);
+    const next = nextPosition(fetched, position);
+    this.#positions.set(partition, next);
+    return next > position;
   }
 
   #await(waiter: Waiter): void {

@@ -1,13 +1,13 @@
 import { createRequire } from 'node:module';
 import type { Headers } from './headers.js';
-import type { FetchedMessage } from './kafkajs-internals.js';
-import { decodeRecordSet } from './record-batch.js';
+import type { FetchedMessage, FetchedMessages } from './kafkajs-internals.js';
+import { decodeRecordSet, nextOffsetOf } from './record-batch.js';
 
 const require = createRequire(import.meta.url);
 const DECODER = 'kafkajs/src/protocol/requests/fetch/v4/decodeMessages.js';
 
 type Decoder = { readonly buffer: Buffer; readonly offset: number; readInt32(): number; canReadBytes(length: number): boolean; readBytes(length: number): Buffer };
-type Decode = (decoder: Decoder) => Promise<readonly FetchedMessage[]>;
+type Decode = (decoder: Decoder) => Promise<FetchedMessages>;
 
 const copied = (data: Buffer | null): Buffer | null => data && Buffer.from(data);
 
@@ -26,13 +26,15 @@ export const decodeRecordsOurselves = (): void => {
   const original = require(DECODER) as Decode;
   const module = require.cache[require.resolve(DECODER)];
   if (!module) throw new Error(`kafkajs keeps its decoder of fetched records elsewhere than ${DECODER}`);
-  module.exports = async (decoder: Decoder): Promise<readonly FetchedMessage[]> => {
+  module.exports = async (decoder: Decoder): Promise<FetchedMessages> => {
     const { buffer, offset } = decoder;
     const size = buffer.readInt32BE(offset);
     const from = offset + 4;
-    const decoded = size > 0 && from + size <= buffer.length ? decodeRecordSet(buffer.subarray(from, from + size)) : undefined;
-    if (!decoded) return (await original(decoder)).map(detached);
-    decoder.readBytes(4 + size);
-    return decoded;
+    if (size <= 0 || from + size > buffer.length) return original(decoder);
+    const set = buffer.subarray(from, from + size);
+    const decoded = decodeRecordSet(set);
+    if (decoded) decoder.readBytes(4 + size);
+    const messages = decoded ?? (await original(decoder)).map(detached);
+    return Object.assign(messages, { nextOffset: nextOffsetOf(set) });
   };
 };

@@ -29,12 +29,15 @@ export type FetchedMessage = {
 
 export type AbortedTransaction = { readonly producerId: string; readonly firstOffset: string };
 
+/** `nextOffset`: one past the last offset of the batches that they came in, some of which may not hold that record any more, or none. */
+export type FetchedMessages = readonly FetchedMessage[] & { readonly nextOffset?: number | undefined };
+
 export type FetchedPartition = {
   readonly partition: number;
   readonly highWatermark: string;
   /** The end, for those who do not read open transactions. */
   readonly lastStableOffset: string;
-  readonly messages: readonly FetchedMessage[];
+  readonly messages: FetchedMessages;
   /** Null or empty when there are none, and for those who read open transactions. */
   readonly abortedTransactions?: readonly AbortedTransaction[] | null;
 };

@@ -1,3 +1,4 @@
+import { nextPosition, readableEnd } from './fetched.js';
 import type { FetchedPartition } from './kafkajs-internals.js';
 
 /** What a fetch has brought, and when it began, by a clock that never goes back. */
@@ -31,11 +32,11 @@ export const yieldOf = (fetched: readonly FetchedPartition[], beganMs: number): 
   let records = 0;
   let bytes = 0;
   let isBehind = false;
-  for (const { messages, highWatermark } of fetched) {
+  for (const partition of fetched) {
+    const { messages } = partition;
     records += messages.length;
     for (const { key, value } of messages) bytes += (key?.length ?? 0) + (value?.length ?? 0);
-    const last = messages.at(-1);
-    isBehind ||= last !== undefined && Number(last.offset) + 1 < Number(highWatermark);
+    isBehind ||= messages.length > 0 && nextPosition(partition, 0) < readableEnd(partition);
   }
   return { beganMs, records, bytes, isBehind };
 };

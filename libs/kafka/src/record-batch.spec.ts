@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { createRequire } from 'node:module';
 import { random } from './random.fixture.js';
-import { decodeRecordSet } from './record-batch.js';
+import { decodeRecordSet, nextOffsetOf } from './record-batch.js';
 
 type Message = { readonly key: string | null; readonly value: string | null; readonly timestamp: number; readonly headers: Readonly<Record<string, string>> };
 
@@ -121,5 +121,30 @@ describe('the records of a partition', () => {
     // Zigzag: 5 bytes of a value of 4, and a name of -4.
     expect(() => decodeRecordSet(Buffer.from(set).fill(10, value, value + 1))).toThrow(RangeError);
     expect(() => decodeRecordSet(Buffer.from(set).fill(7, name, name + 1))).toThrow(RangeError);
+  });
+});
+
+describe('reading goes on', () => {
+  const LAST_OFFSET_DELTA_AT = 23;
+
+  it('behind the last batch that is there whole, compressed or not', async () => {
+    const [first, second] = [await batch([message(), message()], 7), await batch([message()], 9, 0, 1)];
+    const set = Buffer.concat([first, second]);
+    expect([first, set, set.subarray(0, set.length - 1), first.subarray(0, 70)].map(nextOffsetOf)).toEqual([9, 10, 9, undefined]);
+  });
+
+  it('behind the offsets that a batch had before it was compacted', async () => {
+    const set = await batch([message(), message()], 7);
+    set.writeInt32BE(9, LAST_OFFSET_DELTA_AT);
+    const empty = Buffer.from(set.subarray(0, 61));
+    empty.writeInt32BE(49, 8);
+    empty.writeInt32BE(0, 57);
+    expect([nextOffsetOf(set), decodeRecordSet(empty), nextOffsetOf(empty)]).toEqual([17, [], 17]);
+  });
+
+  it('where an old format says, whose messages have no more than their offset', async () => {
+    const set = await batch([message()], 7);
+    const old = Buffer.from(set).fill(1, 16, 17);
+    expect([nextOffsetOf(Buffer.concat([set, old])), nextOffsetOf(old), nextOffsetOf(Buffer.alloc(0))]).toEqual([8, undefined, undefined]);
   });
 });

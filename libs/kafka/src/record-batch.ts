@@ -14,6 +14,7 @@ const LENGTH_AT = 8;
 const AFTER_LENGTH = 12;
 const MAGIC_AT = 16;
 const ATTRIBUTES_AT = 21;
+const LAST_OFFSET_DELTA_AT = 23;
 const FIRST_TIMESTAMP_AT = 27;
 const MAX_TIMESTAMP_AT = 35;
 const PRODUCER_ID_AT = 43;
@@ -48,6 +49,16 @@ const batchesOf = function* (set: Buffer): Generator<Extent> {
     yield { at, end };
     at = end;
   }
+};
+
+/**
+ * One past the last offset of the batches that are there whole, compressed ones too; undefined when there is none, or the first is of an old format.
+ * Compaction leaves a batch the offsets that it had when it takes records out, and of an idempotent producer's last one the head when it takes all.
+ */
+export const nextOffsetOf = (set: Buffer): number | undefined => {
+  let next: number | undefined;
+  for (const { at } of batchesOf(set)) next = int64(set, at) + set.readInt32BE(at + LAST_OFFSET_DELTA_AT) + 1;
+  return next;
 };
 
 const decodeBatch = (set: Buffer, at: number, messages: DecodedMessage[]): void => {
