@@ -71,4 +71,10 @@ describe('a member of a group', () => {
     await round();
     expect(fetched).toMatchObject([{ highWatermark: '50' }]);
   });
+
+  it('asks for another partition first each time: an answer that is full has no room for the last', async () => {
+    const { round, positions } = memberOf([0, 1, 2], async ([first]) => (first ? [answered(first[0], [first[1]], first[1] + 1)] : []));
+    for (let n = 0; n < 6; n++) await round();
+    expect([...positions]).toEqual([[0, 2], [1, 2], [2, 2]]);
+  });
 });

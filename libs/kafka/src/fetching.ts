@@ -1,7 +1,7 @@
 import { nextPosition, readableEnd } from './fetched.js';
 import { keyOf } from './group-offsets.js';
 import { fetchFrom, type FetchedMessage, type FetchedPartition, type FetchingGroup, type FetchRequest } from './kafkajs-internals.js';
-import { FETCH_BYTES, FETCH_PARTITION_BYTES, restMs, yieldOf, type Pace, type Yield } from './pace.js';
+import { FETCH_BYTES, FETCH_PARTITION_BYTES, inTurn, restMs, yieldOf, type Pace, type Yield } from './pace.js';
 import type { Time } from './time.js';
 import { committedOf } from './transactions.js';
 
@@ -47,6 +47,7 @@ const READ_COMMITTED = 1;
 export class Fetching {
   readonly #rounds = new Set<Round>();
   readonly #last = new Map<string, Yield>();
+  #turn = 0;
 
   constructor(private readonly parts: FetchingParts) {}
 
@@ -96,7 +97,7 @@ export class Fetching {
     }
     const broker = await group.cluster.findBroker({ nodeId });
     // From here to the request nothing is paused or resumed.
-    const asked = led.filter(isRead).map(({ topic, partition }) => ({ topic, partition, offset: String(group.offsetManager.nextOffset(topic, partition)) }));
+    const asked = inTurn(led.filter(isRead), this.#turn++).map(({ topic, partition }) => ({ topic, partition, offset: String(group.offsetManager.nextOffset(topic, partition)) }));
     const isComplete = asked.length === led.length;
     const isLong = isComplete || last?.records === 0;
     round.missesPaused = isLong && !isComplete;

@@ -163,6 +163,21 @@ describe('follow', () => {
     await close();
   });
 
+  it('asks for another partition first each time: an answer that is full has no room for the last', async () => {
+    const topic = new FakeTopic([[message(0), message(1), message(2)], [message(0)], [message(0)]]);
+    const { fetch } = topic;
+    const asked: number[] = [];
+    topic.fetch = (positions, maxWaitMs, signal) => {
+      const [first = [0, 0]] = positions;
+      asked.push(first[0]);
+      return fetch.call(topic, positions, maxWaitMs, signal).then((all) => all.filter(({ partition }) => partition === first[0]));
+    };
+    const { following, close } = await follow(topic);
+    await following.caughtUp;
+    expect(asked.slice(0, 3)).toEqual([0, 1, 2]);
+    await close();
+  });
+
   it('passes over control records, and over records of a batch that began before', async () => {
     const { following, seen, close } = await follow(new FakeTopic([[message(0), message(1, { isControlRecord: true })]]));
     await following.caughtUp;

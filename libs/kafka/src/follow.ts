@@ -2,7 +2,7 @@ import { KafkaError, messageOf, protocolError } from './errors.js';
 import { nextPosition, readableEnd } from './fetched.js';
 import type { IncomingRecord } from './incoming.js';
 import { fetchFrom, type Broker, type Cluster, type FetchedPartition } from './kafkajs-internals.js';
-import { PACE, FETCH_BYTES, FETCH_PARTITION_BYTES, restMs, yieldOf } from './pace.js';
+import { PACE, FETCH_BYTES, FETCH_PARTITION_BYTES, inTurn, restMs, yieldOf } from './pace.js';
 import type { Logger } from './settings.js';
 import { whenSettled } from './settling.js';
 
@@ -163,8 +163,8 @@ export class TopicFollowing implements Following {
   async #readBroker(partitions: readonly number[], session: Session): Promise<void> {
     const { signal } = session.over;
     let isHole = false;
-    while (!signal.aborted && !this.#isClosed) {
-      const asked = isHole ? partitions.filter((partition) => this.#isBehind(partition)).slice(0, 1) : partitions;
+    for (let turn = 0; !signal.aborted && !this.#isClosed; turn++) {
+      const asked = isHole ? partitions.filter((partition) => this.#isBehind(partition)).slice(0, 1) : inTurn(partitions, turn);
       const positions = new Map(asked.map((partition) => [partition, this.#positions.get(partition) ?? 0]));
       if (this.options.whenReady) {
         await this.options.whenReady();

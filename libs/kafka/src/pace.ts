@@ -40,3 +40,12 @@ export const yieldOf = (fetched: readonly FetchedPartition[], beganMs: number): 
   }
   return { beganMs, records, bytes, isBehind };
 };
+
+/**
+ * Partitions, another one first each time. A broker fills its answer in the order that it was asked in, and leaves out a batch that is larger than what is asked
+ * of a partition unless it is the first to be told: always asked in the same order, the last partitions would wait until the first have nothing more to read.
+ */
+export const inTurn = <T>(partitions: readonly T[], turn: number): readonly T[] => {
+  const first = turn % Math.max(partitions.length, 1);
+  return [...partitions.slice(first), ...partitions.slice(0, first)];
+};
