@@ -77,4 +77,15 @@ describe('a member of a group', () => {
     for (let n = 0; n < 6; n++) await round();
     expect([...positions]).toEqual([[0, 2], [1, 2], [2, 2]]);
   });
+
+  it('hands over nothing of an answer that it was called away from', async () => {
+    const answer = Promise.withResolvers<readonly FetchedPartition[]>();
+    const { fetching, round, fetched } = memberOf([0], () => answer.promise);
+    const away = round();
+    await new Promise((resolve) => void setImmediate(resolve));
+    fetching.callAway();
+    answer.resolve([answered(0, [0], 1)]);
+    await away;
+    expect(fetched).toEqual([]);
+  });
 });

@@ -103,6 +103,8 @@ export class Fetching {
     round.missesPaused = isLong && !isComplete;
     const beganMs = time.nowMs();
     const responses = await fetchFrom(broker, requestOf(asked, isLong ? IDLE_MS : resumeMs), signal);
+    // What comes all the same may be of a time before the group has changed, and leave out what others have read in between.
+    signal.throwIfAborted();
     this.#last.set(nodeId, yieldOf(responses.flatMap(({ partitions }) => partitions), beganMs));
     const offsets = new Map(asked.map(({ topic, partition, offset }) => [keyOf(topic, partition), Number(offset)]));
     for (const { topicName, partitions } of responses) {
