@@ -21,8 +21,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'the delay commits before it has produced',
     file: 'apps/dispatcher/src/delay/delay.ts',
-    find: 'send(outgoing).then(() => record.done(), fatal);',
-    replace: 'record.done();\n    send(outgoing).catch(fatal);',
+    find: 'send(outgoing).then(() => {\n      record.done();',
+    replace: 'record.done();\n    send(outgoing).then(() => {',
   },
   {
     name: 'a delivery is put off, and its record done, before it is in the wheel',

@@ -40,6 +40,7 @@ export type World = {
 };
 
 const SENDER_DRAIN_MS = 16_000;
+const DELAY_DRAIN_MS = 5_000;
 const DELAY_WINDOW_BYTES = 16_384;
 
 /** Topics have their own names: no prefix. */
@@ -214,8 +215,10 @@ export class Process {
     this.#consume('delay', {
       topics: delayTiers.map(({ name }) => topic(`deliveries.delayed.${name}`)),
       onRecord: delay.onRecord,
+      onAssigned: delay.onAssigned,
       onRevoked: delay.onRevoked,
-      drainMs: 0,
+      hold: delay.hold,
+      drainMs: DELAY_DRAIN_MS,
       windowBytes: DELAY_WINDOW_BYTES,
     });
   }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { DELAY_SLOTS } from '@posthorn/contracts';
 import { partitionFor } from '@posthorn/domain';
 import { startReceiver, type Receiver } from '@posthorn/testkit';
 import { World } from './world.js';
@@ -12,6 +13,7 @@ const SPAN_MS = 12_000;
 const WINDOW_MS = 1_500;
 const SPREAD = 4;
 const PARTITIONS = 12;
+const SLOT_MS = 400;
 
 const subscriptionOf = (id: string): string => (Number(id.slice('retry-'.length)) % 2 === 0 ? 'sub_plain' : 'sub_spread');
 
@@ -49,6 +51,38 @@ describe('a reader of the wheel', () => {
     expect(misplaced).toEqual([]);
     const twice = [...Map.groupBy(world.requests, ({ head }) => head.event.id).values()].filter(({ length }) => length > 1);
     expect(twice.filter(([first]) => killedMs - (first?.writtenMs ?? 0) > WINDOW_MS)).toEqual([]);
+  });
+});
+
+describe('readers of the wheel', () => {
+  it('take over from each other when one joins and when it is asked to end: each retry is given back once', async () => {
+    let published = 0;
+    const publishing: Promise<void>[] = [];
+    // Overdue, each by another slot: some of every partition is on its way at any moment.
+    const timer = setInterval(() => {
+      for (const end = published + 6; published < end; published += 1) {
+        publishing.push(world.publishRetry(`passed-on-${published}`, 'sub_plain', Date.now() - (published % DELAY_SLOTS) * SLOT_MS));
+      }
+    }, 4);
+    const givenBack = (): readonly string[] => world.requests.map(({ head }) => head.event.id).filter((id) => id.startsWith('passed-on-'));
+    const goesOn = async (): Promise<void> => {
+      const before = givenBack().length;
+      await world.until(() => givenBack().length > before + 500 || undefined, 'more to be given back');
+    };
+    try {
+      await goesOn();
+      for (let times = 0; times < 3; times += 1) {
+        const second = await world.another('delay');
+        await goesOn();
+        expect(await second.end('SIGTERM')).toBe(0);
+        await goesOn();
+      }
+    } finally {
+      clearInterval(timer);
+    }
+    await Promise.all(publishing);
+    await world.until(() => new Set(givenBack()).size === published, () => `${published} retries; there are ${new Set(givenBack()).size}`);
+    expect(givenBack()).toHaveLength(published);
   });
 });
 

@@ -37,6 +37,12 @@ export type ConsumeOptions = {
   readonly patience?: { readonly minBytes: number; readonly maxWaitMs: number } | undefined;
   /** How long a rebalance or close() waits for the records in flight; default 10 s. */
   readonly drainMs?: number | undefined;
+  /**
+   * For a reader that keeps records which do not get done by waiting for them. Asked when partitions may be taken away: nothing more is to be begun
+   * until one is assigned, and a rebalance or close() waits for what was begun, rather than for all records in flight. It will be somebody else's to
+   * do what was not.
+   */
+  readonly hold?: (() => Promise<void>) | undefined;
   /** A partition with work that makes no progress for so long is reported by `stalled`; default 5 min. Infinity: nobody looks. */
   readonly stallMs?: number | undefined;
   /** After twice `stallMs`; default: log and end the process, because a new start is the one remedy left. */
@@ -268,15 +274,18 @@ export class GroupConsumption implements Consumption, GroupHooks {
     if (this.#inFlight === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
   }
 
-  /** Resolves when nothing is in flight, or after `drainMs`. */
+  /** Resolves when nothing is in flight, or nothing of it begun, or after `drainMs`. */
   async #drained(): Promise<void> {
-    if (this.#inFlight === 0) return;
-    await new Promise<void>((resolve) => {
+    const { hold } = this.options;
+    if (!hold && this.#inFlight === 0) return;
+    await new Promise<void>((resolve, reject) => {
       const cancel = this.time.after(this.#drainMs, resolve);
-      this.#whenIdle.push(() => {
+      const end = (): void => {
         cancel();
         resolve();
-      });
+      };
+      if (hold) hold().then(end, reject);
+      else this.#whenIdle.push(end);
     });
   }
 
@@ -332,7 +341,10 @@ export class GroupConsumption implements Consumption, GroupHooks {
     if (group !== this.#group) group.memberId ??= this.#group?.memberId ?? null;
     const { coordinator, groupId, memberId, generationId } = group;
     // Without these the group has already gone on without us: nothing that we could still commit would count.
-    if (!coordinator || !memberId || generationId === null || this.#partitions.size === 0) return;
+    if (!coordinator || !memberId || generationId === null || this.#partitions.size === 0) {
+      void this.options.hold?.();
+      return;
+    }
     const stopHeartbeat = this.time.every(HEARTBEAT_MS, () => {
       coordinator.heartbeat({ groupId, memberId, groupGenerationId: generationId }).catch(() => undefined);
     });

@@ -10,6 +10,7 @@ const FETCH_MS = 25;
 /** In the longest tier nothing moves for six hours, and rightly so: whether the wheel turns is seen by what is overdue. */
 const STALL_MS = 7 * 3_600_000;
 const OVERDUE_MS = 30_000;
+const DRAIN_MS = 5_000;
 
 export const delayRole = async ({ kit, topic, wheel, partitionOf, consumption, fatal }: RoleParts): Promise<Role> => {
   const producer = await kit.kafka.producer();
@@ -37,14 +38,16 @@ export const delayRole = async ({ kit, topic, wheel, partitionOf, consumption, f
     consume: {
       topics: topics.map(([, name]) => name),
       onRecord: delay.onRecord,
+      onAssigned: delay.onAssigned,
       onRevoked: delay.onRevoked,
       windowBytes: WINDOW_BYTES,
       // What waits in one tier for hours must not keep the others from being read.
       totalBytes: Infinity,
       patience: { minBytes: 1, maxWaitMs: FETCH_MS },
       stallMs: STALL_MS,
-      // What waits in the wheel does not get done by waiting for it.
-      drainMs: 0,
+      // What waits in the wheel does not get done by waiting for it; what has left it does, unless Kafka is away.
+      hold: delay.hold,
+      drainMs: DRAIN_MS,
     },
   };
 };

@@ -46,6 +46,10 @@ export class Delay {
   readonly #held = new Heap<Held>(({ leavesMs }) => leavesMs);
   #seenMs = 0;
   #timer: { readonly ringsMs: number; readonly cancel: () => void } | undefined;
+  /** Records on their way to where they go from here. */
+  #leaving = 0;
+  #whenNoneLeaves: (() => void)[] = [];
+  #isHolding = false;
 
   constructor(parts: DelayParts) {
     this.#parts = parts;
@@ -63,6 +67,22 @@ export class Delay {
     const leavesMs = leavesAt(tier, { enteredMs, dueMs, nowMs });
     this.#held.push({ record, tier, subscription: subscriptions[0] ?? '', eventId: event.id, enteredMs, dueMs, leavesMs });
     this.#wake(nowMs);
+  };
+
+  /**
+   * Partitions may be taken away: what leaves its tier from now on would leave it once more with who has them next. Resolves when what is on its
+   * way has arrived, and is done.
+   */
+  readonly hold = async (): Promise<void> => {
+    this.#isHolding = true;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    if (this.#leaving > 0) await new Promise<void>((resolve) => this.#whenNoneLeaves.push(resolve));
+  };
+
+  readonly onAssigned = (): void => {
+    this.#isHolding = false;
+    this.#wake(this.#now());
   };
 
   readonly onRevoked = (topic: string, partition: number): void => {
@@ -100,7 +120,7 @@ export class Delay {
   /** Sees to it that the timer rings when the first one leaves. */
   #wake(nowMs: number): void {
     const first = this.#held.peek();
-    if (first === undefined) return;
+    if (first === undefined || this.#isHolding) return;
     const waitMs = Math.min(Math.max(first.leavesMs - nowMs, 0), this.#parts.lookMs ?? LOOK_MS);
     if (this.#timer !== undefined && this.#timer.ringsMs <= nowMs + waitMs) return;
     this.#timer?.cancel();
@@ -114,7 +134,16 @@ export class Delay {
       dueMs <= nowMs
         ? { ...requestedPlace(topic('deliveries.requested'), partitionOf(subscription, eventId)), value: record.value, headers }
         : { ...wheel.placeFor(subscription, nowMs, dueMs), value: record.value, headers: { ...headers, [ENTERED_HEADER]: String(nowMs) } };
-    send(outgoing).then(() => record.done(), fatal);
+    this.#leaving += 1;
+    send(outgoing).then(() => {
+      record.done();
+      this.#left();
+    }, fatal);
+  }
+
+  #left(): void {
+    this.#leaving -= 1;
+    if (this.#leaving === 0) for (const resolve of this.#whenNoneLeaves.splice(0)) resolve();
   }
 }
 
