@@ -15,6 +15,8 @@ jest.setTimeout(60_000);
 
 const prefix = `t${randomBytes(6).toString('hex')}`;
 const PRODUCE = 0;
+/** Long enough for PostgreSQL to answer within it. */
+const DEADLINE_MS = 1_000;
 const ignore = (): void => undefined;
 const logger = { debug: ignore, info: ignore, warn: ignore, error: ignore, fatal: ignore };
 
@@ -75,6 +77,7 @@ const publish = (id: string, deadlineMs?: number): Promise<Ended> => {
 };
 
 const numbered = (start: string, count: number) => Array.from({ length: count }, (_, n) => `${start}${n}`);
+const claims = async (): Promise<number> => (await database.query('select from ingestion.claims')).length;
 const found = (start: string) => test.accepted.all.map(({ envelope }) => envelope.id).filter((id) => id.startsWith(start)).sort();
 
 it('an event whose acknowledgement is lost is not written a second time', async () => {
@@ -87,13 +90,14 @@ it('an event whose acknowledgement is lost is not written a second time', async 
 });
 
 it('while Kafka is away nothing is decided; what was given up can be published again, what was tried is known later', async () => {
+  await eventually(async () => (await claims()) === 0);
   isDown = true;
   for (const socket of sockets) socket.destroy(new Error('cut'));
-  const tried = publish('tried', 300);
-  await eventually(() => deduplicator.pendingBytes > 0);
-  // Behind it, and never tried.
+  const tried = publish('tried', DEADLINE_MS);
+  // What is claimed goes to Kafka at once: what comes after the pause is behind it, and never tried.
+  await eventually(async () => (await claims()) === 1);
   await new Promise((resolve) => void setTimeout(resolve, 100));
-  const late = numbered('late-', 20).map((id) => publish(id, 300));
+  const late = numbered('late-', 20).map((id) => publish(id, DEADLINE_MS));
   expect((await Promise.allSettled(late)).map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 'rejected'));
   const again = [...numbered('late-', 20), 'tried'].map((id) => publish(id));
   isDown = false;
