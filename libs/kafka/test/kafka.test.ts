@@ -220,6 +220,40 @@ const fetchWaits = (): { readonly waits: number[]; readonly socketFactory: ISock
 
 const FETCH = 1;
 
+describe('transactions of other producers', () => {
+  it('that were aborted are not handed over, however they overlap and whatever their keys', async () => {
+    const client = new kafkajs.Kafka({ brokers, logLevel: kafkajs.logLevel.NOTHING });
+    const [outer, inner] = ['outer', 'inner'].map((name) => client.producer({ transactionalId: `${topic}.${name}`, maxInFlightRequests: 1, idempotent: true }));
+    const begun = [];
+    for (const producer of [outer, inner]) {
+      await producer?.connect();
+      begun.push(await producer?.transaction());
+    }
+    const [first, second] = begun;
+    const sent = (value: string) => ({ topic, messages: [{ partition: 0, key: Buffer.alloc(4), value }] });
+    for (const value of ['outer 1', 'outer 2']) await first?.send(sent(value));
+    await second?.send(sent('inner 1'));
+    await first?.send(sent('outer 3'));
+    await second?.abort();
+    await first?.send(sent('outer 4'));
+    await first?.abort();
+    const third = await outer?.transaction();
+    await third?.send(sent('committed'));
+    await third?.commit();
+    await produce(['plain'], 0);
+    const seen: string[] = [];
+    const consumption = await consume({
+      onRecord: (record) => {
+        seen.push(valueOf(record));
+        record.done();
+      },
+    });
+    await until(() => seen.includes('plain'));
+    expect([seen, consumption.lag.get(topic)]).toEqual([['committed', 'plain'], 0]);
+    await Promise.all([outer?.disconnect(), inner?.disconnect()]);
+  });
+});
+
 describe('when nothing comes', () => {
   it('a consumer and a follower ask for it once in seconds, and have at once what comes then', async () => {
     const { waits, socketFactory } = fetchWaits();
