@@ -4,12 +4,12 @@ import { Client } from 'pg';
 import { foldsOf } from '../src/loading/folds.js';
 import { Intake } from '../src/loading/intake.js';
 import { Loader } from '../src/loading/loader.js';
-import { rowsOfAccepted } from '../src/loading/records.js';
+import { rowsOfAccepted, rowsOfAttempted, rowsOfRouted } from '../src/loading/records.js';
 import { closedWhenSilent } from '../src/query/silence.js';
 import { isDeepStrictEqual } from 'node:util';
 import type { TestDatabase } from './database.js';
 import { expectedOf, historyOf } from './expected.js';
-import { accepted, envelopeOf, type TestRecord } from './records.js';
+import { accepted, attempted, envelopeOf, outcomeOf, routed, type TestRecord } from './records.js';
 import { World } from './world.js';
 
 const KIB = 1024;
@@ -96,6 +96,14 @@ describe('while PostgreSQL', () => {
   }, 60_000);
 });
 
+/** The states of the loaders' sessions, as PostgreSQL sees them. */
+const sessions = async (): Promise<readonly (string | null)[]> => {
+  const rows = await world.database.query<{ state: string | null }>(
+    `select case when wait_event_type = 'Lock' then 'waits' else state end as state from pg_stat_activity where datname = current_database() and application_name like '%loader'`,
+  );
+  return rows.map(({ state }) => state);
+};
+
 const rowsOfEvent = (id: string) => rowsOfAccepted(accepted(envelopeOf(id, NOON)).value);
 
 describe('a connection that says nothing any more', () => {
@@ -120,6 +128,29 @@ describe('a connection that says nothing any more', () => {
     await eventually(async () => (await world.database.query(`select from pg_stat_activity where datname = current_database() and application_name like '%loader' and state <> 'idle'`)).length === 0);
     expect(await world.database.query(`select count(*)::integer from audit.events where id = 'while'`)).toEqual([{ count: 1 }]);
     published.push(accepted(envelopeOf('before', NOON)), accepted(envelopeOf('while', NOON)));
+  }, 30_000);
+
+  it('amid a transaction holds nobody up who writes the same rows, for longer than PostgreSQL waits for it', async () => {
+    const event = envelopeOf('held up', NOON);
+    const [decided, told] = [routed(event, ['sub_1']), attempted(outcomeOf(event, 'sub_1'))];
+    const gone = new Loader(databaseUrl, { idleTimeoutMs: 500 });
+    await gone.load(rowsOfRouted(decided.value));
+    const gate = new Client({ connectionString: world.database.url });
+    await gate.connect();
+    await gate.query(`begin; select from audit.deliveries where event_id = 'held up' for update`);
+    const lost = gone.load(rowsOfAttempted(told.value)).catch((error: unknown) => error);
+    await eventually(async () => (await sessions()).includes('waits'));
+    way.stop();
+    await gate.query('commit');
+    await gate.end();
+    // Its rows are written and not committed: the rest of the transaction is not on its way.
+    await eventually(async () => (await sessions()).includes('idle in transaction'));
+    const heir = new Loader(world.database.url);
+    expect(await heir.load(rowsOfAttempted(told.value))).toMatchObject({ deliveries: 1, attempts: 1 });
+    await way.cut();
+    expect(await lost).toBeInstanceOf(Error);
+    await Promise.all([heir.close(), gone.close()]);
+    published.push(decided, told);
   }, 30_000);
 });
 

@@ -28,6 +28,10 @@ export const NOTHING: Written = {
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const STATEMENT_TIMEOUT_MS = 60_000;
+/** Of who has begun a transaction and says nothing more: a frozen process, a machine that is gone. Whoever reads its records now writes the same rows, and waits for it. */
+const IDLE_TIMEOUT_MS = 10_000;
+/** A machine that is gone amid a statement's data is missed within half a minute. */
+const KEEP_ALIVE = 'set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3';
 
 /** PostgreSQL has taken back one of two transactions that waited for each other. */
 const DEADLOCK_DETECTED = '40P01';
@@ -37,6 +41,8 @@ export type LoaderOptions = {
   readonly schema?: string;
   /** A statement that takes longer hangs: the connection is given up, and the batch tried again on a new one. Default a minute. */
   readonly statementTimeoutMs?: number;
+  /** PostgreSQL ends the session when a transaction waits for its next statement for longer. Default ten seconds. */
+  readonly idleTimeoutMs?: number;
 };
 
 /** The writing session: one connection, one transaction at a time. After any error the next load starts on a new connection. */
@@ -44,6 +50,7 @@ export class Loader {
   readonly #databaseUrl: string;
   readonly #schema: string;
   readonly #statementTimeoutMs: number;
+  readonly #idleTimeoutMs: number;
   readonly #statements: Statements;
   readonly #newcomers = new Newcomers();
   readonly #deliveries: DeliveryWriter;
@@ -51,10 +58,11 @@ export class Loader {
   /** Days whose partitions are known to exist. */
   readonly #days = new Set<string>();
 
-  constructor(databaseUrl: string, { schema = 'audit', statementTimeoutMs = STATEMENT_TIMEOUT_MS }: LoaderOptions = {}) {
+  constructor(databaseUrl: string, { schema = 'audit', statementTimeoutMs = STATEMENT_TIMEOUT_MS, idleTimeoutMs = IDLE_TIMEOUT_MS }: LoaderOptions = {}) {
     this.#databaseUrl = databaseUrl;
     this.#schema = schema;
     this.#statementTimeoutMs = statementTimeoutMs;
+    this.#idleTimeoutMs = idleTimeoutMs;
     this.#statements = statementsFor(schema);
     this.#deliveries = new DeliveryWriter(schema, this.#statements, this.#newcomers);
   }
@@ -94,6 +102,7 @@ export class Loader {
       application_name: 'posthorn delivery-audit loader',
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       query_timeout: this.#statementTimeoutMs,
+      idle_in_transaction_session_timeout: this.#idleTimeoutMs,
       keepAlive: true,
     });
     // A connection that breaks while idle says so here only; unheard, it would end the process. Left open, its session could hold rows that the next waits for.
@@ -102,7 +111,7 @@ export class Loader {
       client.end().catch(() => undefined);
     });
     await client.connect();
-    await client.query(this.#statements.createStaging);
+    await client.query(`${KEEP_ALIVE}; ${this.#statements.createStaging}`);
     return client;
   }
 
