@@ -15,6 +15,10 @@ describe('the headers of a record', () => {
     expect(byName(['ce_id', Buffer.alloc(0)])).toEqual({ ce_id: Buffer.alloc(0) });
   });
 
+  it('are there by no other name, not even when there are none', () => {
+    expect([byName()['constructor'], byName(['ce_id', a])['constructor']]).toEqual([undefined, undefined]);
+  });
+
   it('may have any name', () => {
     const headers = byName(['__proto__', a], ['constructor', a]);
     expect(Object.entries(headers)).toEqual([['__proto__', a], ['constructor', a]]);

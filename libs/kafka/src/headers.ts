@@ -2,7 +2,7 @@ export type Header = { readonly key: string; readonly value: Buffer | null };
 
 export type Headers = Readonly<Record<string, Buffer | undefined>>;
 
-const NONE: Headers = {};
+const NONE: Headers = Object.freeze(Object.create(null) as Headers);
 
 /** By name, whatever that is; of one that is repeated the last. Kafka has headers without a value; what is null to some is not there to others. */
 export const headersByName = (headers: readonly Header[]): Headers => {
