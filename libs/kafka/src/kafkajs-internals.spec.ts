@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import './kafkajs-internals.js';
+import { assertKnown } from './kafkajs-internals.js';
 
 type Finder = { findGroupCoordinatorMetadata(group: object): Promise<unknown> };
 const require = createRequire(import.meta.url);
@@ -18,6 +18,10 @@ const Connection = require('kafkajs/src/network/connection.js') as new (options:
 const Encoder = require('kafkajs/src/protocol/encoder.js') as new () => object;
 const socketFactory = (require('kafkajs/src/network/socketFactory.js') as () => object)();
 const silent = { namespace: () => silent, debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+it('another version of the client is not taken for the one that is known', () => {
+  expect(() => assertKnown('2.2.5')).toThrow('kafkajs is 2.2.5');
+});
 
 describe("a broker that does not name a group's coordinator yet", () => {
   it('is an outage, after which the client starts the consumer again, and not the end of it', async () => {

@@ -10,6 +10,7 @@ import { encodeProduceRequestsOurselves } from './kafkajs-produce.js';
  * What this library uses of kafkajs 2.2.4 beyond its public interface, and the places where it changes it. The version is pinned in
  * package.json: whoever raises it reads these modules again.
  */
+const KNOWN_VERSION = '2.2.4';
 
 export type TopicPartitions = { readonly topic: string; readonly partitions: readonly number[] };
 type PartitionOffset = { readonly partition: number; readonly offset: string };
@@ -309,6 +310,12 @@ const beginAnswersAnew = (): void => {
   };
 };
 
+/** In another version what is replaced here may not be used any more: records would be fetched, and handed over to nobody. */
+export const assertKnown = (version: string): void => {
+  if (version !== KNOWN_VERSION) throw new Error(`kafkajs is ${version}, and what is changed of it is known of ${KNOWN_VERSION} only`);
+};
+
+assertKnown((require('kafkajs/package.json') as { readonly version: string }).version);
 hookConsumerGroup();
 awaitCoordinators();
 beginAnswersAnew();
