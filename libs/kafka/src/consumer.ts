@@ -416,7 +416,11 @@ export class GroupConsumption implements Consumption, GroupHooks {
     group.resume(assigned);
     // With several brokers one may still be asked for what was ours before.
     this.#fetching.callAway();
-    for (const partition of this.#partitions.values()) partition.isPaused = false;
+    for (const partition of this.#partitions.values()) {
+      partition.isPaused = false;
+      // Others may have done what it was that could not be told. The next commit sees.
+      partition.isScattered = false;
+    }
     this.#paused = 0;
     this.#regulate();
   }
@@ -442,6 +446,9 @@ export class GroupConsumption implements Consumption, GroupHooks {
       record.revoke();
       this.#forget(record);
     }
+    assigned.isScattered = false;
+    // Of the old log. The next answer tells that of the new one, if there is anything in it: without one there is nothing to do.
+    assigned.end = 0;
     assigned.committed = { offset: 0, done: [] };
     assigned.window = new PartitionWindow(assigned.committed);
   }
