@@ -5,7 +5,11 @@ import { foldsOf } from '../src/loading/folds.js';
 import { Intake } from '../src/loading/intake.js';
 import { Loader } from '../src/loading/loader.js';
 import { rowsOfAccepted, rowsOfAttempted, rowsOfRouted } from '../src/loading/records.js';
+import { createPartitions, statisticsTables } from '../src/loading/partitions.js';
 import { closedWhenSilent } from '../src/query/silence.js';
+import { writeDeltas } from '../src/statistics/deltas.js';
+import { Folder } from '../src/statistics/folder.js';
+import { Tally } from '../src/statistics/tally.js';
 import { isDeepStrictEqual } from 'node:util';
 import type { TestDatabase } from './database.js';
 import { expectedOf, historyOf } from './expected.js';
@@ -96,13 +100,16 @@ describe('while PostgreSQL', () => {
   }, 60_000);
 });
 
-/** The states of the loaders' sessions, as PostgreSQL sees them. */
-const sessions = async (): Promise<readonly (string | null)[]> => {
+/** The states of all loaders' sessions, or of all folders', as PostgreSQL sees them. */
+const sessions = async (of: 'loader' | 'statistics'): Promise<readonly (string | null)[]> => {
   const rows = await world.database.query<{ state: string | null }>(
-    `select case when wait_event_type = 'Lock' then 'waits' else state end as state from pg_stat_activity where datname = current_database() and application_name like '%loader'`,
+    `select case when wait_event_type = 'Lock' then 'waits' else state end as state from pg_stat_activity where datname = current_database() and application_name like '%' || $1`,
+    [of],
   );
   return rows.map(({ state }) => state);
 };
+
+const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, fatal: () => undefined };
 
 const rowsOfEvent = (id: string) => rowsOfAccepted(accepted(envelopeOf(id, NOON)).value);
 
@@ -139,18 +146,40 @@ describe('a connection that says nothing any more', () => {
     await gate.connect();
     await gate.query(`begin; select from audit.deliveries where event_id = 'held up' for update`);
     const lost = gone.load(rowsOfAttempted(told.value)).catch((error: unknown) => error);
-    await eventually(async () => (await sessions()).includes('waits'));
+    await eventually(async () => (await sessions('loader')).includes('waits'));
     way.stop();
     await gate.query('commit');
     await gate.end();
     // Its rows are written and not committed: the rest of the transaction is not on its way.
-    await eventually(async () => (await sessions()).includes('idle in transaction'));
+    await eventually(async () => (await sessions('loader')).includes('idle in transaction'));
     const heir = new Loader(world.database.url);
     expect(await heir.load(rowsOfAttempted(told.value))).toMatchObject({ deliveries: 1, attempts: 1 });
     await way.cut();
     expect(await lost).toBeInstanceOf(Error);
     await Promise.all([heir.close(), gone.close()]);
     published.push(decided, told);
+  }, 30_000);
+
+  it('amid a folding holds up no statistics for longer than that', async () => {
+    const gate = new Client({ connectionString: world.database.url });
+    await gate.connect();
+    await createPartitions(gate, 'audit', NOON.slice(0, 10), statisticsTables);
+    const tally = new Tally();
+    tally.addAttempt({ tenant: 'default', subscription_id: 'sub_1' }, { status: 'delivered', duration_ms: 5, error_code: null, started_at: NOON });
+    await writeDeltas(gate, 'audit', tally);
+    await gate.query('begin; lock table audit.statistics_hours in exclusive mode');
+    const gone = new Folder({ databaseUrl, log: silent, idleTimeoutMs: 500 });
+    const lost = gone.foldAll().catch((error: unknown) => error);
+    await eventually(async () => (await sessions('statistics')).includes('waits'));
+    way.stop();
+    await gate.query('commit');
+    await eventually(async () => (await sessions('statistics')).includes('idle in transaction'));
+    const heir = new Folder({ databaseUrl: world.database.url, log: silent });
+    await heir.foldAll();
+    expect(await world.database.query('select from audit.statistics_deltas')).toEqual([]);
+    await way.cut();
+    expect(await lost).toBeInstanceOf(Error);
+    await Promise.all([heir.close(), gone.close(), gate.end()]);
   }, 30_000);
 });
 
@@ -169,7 +198,7 @@ it('what waits for PostgreSQL is bounded, however much there is in Kafka', async
       for (const { id } of rows.events) written.add(id);
       return { events: 0, decisions: 0, deliveries: 0, attempts: 0, rounds: 0, cancellations: 0, rejected_events: 0, duplicates: 0, configuration: 0 };
     },
-    log: { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, fatal: () => undefined },
+    log: silent,
     onUnfoldable: (error) => expect(error).toBeUndefined(),
   });
   const consumption = await world.kafka.consume({

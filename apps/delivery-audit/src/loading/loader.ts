@@ -8,6 +8,7 @@ import { Newcomers } from './newcomers.js';
 import { inOrder } from './order.js';
 import { createPartitions } from './partitions.js';
 import { countOf, type Rows, type TableName } from './rows.js';
+import { IDLE_TIMEOUT_MS, KEEP_ALIVE } from './vanished.js';
 import { shareWriteLock } from './write-lock.js';
 
 /** Rows inserted or changed; what was there already is not counted. */
@@ -28,10 +29,6 @@ export const NOTHING: Written = {
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const STATEMENT_TIMEOUT_MS = 60_000;
-/** Of who has begun a transaction and says nothing more: a frozen process, a machine that is gone. Whoever reads its records now writes the same rows, and waits for it. */
-const IDLE_TIMEOUT_MS = 10_000;
-/** A machine that is gone amid a statement's data is missed within half a minute. */
-const KEEP_ALIVE = 'set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3';
 
 /** PostgreSQL has taken back one of two transactions that waited for each other. */
 const DEADLOCK_DETECTED = '40P01';

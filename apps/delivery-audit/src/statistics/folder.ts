@@ -1,6 +1,7 @@
 import type { Logger } from '@posthorn/kafka';
 import { Client } from 'pg';
 import { createPartitions, statisticsTables } from '../loading/partitions.js';
+import { IDLE_TIMEOUT_MS, KEEP_ALIVE } from '../loading/vanished.js';
 import { Figures } from './figures.js';
 import { MINUTE_MS, readDelta } from './tally.js';
 
@@ -26,6 +27,8 @@ export type FolderOptions = {
   readonly log: Logger;
   readonly now?: () => number;
   readonly gatherMs?: number;
+  /** PostgreSQL ends the session when a transaction waits for its next statement for longer. Default ten seconds. */
+  readonly idleTimeoutMs?: number;
   /** After each transaction that has folded something. */
   readonly onFolded?: (seconds: number) => void;
 };
@@ -85,7 +88,7 @@ export class Folder {
   #isClosed = false;
 
   constructor(options: FolderOptions) {
-    this.#options = { schema: 'audit', now: Date.now, gatherMs: GATHER_MS, onFolded: () => undefined, ...options };
+    this.#options = { schema: 'audit', now: Date.now, gatherMs: GATHER_MS, idleTimeoutMs: IDLE_TIMEOUT_MS, onFolded: () => undefined, ...options };
   }
 
   /** There is something to fold, or may be. */
@@ -205,6 +208,7 @@ export class Folder {
       application_name: 'posthorn delivery-audit statistics',
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       query_timeout: STATEMENT_TIMEOUT_MS,
+      idle_in_transaction_session_timeout: this.#options.idleTimeoutMs,
       keepAlive: true,
     });
     // A connection that breaks while idle says so here only; unheard, it would end the process.
@@ -212,6 +216,7 @@ export class Folder {
       if (this.#client === client) this.#client = undefined;
     });
     await client.connect();
+    await client.query(KEEP_ALIVE);
     return client;
   }
 
