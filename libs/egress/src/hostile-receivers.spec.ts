@@ -232,7 +232,10 @@ const deafServer = async (): Promise<{ readonly port: number }> => {
   for (let isFull = false; !isFull; ) {
     const filler = createConnection({ port, host: '127.0.0.1' }).on('error', () => undefined);
     fillers.push(filler);
-    isFull = await Promise.race([once(filler, 'connect').then(() => false), new Promise<boolean>((resolve) => setTimeout(resolve, 200, true))]);
+    await Promise.race([once(filler, 'connect'), new Promise((resolve) => setTimeout(resolve, 200))]);
+    // A timer that is late comes before the connection that was there in time.
+    await new Promise((resolve) => setImmediate(resolve));
+    isFull = filler.connecting;
   }
   return { port };
 };
