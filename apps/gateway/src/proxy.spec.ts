@@ -298,7 +298,7 @@ describe('the proxy', () => {
     expect(watching.every(({ ok }) => ok)).toBe(true);
   });
 
-  it.each(['/v1/tenants/acme/events/../subscriptions', '/v1/tenants/acme/events/%2e%2e/subscriptions', String.raw`/v1/tenants\..\x`])(
+  it.each(['/v1/tenants/acme/events/../subscriptions', '/v1/tenants/acme/events/%2e%2e/subscriptions', String.raw`/v1/tenants\..\x`, 'http:///v1/tenants'])(
     'passes %s on to nobody',
     async (path) => {
       const { status, body } = await raw('GET', path);
@@ -310,6 +310,14 @@ describe('the proxy', () => {
   it.each(['/v1/tenants/acme/events/a%2Fb', '/v1/tenants/acme/%65vents', '/v1/tenants//events', '/v1/tenants/acme/events/a%3Fb;c'])('leaves %s as it is', async (path) => {
     await raw('GET', path);
     expect(seen.map(({ service, url: asked }) => [service, asked])).toEqual([['delivery-audit', path]]);
+  });
+
+  it('takes a request that names the whole URL, as for a proxy, for one of its path', async () => {
+    // RFC 9112, 3.2.2: a server has to accept it. Whose host it names does not matter: there is one service behind each path.
+    for (const host of [new URL(url).host, 'elsewhere.example', '127.0.0.1:1']) {
+      expect((await raw('GET', `http://${host}/v1/tenants/acme/deliveries?page_size=1`)).status).toBe(200);
+    }
+    expect(seen.map(({ service, url: asked }) => [service, asked])).toEqual(Array.from({ length: 3 }, () => ['delivery-audit', '/v1/tenants/acme/deliveries?page_size=1']));
   });
 
   it('knows nothing beside /v1', async () => {

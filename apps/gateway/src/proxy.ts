@@ -2,7 +2,7 @@ import replyFrom, { type FastifyReplyFromOptions } from '@fastify/reply-from';
 import { Problem } from '@posthorn/service-kit';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { requestHeaders, responseHeaders } from './headers.js';
-import { upstreamOf, type Upstream } from './routes.js';
+import { pathOf, upstreamOf, type Upstream } from './routes.js';
 
 export type ProxyOptions = {
   /** Base URLs of the services. */
@@ -47,7 +47,7 @@ export const registerProxy = async (fastify: FastifyInstance, { upstreams, timeo
   });
 
   const forward = (request: FastifyRequest, reply: FastifyReply): FastifyReply => {
-    const path = request.raw.url?.split('?', 1)[0] ?? '';
+    const path = pathOf(request.raw.url);
     const upstream = upstreamOf(request.method, path);
     if (upstream === undefined) throw new Problem('malformed', 'The path is ambiguous.');
     const sender = {

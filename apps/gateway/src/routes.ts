@@ -3,6 +3,12 @@ export type Upstream = 'subscription-registry' | 'event-ingestion' | 'delivery-a
 
 const AUDITED: ReadonlySet<string> = new Set(['deliveries', 'rejected-events', 'replays', 'stats']);
 
+/** A request may name the whole URL, as it would to a proxy, and has to be taken for one of its path (RFC 9112, 3.2.2). */
+const ORIGIN = /^https?:\/\/[^/?#]+/;
+
+/** Of what a request's first line names; neither its query nor whom it is addressed to, which is us. */
+export const pathOf = (target = ''): string => target.replace(ORIGIN, '').split('?', 1)[0] ?? '';
+
 /**
  * Path segments as the services' routers see them: split at the slashes that were sent as such, then decoded, so that an encoded
  * slash stays a part of an id. Undefined for a path that could mean another one after normalisation (`..`, a backslash): what
@@ -15,7 +21,7 @@ export const segmentsOf = (path: string): readonly string[] | undefined => {
   } catch {
     return undefined;
   }
-  const ambiguous = path.includes('\\') || path.includes('#') || segments.some((segment) => segment === '.' || segment === '..');
+  const ambiguous = !path.startsWith('/') || path.includes('\\') || path.includes('#') || segments.some((segment) => segment === '.' || segment === '..');
   return ambiguous ? undefined : segments;
 };
 
