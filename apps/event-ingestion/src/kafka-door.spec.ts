@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { type Envelope, unframe } from '@posthorn/contracts';
-import type { IncomingRecord, OutgoingRecord } from '@posthorn/kafka';
+import { type IncomingRecord, MAX_MESSAGE_BYTES, type OutgoingRecord } from '@posthorn/kafka';
 import { array, assert, asyncProperty, constantFrom, nat, record as recordArbitrary } from 'fast-check';
+import { rejectedRecord, rejection } from './acceptance/reject.js';
 import { Admission } from './catalogue/admission.js';
 import { Catalogue } from './catalogue/catalogue.js';
 import { Schemas } from './catalogue/schemas.js';
@@ -123,6 +124,23 @@ describe('events of one partition', () => {
     door.onRecord(recordOf('{"type":"a","tenant":"acme","data":1}', 1));
     await tick();
     expect([...numbersBy(sent).keys()]).toEqual(['acme']);
+  });
+});
+
+describe('a record that quotes too much of itself', () => {
+  const MOST_BYTES = 900 * 1024;
+  const NOT_UTF8 = Buffer.from([0xff]);
+
+  it.each([
+    ['by a content type that is none of ours', '{}', { 'content-type': Buffer.from(`application/cloudevents${'\u0001'.repeat(400_000)}`) }],
+    ['by the name of a header', '{}', { ce_type: Buffer.from('a'), [`ce_${'x'.repeat(1_100_000)}`]: NOT_UTF8 }],
+    ['by the type of its data', `{"type":"a","data":1,"content_type":"a/b;${'\\"'.repeat(1_200_000)}"}`, {}],
+  ])('%s, has a rejection that a record can hold', (_, value, headers) => {
+    const record = recordOf(value, 0, { headers });
+    const verdict = judgeRecord(record, readForms, Date.now(), MOST_BYTES);
+    if (verdict.kind !== 'refused') throw new Error('not refused');
+    const rejected = rejectedRecord(rejection(verdict, { id: 'rej_1', door: 'kafka', headers, value: record.value }, 0));
+    expect(Buffer.byteLength(rejected.value)).toBeLessThan(MAX_MESSAGE_BYTES);
   });
 });
 

@@ -52,17 +52,19 @@ export type Refusal = {
   readonly eventId?: string;
 };
 
-export const refuse = (code: RejectionCode, message: string, path?: string): Refusal => ({
-  kind: 'refused',
-  code,
-  message,
-  ...(path !== undefined && { path }),
-});
-
 const SHOWN_CHARACTERS = 256;
+const MESSAGE_CHARACTERS = 1024;
 
 /** A name or value that nobody has checked yet, short enough to be shown. */
 export const shown = (text: string): string => text.slice(0, SHOWN_CHARACTERS);
+
+/** Whatever they quote: a rejection that no record can hold could never be written, and its record would be read again for ever. */
+export const refuse = (code: RejectionCode, message: string, path?: string): Refusal => ({
+  kind: 'refused',
+  code,
+  message: message.slice(0, MESSAGE_CHARACTERS),
+  ...(path !== undefined && { path: shown(path) }),
+});
 
 /** Which event it was, as far as an unchecked one tells: enough to find it again by. */
 export const about = (attributes: { readonly tenant?: unknown; readonly id?: unknown }): Pick<Refusal, 'tenant' | 'eventId'> => ({
