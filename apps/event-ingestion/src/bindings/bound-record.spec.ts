@@ -69,6 +69,12 @@ describe('a record of a bound topic', () => {
     });
   });
 
+  it('is refused when its clock says what no date can be', () => {
+    const event = { tenant: { constant: 'acme' }, type: { constant: 'a' }, time: { record: 'timestamp' } };
+    expect(verdictOn(recordOf('1', { timestampMs: 8.64e15 + 1 }), event)).toMatchObject({ kind: 'refused', code: 'invalid', path: 'timestamp' });
+    expect(verdictOn(recordOf('1', { timestampMs: Number(2n ** 63n - 1n) }), event)).toMatchObject({ kind: 'refused', code: 'invalid', path: 'timestamp' });
+  });
+
   it('can be known by key, timestamp and topic', () => {
     const event = { tenant: { constant: 'acme' }, type: { record: 'topic' }, id: { record: 'key' }, time: { record: 'timestamp' } };
     const { envelope } = accepted(recordOf('1', { key: '7', timestampMs: Date.UTC(2026, 0, 1) }), event);

@@ -25,8 +25,14 @@ const utf8 = (bytes: Buffer | null | undefined, name: string): Found => {
   return isUtf8(bytes) ? bytes.toString('utf8') : refuse('malformed', `${name} is not UTF-8`, name);
 };
 
-/** Records of very old clients have no timestamp: -1. */
-const timestampOf = ({ timestampMs }: BoundRecord): Found => (timestampMs > 0 ? new Date(timestampMs).toISOString() : undefined);
+/** A record's clock has 64 bits, a `Date` not as many. */
+const MOST_MS = 8.64e15;
+
+/** Records of very old clients have no timestamp: -1. What is no date is refused as no time, under its name. */
+const timestampOf = ({ timestampMs }: BoundRecord): Found => {
+  if (timestampMs <= 0) return undefined;
+  return timestampMs > MOST_MS ? 'out of range' : new Date(timestampMs).toISOString();
+};
 
 const readingOf = (attribute: Attribute, member: string, source: Source): Reading => {
   switch (source.kind) {
