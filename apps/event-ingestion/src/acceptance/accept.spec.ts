@@ -230,6 +230,7 @@ describe('a refusal names what is wrong', () => {
     ['megabytes of broken base64', fromKafka(cloudEvent({ data: undefined, datacontenttype: 'text/plain', data_base64: 'A'.repeat(8_000_001) }), structured), 'invalid', 'data_base64'],
     ['megabytes of base64', fromKafka(cloudEvent({ data: undefined, datacontenttype: 'text/plain', data_base64: 'A'.repeat(8_000_000) }), structured), 'too_large', 'data'],
     ['JSON in base64 that is none', fromKafka(cloudEvent({ data: undefined, data_base64: 'ew==' }), structured), 'malformed', 'data_base64'],
+    ['an extension of the name of what objects inherit', fromKafka('{}', { ce_type: 'a', ce___proto__: 'x' }), 'invalid', 'ce___proto__'],
     ['an extension in capitals', fromKafka(cloudEvent({ comExample: 'x' }), structured), 'invalid', 'comExample'],
     ['an extension with a long name', fromKafka(cloudEvent({ ['x'.repeat(21)]: '' }), structured), 'invalid', 'x'.repeat(21)],
     ['an extension that is an object', fromKafka(cloudEvent({ comexample: {} }), structured), 'invalid', 'comexample'],

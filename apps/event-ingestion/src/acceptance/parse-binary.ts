@@ -50,7 +50,7 @@ type Mode<Header> = {
 
 const draftOf = <Header>({ prefix, names, attributes, textOf }: Mode<Header>, headers: Readonly<Record<string, Header | undefined>>, value: Buffer): Draft | Refusal => {
   const found: Partial<Record<Attribute, string>> = {};
-  let extensions: Record<string, string> | undefined;
+  const extensions: [string, string][] = [];
   let bytes = value.length;
   for (const name in headers) {
     const header = headers[name];
@@ -60,8 +60,7 @@ const draftOf = <Header>({ prefix, names, attributes, textOf }: Mode<Header>, he
     if (typeof text !== 'string') return text;
     bytes += text.length;
     if (attribute !== undefined) found[attribute] = text;
-    // No name begins with more than the prefix, so none can be `__proto__`.
-    else (extensions ??= {})[name.slice(prefix.length)] = text;
+    else extensions.push([name.slice(prefix.length), text]);
   }
   const data = dataOfBytes(value, found.datacontenttype, 'data');
   if (data.kind === 'refused') return { ...data, ...about(found) };
@@ -69,7 +68,7 @@ const draftOf = <Header>({ prefix, names, attributes, textOf }: Mode<Header>, he
     kind: 'draft',
     attributes: found,
     names,
-    ...(extensions && { extensions, extensionPrefix: prefix }),
+    ...(extensions.length > 0 && { extensions: Object.fromEntries(extensions), extensionPrefix: prefix }),
     data: data.bytes,
     value: data.value,
     dataDepth: data.depth,
