@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { Bell } from './bell.js';
+import { holdingSettings, signsOfLife, type Holding } from './holding.js';
 import { advisoryLock } from './schema.js';
 
 export type LeaderLog = {
@@ -24,7 +25,7 @@ export type LeaderOptions = {
   readonly pollMs?: number;
   /** How long `close` lets the work finish. */
   readonly drainMs?: number;
-};
+} & Holding;
 
 export type LeaderRole = 'leader' | 'follower' | 'disconnected';
 
@@ -33,8 +34,6 @@ const end = async (client: Client): Promise<void> => {
   await Promise.race([client.end().catch(() => undefined), delay(1_000, undefined, { ref: false })]);
 };
 
-/** Keep-alive: the lock of a leader whose machine vanished is given up within half a minute. */
-const SESSION_SETTINGS = 'set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3';
 const QUERY_TIMEOUT_MS = 60_000;
 
 /**
@@ -47,7 +46,7 @@ const QUERY_TIMEOUT_MS = 60_000;
  * Whoever has lost it finishes what it has begun before it tries to lead again; what that does outside of PostgreSQL may overlap with the next leader.
  */
 export class Leader {
-  readonly #options: Required<LeaderOptions>;
+  readonly #options: Required<Omit<LeaderOptions, keyof Holding>> & Holding;
   readonly #bell = new Bell();
   readonly #stop = new AbortController();
   #role: LeaderRole = 'disconnected';
@@ -89,7 +88,7 @@ export class Leader {
   }
 
   async #session(): Promise<void> {
-    const { name, connectionString, wakenBy, work, pollMs, log } = this.#options;
+    const { name, connectionString, wakenBy, work, pollMs, silenceMs, signOfLifeMs, log } = this.#options;
     const client = new Client({
       connectionString,
       application_name: `posthorn ${name}`,
@@ -105,10 +104,11 @@ export class Leader {
     client.on('error', lose);
     client.on('end', () => lose(new Error('connection ended')));
     client.on('notification', () => this.#bell.ring());
+    const noMoreSigns = signsOfLife(client, signOfLifeMs);
     try {
       await client.connect();
       this.#client = client;
-      await client.query([SESSION_SETTINGS, ...wakenBy.map((channel) => `listen ${channel}`)].join('; '));
+      await client.query([holdingSettings(silenceMs), ...wakenBy.map((channel) => `listen ${channel}`)].join('; '));
       this.#role = 'follower';
       while (!this.#isClosed) {
         if (this.#role !== 'leader' && (await this.#tryToLead(client))) {
@@ -123,6 +123,7 @@ export class Leader {
     } finally {
       this.#role = 'disconnected';
       this.#client = undefined;
+      noMoreSigns();
       await end(client);
     }
   }

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { Bell } from './bell.js';
 import { EVENT_COLUMNS, recordedEvent, type EventRow, type RecordedEvent } from './events.js';
+import { holdingSettings, signsOfLife, type Holding } from './holding.js';
 import { PositionGate } from './position-gate.js';
 import { storeNames, type StoreNames } from './schema.js';
 
@@ -23,7 +24,7 @@ export type RelayOptions = {
   readonly pollMs?: number;
   /** How long `close` lets a publication finish. */
   readonly drainMs?: number;
-};
+} & Holding;
 
 export type RelayRole = 'leader' | 'follower' | 'disconnected';
 
@@ -40,12 +41,8 @@ const end = async (client: Client): Promise<void> => {
   await Promise.race([client.end().catch(() => undefined), delay(1_000, undefined, { ref: false })]);
 };
 
-/**
- * Of the session's connection. Keep-alive: the lock of a leader whose machine vanished is given up within half a minute. No waiting for
- * the disk: a checkpoint that a crash of the server takes back is an event published twice, and every flush delays the writers'.
- */
-const SESSION_SETTINGS =
-  'set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3; set synchronous_commit = off';
+/** Of the session's connection: no waiting for the disk. A checkpoint that a crash of the server takes back is an event published twice, and every flush delays the writers'. */
+const SESSION_SETTINGS = 'set synchronous_commit = off';
 const QUERY_TIMEOUT_MS = 30_000;
 
 /**
@@ -63,7 +60,7 @@ const QUERY_TIMEOUT_MS = 30_000;
  * Whoever notices that sets the checkpoint back, and the leader of that moment publishes the events again, newest state last.
  */
 export class Relay {
-  readonly #options: Required<RelayOptions>;
+  readonly #options: Required<Omit<RelayOptions, keyof Holding>> & Holding;
   readonly #names: StoreNames;
   readonly #gate = new PositionGate();
   readonly #bell = new Bell();
@@ -160,6 +157,7 @@ export class Relay {
       if (channel === this.#names.relayedChannel) this.#gate.reached(Number(payload));
       else this.#bell.ring();
     });
+    const noMoreSigns = signsOfLife(client, this.#options.signOfLifeMs);
     try {
       await client.connect();
       this.#client = client;
@@ -171,13 +169,14 @@ export class Relay {
     } finally {
       this.#role = 'disconnected';
       this.#client = undefined;
+      noMoreSigns();
       await end(client);
     }
   }
 
   async #begin(client: Client): Promise<void> {
     const { relayedChannel, appendedChannel, checkpoints } = this.#names;
-    await client.query(`${SESSION_SETTINGS}; listen ${relayedChannel}; listen ${appendedChannel}`);
+    await client.query(`${holdingSettings(this.#options.silenceMs)}; ${SESSION_SETTINGS}; listen ${relayedChannel}; listen ${appendedChannel}`);
     await client.query(`insert into ${checkpoints} (relay, position) values ($1, 0) on conflict do nothing`, [this.#options.name]);
     if (this.#unsettledFrom !== undefined) {
       await client.query(`update ${checkpoints} set position = least(position, $2) where relay = $1`, [

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { eventually } from '@posthorn/testkit';
+import { eventually, Way } from '@posthorn/testkit';
 import { Leader, type LeaderOptions } from '../src/index.js';
 import { createDatabase, type TestDatabase } from './database.js';
 
@@ -99,6 +99,33 @@ describe('leading', () => {
       await eventually(() => turns > before + 1);
     }
     expect(most).toBe(1);
+  });
+
+  it('passes to another when its process is frozen, although its connection stays, and is kept while its work waits for something else', async () => {
+    const { hostname, port } = new URL(database.url);
+    const way = new Way({ host: hostname, port: Number(port) });
+    const connectionString = Object.assign(new URL(database.url), { host: `127.0.0.1:${await way.open()}` }).href;
+    let release = nothing;
+    const patient = async (): Promise<number> => {
+      await new Promise<void>((resolve) => (release = resolve));
+      return never;
+    };
+    const first = start(patient, { connectionString, silenceMs: 500, signOfLifeMs: 100 });
+    await eventually(() => first.role === 'leader');
+    const second = start(async () => never);
+    const spokenForMs = async (): Promise<number> => {
+      const { rows } = await database.pool.query<{ ms: number }>(
+        `select extract(epoch from state_change - backend_start)::float * 1000 as ms from pg_stat_activity where application_name = $1 order by backend_start limit 1`,
+        [`posthorn ${name}`],
+      );
+      return rows[0]?.ms ?? 0;
+    };
+    await eventually(async () => (await spokenForMs()) > 1_500);
+    expect([first.role, second.role]).toEqual(['leader', 'follower']);
+    way.stop();
+    await eventually(() => second.role === 'leader');
+    release();
+    await way.cut();
   });
 
   it('tries again when the work fails', async () => {

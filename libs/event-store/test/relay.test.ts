@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Way } from '@posthorn/testkit';
 import { EventStore, Relay, RelayCheckpoint, type RecordedEvent, type RelayOptions } from '../src/index.js';
 import { createDatabase, type TestDatabase } from './database.js';
 
@@ -67,6 +68,15 @@ const until = async (condition: () => boolean | Promise<boolean>): Promise<void>
 
 const killSession = (): Promise<unknown> =>
   database.pool.query('select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1', [`relay ${relayName}`]);
+
+/** The relays' sessions, and for how long each has said something. */
+const sessions = async (): Promise<readonly { readonly pid: number; readonly spoken_for_ms: number }[]> => {
+  const { rows } = await database.pool.query<{ pid: number; spoken_for_ms: number }>(
+    `select pid, extract(epoch from state_change - backend_start)::float * 1000 as spoken_for_ms from pg_stat_activity where application_name = $1 order by backend_start`,
+    [`relay ${relayName}`],
+  );
+  return rows;
+};
 
 /** How many appends wait for another one's commit. */
 const waitingForTheirTurn = async (): Promise<number> => {
@@ -276,6 +286,45 @@ describe('several relays', () => {
     await expect(b.waitUntilRelayed(await append(), 5_000)).resolves.toBe(true);
     expect(b.role).toBe('leader');
     expect(published).toEqual(['1', '2']);
+  });
+
+  it('hand over when the leader is frozen, although its connection stays', async () => {
+    const { hostname, port } = new URL(database.url);
+    const way = new Way({ host: hostname, port: Number(port) });
+    const connectionString = Object.assign(new URL(database.url), { host: `127.0.0.1:${await way.open()}` }).href;
+    const published: string[] = [];
+    const a = start(into(published), { connectionString, silenceMs: 500 });
+    await a.waitUntilRelayed(await append(), 5_000);
+    const b = start(into(published));
+    await until(() => b.role === 'follower');
+    way.stop();
+    await expect(b.waitUntilRelayed(await append(), 5_000)).resolves.toBe(true);
+    expect(b.role).toBe('leader');
+    expect(published).toEqual(['1', '2']);
+    await way.cut();
+  });
+
+  it('leave it to the leader for as long as Kafka takes', async () => {
+    const published: string[] = [];
+    let release: (() => void) | undefined;
+    const a = start(
+      async (batch) => {
+        await new Promise<void>((resolve) => (release = resolve));
+        await into(published)(batch);
+      },
+      { silenceMs: 500, signOfLifeMs: 100 },
+    );
+    const position = await append();
+    await until(() => release !== undefined);
+    const [{ pid } = { pid: 0 }] = await sessions();
+    const b = start(into(published));
+    await until(() => b.role === 'follower');
+    // It has said something more than three times as long after it began as it may be silent.
+    await until(async () => (await sessions()).every((session) => session.pid !== pid || session.spoken_for_ms > 1_500));
+    expect(a.role).toBe('leader');
+    release?.();
+    await expect(b.waitUntilRelayed(position, 5_000)).resolves.toBe(true);
+    expect(published).toEqual(['1']);
   });
 
   it('publish again what a deposed leader may have put behind newer events', async () => {
