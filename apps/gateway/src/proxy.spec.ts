@@ -298,7 +298,7 @@ describe('the proxy', () => {
     expect(watching.every(({ ok }) => ok)).toBe(true);
   });
 
-  it.each(['/v1/tenants/acme/events/../subscriptions', '/v1/tenants/acme/events/%2e%2e/subscriptions', String.raw`/v1/tenants\..\x`, 'http:///v1/tenants'])(
+  it.each(['/v1/tenants/acme/events/../subscriptions', '/v1/tenants/acme/events/%2e%2e/subscriptions', String.raw`/v1/tenants\..\x`])(
     'passes %s on to nobody',
     async (path) => {
       const { status, body } = await raw('GET', path);

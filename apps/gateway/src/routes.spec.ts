@@ -61,6 +61,7 @@ describe('upstreamOf', () => {
     String.raw`/v1/tenants/acme\..\events`,
     String.raw`/v1\tenants`,
     '/v1/tenants#/events',
+    'http:///v1/tenants',
     '/v1/tenants/%zz',
   ])('passes %s on to nobody', (path) => {
     expect(upstreamOf('GET', path)).toBeUndefined();
