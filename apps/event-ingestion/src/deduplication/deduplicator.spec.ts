@@ -4,7 +4,7 @@ import { KafkaError, type OutgoingRecord, type Producer, type ProducerGuard } fr
 import { hashOfRecord } from './accepted-log.js';
 import { type Claim, type Claimed, type Claims, type Orphan, OwnerLost } from './claims.js';
 import { Deduplicator, type Timing } from './deduplicator.js';
-import { type Hash, hashOfEvent } from './hash.js';
+import { type Hash, hashOfEvent, hashOfKey } from './hash.js';
 import { settleOrphans } from './orphans.js';
 
 const ignore = (): void => undefined;
@@ -279,5 +279,44 @@ describe('a crash of PostgreSQL that forgets the last claims', () => {
     while (database.ids.size < 3 || database.claims.size > 0) await turn();
     expect(await Promise.all(['a', 'b', 'c', 'd'].map(other.publish))).toEqual(['duplicate', 'duplicate', 'duplicate', 'accepted']);
     await Promise.all([one.deduplicator.close(), other.deduplicator.close()]);
+  });
+});
+
+describe('what waits while PostgreSQL is away', () => {
+  it.each([
+    ['an event that is published again and again', () => 'a'],
+    ['events, however small', (n: number) => `e${n}`],
+  ])('is counted: %s', async (_, idOf) => {
+    const { session, deduplicator, publish } = await start(new Database(never), []);
+    session.isCut = true;
+    const before = deduplicator.pendingBytes;
+    const published = Array.from({ length: 100 }, (_, n) => publish(idOf(n)));
+    expect(deduplicator.pendingBytes - before).toBeGreaterThan(100 * 1024);
+    session.isCut = false;
+    await Promise.all(published);
+    expect(deduplicator.pendingBytes).toBe(before);
+    await deduplicator.close();
+  });
+
+  it.each([
+    ['a key that is used again and again', () => 'k'],
+    ['keys', (n: number) => `k${n}`],
+  ])('is counted: %s', async (_, keyOf) => {
+    const { session, deduplicator } = await start(new Database(never), []);
+    session.isCut = true;
+    const before = deduplicator.pendingBytes;
+    const noted = Array.from({ length: 100 }, (_, n) => deduplicator.note(hashOfKey('a', 't', keyOf(n)), 10_000));
+    expect(deduplicator.pendingBytes - before).toBeGreaterThanOrEqual(100 * 1024);
+    session.isCut = false;
+    await Promise.all(
+      noted.map(async (note, n) => {
+        const known = await note;
+        if (known.kind === 'new' && n % 2 === 0) known.keep();
+        else if (known.kind === 'new') known.forget();
+      }),
+    );
+    await turn();
+    expect(deduplicator.pendingBytes).toBe(before);
+    await deduplicator.close();
   });
 });

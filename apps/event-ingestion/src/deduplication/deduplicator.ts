@@ -40,6 +40,8 @@ export type DeduplicatorOptions = {
 };
 
 const KNOWN: Note = { kind: 'known' };
+/** What waits takes besides its record, about: small events and keys would take far more than they count for. */
+const WAITING_BYTES = 1024;
 const LATE = 'the event was not accepted in time';
 const CLOSED = 'closed before it was known whether the event had been accepted';
 
@@ -125,11 +127,18 @@ export class Deduplicator {
   async note(hash: Hash, deadlineMs: number): Promise<Note> {
     const expiresAtMs = expiryAfter(deadlineMs);
     for (let other = this.#entries.get(hash); other !== undefined; other = this.#entries.get(hash)) {
-      if ((await other.ended.catch(() => undefined)) !== undefined) return KNOWN;
+      this.#count(0);
+      const ended = await other.ended.catch(() => undefined);
+      this.#discount(0);
+      if (ended !== undefined) return KNOWN;
     }
     return new Promise((resolve, reject) => {
       const go = (entry: Entry, holding: Holding): void => {
-        const forget = (): void => void this.#notAccepted(entry, holding, new KafkaError('unavailable', 'forgotten'));
+        this.#discount(entry.bytes);
+        const forget = (): void => {
+          this.#count(entry.bytes);
+          void this.#notAccepted(entry, holding, new KafkaError('unavailable', 'forgotten'));
+        };
         resolve({ kind: 'new', keep: () => this.#accepted(entry, holding), forget });
       };
       this.#enter({ hash, key: undefined, bytes: 0, go }, expiresAtMs).then(() => resolve(KNOWN), reject);
@@ -151,18 +160,33 @@ export class Deduplicator {
     return this.#producer;
   }
 
+  #count(bytes: number): void {
+    this.#waitingBytes += bytes + WAITING_BYTES;
+  }
+
+  #discount(bytes: number): void {
+    this.#waitingBytes -= bytes + WAITING_BYTES;
+  }
+
   #send(event: Outgoing, expiresAtMs: number): Promise<Ended> {
     const { hash, key, record } = event;
     if (hash === undefined) return this.#opened.send(record, deadlineOf(expiresAtMs)).then(() => 'accepted');
+    const bytes = record.value?.length ?? 0;
     const other = this.#entries.get(hash);
     if (!other) {
       const go = (entry: Entry, holding: Holding): void => this.#produce(entry, holding, record);
-      return this.#enter({ hash, key, bytes: record.value?.length ?? 0, go }, expiresAtMs);
+      return this.#enter({ hash, key, bytes, go }, expiresAtMs);
     }
     other.expiresAtMs = Math.max(other.expiresAtMs, expiresAtMs);
+    // It may be wanted yet, and so is held: a client that insists while PostgreSQL is away sends the same again and again.
+    this.#count(bytes);
     return other.ended.then(
-      () => 'duplicate',
+      () => {
+        this.#discount(bytes);
+        return 'duplicate';
+      },
       (error: unknown) => {
+        this.#discount(bytes);
         if (!(error instanceof KafkaError) || error.code !== 'unavailable') throw error;
         return this.#send(event, expiresAtMs);
       },
@@ -174,7 +198,7 @@ export class Deduplicator {
     if (expiresAtMs <= performance.now()) return Promise.reject(new KafkaError('unavailable', LATE));
     const entry = openEntry({ ...event, place: this.#place++, expiresAtMs, pauseMs: this.#firstPauseMs });
     this.#entries.set(event.hash, entry);
-    this.#waitingBytes += event.bytes;
+    this.#count(event.bytes);
     this.#pump.add(entry);
     return entry.ended;
   }
@@ -215,11 +239,11 @@ export class Deduplicator {
 
   #produce(entry: Entry, holding: Holding, record: OutgoingRecord): void {
     this.#guard.watch(record, holding.owner);
-    this.#waitingBytes -= entry.bytes;
+    this.#discount(entry.bytes);
     void this.#opened.send(record, deadlineOf(entry.expiresAtMs)).then(
       () => this.#accepted(entry, holding),
       (error: unknown) => {
-        this.#waitingBytes += entry.bytes;
+        this.#count(entry.bytes);
         const code = error instanceof KafkaError ? error.code : undefined;
         if (code === 'withdrawn') this.#doubt(entry);
         // Closing: its claim stays open, and whoever finds it looks into the log.
@@ -255,7 +279,7 @@ export class Deduplicator {
 
   #leave(entry: Entry): void {
     this.#entries.delete(entry.hash);
-    this.#waitingBytes -= entry.bytes;
+    this.#discount(entry.bytes);
     for (const next of this.#lanes.decided(entry)) this.#go(next);
   }
 }
