@@ -51,6 +51,11 @@ const UNKNOWN_RESPONSE_MS = 10;
 const FEWEST = 10;
 const LONGEST_PAUSE_MS = 3_600_000;
 /**
+ * No place is set aside that is farther away: whoever would have it comes back then, and asks again. What the slowest rate makes of a long queue is no time of day any more,
+ * and who has been cancelled in between would find that forgotten: `deliveries.cancelled` is kept for twice as long.
+ */
+const FARTHEST_PLACE_MS = 7 * 86_400_000;
+/**
  * So long after its first start a lane does not know its pace: the first requests of a burst wait for connections and for code to be compiled. Until
  * then a place by the pace is a guess, and no farther away than this: whoever comes back for it finds out.
  */
@@ -99,9 +104,10 @@ export class Lane<D> implements Linked<Lane<D>>, Appointed {
   constructor(
     readonly key: string,
     terms: LaneTerms,
+    nowMs: number,
   ) {
     this.#terms = terms;
-    this.#obeyRate();
+    this.#obeyRate(nowMs);
   }
 
   get underWay(): number {
@@ -134,17 +140,17 @@ export class Lane<D> implements Linked<Lane<D>>, Appointed {
   }
 
   /** Limits that changed hold for what comes: places under the old ones are not waited for. */
-  setTerms(terms: LaneTerms): void {
+  setTerms(terms: LaneTerms, nowMs: number): void {
     if (terms === this.#terms) return;
     const { rate, maxConcurrency } = this.#terms;
     this.#terms = terms;
     if (rate?.perSecond === terms.rate?.perSecond && rate?.burst === terms.rate?.burst && maxConcurrency === terms.maxConcurrency) return;
     this.#nextPlaceMs = Number.NEGATIVE_INFINITY;
     this.#places?.clear();
-    this.#obeyRate();
+    this.#obeyRate(nowMs);
   }
 
-  #obeyRate(): void {
+  #obeyRate(nowMs: number): void {
     const { rate } = this.#terms;
     if (rate === undefined) {
       this.#starts = undefined;
@@ -153,8 +159,8 @@ export class Lane<D> implements Linked<Lane<D>>, Appointed {
     }
     this.#starts ??= new RateLimit();
     this.#places ??= new RateLimit();
-    this.#starts.setTerms(rate);
-    this.#places.setTerms(rate);
+    this.#starts.setTerms(rate, nowMs);
+    this.#places.setTerms(rate, nowMs);
   }
 
   /** When its next may start; infinite when one under way must end first. */
@@ -231,7 +237,7 @@ export class Lane<D> implements Linked<Lane<D>>, Appointed {
 
   /**
    * Sets a place aside for one that cannot stay, and tells when that is. While the breaker is open the first one comes back as it
-   * reopens, and is the probe; the others when it is known what has come of that.
+   * reopens, and is the probe; the others when it is known what has come of that. What would have to wait for more than a week gets no place yet.
    */
   setAside(nowMs: number): number {
     const { state } = this.breaker;
@@ -247,6 +253,7 @@ export class Lane<D> implements Linked<Lane<D>>, Appointed {
     const isGuess = this.#isLearning && state === 'closed' && byPaceMs > nowMs + LEARNING_MS;
     const nearMs = isGuess ? soonestMs + ((byPaceMs - soonestMs) % LEARNING_MS) : byPaceMs;
     const placeMs = this.#places === undefined ? nearMs : this.#places.nextMs(nearMs);
+    if (placeMs > nowMs + FARTHEST_PLACE_MS) return Math.ceil(nowMs + FARTHEST_PLACE_MS);
     this.#places?.take(placeMs);
     this.#nextPlaceMs = Math.max(byPaceMs, placeMs) + paceMs;
     return Math.ceil(placeMs);

@@ -4,7 +4,7 @@ import { RateLimit } from './rate.js';
 
 const limited = (perSecond: number, burst: number): RateLimit => {
   const rate = new RateLimit();
-  rate.setTerms({ perSecond, burst });
+  rate.setTerms({ perSecond, burst }, 0);
   return rate;
 };
 
@@ -44,13 +44,31 @@ describe('a rate limit', () => {
     expect(takeAll(rate, 3_600_000, 3_600_001)).toHaveLength(3);
   });
 
-  it('keeps what is owed when its terms change', () => {
-    const rate = limited(1, 1);
-    rate.take(0);
-    rate.setTerms({ perSecond: 100, burst: 1 });
-    expect(rate.nextMs(0)).toBe(1_000);
-    rate.take(1_000);
-    expect(rate.nextMs(0)).toBe(1_010);
+  it('keeps what is owed when it is lowered', () => {
+    const rate = limited(100, 10);
+    takeAll(rate, 0, 1);
+    rate.setTerms({ perSecond: 1, burst: 1 }, 0);
+    expect(rate.nextMs(0)).toBe(100);
+    rate.take(100);
+    expect(rate.nextMs(0)).toBe(1_100);
+  });
+
+  it('keeps what was taken when it is raised, at the new price: nobody waits for what the old one would have taken', () => {
+    const rate = limited(0.001, 1_000);
+    takeAll(rate, 0, 1);
+    rate.setTerms({ perSecond: 100, burst: 1 }, 0);
+    expect(rate.nextMs(0)).toBe(10_000);
+    rate.take(10_000);
+    expect(rate.nextMs(0)).toBe(10_010);
+  });
+
+  it.each([1e-9, 1e-300, Number.MIN_VALUE])('of %d a second lets its burst go, and is a number thereafter, until it is raised', (perSecond) => {
+    const rate = limited(perSecond, 3);
+    expect(takeAll(rate, 0, 1)).toHaveLength(3);
+    expect(rate.nextMs(0)).toBeGreaterThan(1e11);
+    expect(Number.isFinite(rate.nextMs(0))).toBe(true);
+    rate.setTerms({ perSecond: 1, burst: 1 }, 0);
+    expect(rate.nextMs(0)).toBeCloseTo(3_000);
   });
 
   it('never lets more go in any span of time than the burst and what the span brings, and never makes the first wait longer than for that', () => {

@@ -1,5 +1,8 @@
 import type { RateTerms } from './lane-terms.js';
 
+/** Three hundred years. A limit may ask for less than one in that time, and some thousand intervals together are still to be a number. */
+const LONGEST_INTERVAL_MS = 1e13;
+
 /**
  * A rate limit by the generic cell rate algorithm: `burst` may go at once, and each of them costs `1 / perSecond`. What it knows is one moment, at
  * which the lane will owe nothing any more.
@@ -13,13 +16,15 @@ export class RateLimit {
   #intervalMs = 0;
   #toleranceMs = 0;
 
-  /** Other terms hold from now on; what was taken stays taken. */
-  setTerms({ perSecond, burst }: RateTerms): void {
+  /** Other terms hold from now on. What was taken stays taken, and costs what it costs by now where that is less: who raises a limit does not wait for the old one. */
+  setTerms({ perSecond, burst }: RateTerms, nowMs: number): void {
     const owedUntilMs = this.owesUntilMs;
-    this.#intervalMs = 1_000 / perSecond;
-    this.#toleranceMs = (burst - 1) * this.#intervalMs;
-    this.#sinceMs = owedUntilMs;
+    const owedMs = owedUntilMs - nowMs;
+    const intervalMs = Math.min(1_000 / perSecond, LONGEST_INTERVAL_MS);
+    this.#sinceMs = owedMs > 0 ? nowMs + owedMs * Math.min(1, intervalMs / this.#intervalMs) : owedUntilMs;
     this.#taken = 0;
+    this.#intervalMs = intervalMs;
+    this.#toleranceMs = (burst - 1) * intervalMs;
   }
 
   get intervalMs(): number {

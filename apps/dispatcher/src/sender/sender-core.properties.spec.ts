@@ -73,7 +73,7 @@ class Shadow {
   ) {
     if (terms.rate === undefined) return;
     this.#rate = new RateLimit();
-    this.#rate.setTerms(terms.rate);
+    this.#rate.setTerms(terms.rate, 0);
   }
 
   began(atMs: number): void {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { CoreWorld, fast } from '../spec-support/core-world.js';
+import { CoreWorld, fast, type Postponed } from '../spec-support/core-world.js';
 import type { LaneTerms } from './lane-terms.js';
 
 const PATIENCE_MS = 2_000;
@@ -10,6 +10,8 @@ const failTen = (world: CoreWorld, lane: string): void => {
   for (let n = 0; n < 10; n += 1) world.offer(lane);
   for (let n = 0; n < 10; n += 1) world.finish(lane, 'failure');
 };
+
+const earliest = ({ postponed }: CoreWorld): Postponed | undefined => postponed.toSorted((a, b) => a.dueMs - b.dueMs)[0];
 
 describe('the core of the sender', () => {
   it('starts at once what may start, in its order', () => {
@@ -131,6 +133,38 @@ describe('a rate limit', () => {
     expect(world.postponed).toHaveLength(998);
     world.serve('a', { ms: 1_010, responseMs: 5 });
     expect(world.countOf('a')).toBe(3);
+  });
+
+  it('that is raised from next to nothing holds at once', () => {
+    const world = new CoreWorld();
+    world.offer('a', { count: 3, terms: limited(1e-300, 3) });
+    world.offer('a', { count: 7, terms: limited(100, 10) });
+    expect([world.countOf('a'), world.postponed]).toEqual([10, []]);
+  });
+
+  it.each([1 / 86_400, 1e-9, 1e-300, Number.MIN_VALUE])('of %d a second sets no place aside that is farther than a week away', (perSecond) => {
+    const world = new CoreWorld();
+    world.offer('a', { count: 1_000, terms: limited(perSecond, 2) });
+    expect([world.countOf('a'), world.postponed.length]).toEqual([2, 998]);
+    expect(Math.max(...world.postponed.map(({ dueMs }) => dueMs - world.nowMs))).toBe(7 * 86_400_000);
+  });
+
+  it('is used, week after week, by those who come back for a place that was too far away', () => {
+    const world = new CoreWorld();
+    const terms = limited(1 / 21_600, 1);
+    world.offer('a', { count: 100, terms });
+    const untilMs = world.nowMs + 21 * 86_400_000;
+    while (world.nowMs < untilMs) {
+      const next = earliest(world);
+      // Without one, they are all in the lane, until they have no patience left.
+      world.serve('a', { ms: next === undefined ? PATIENCE_MS : Math.max(0, next.dueMs - world.nowMs), responseMs: 5 });
+      if (next === undefined) continue;
+      world.postponed.splice(world.postponed.indexOf(next), 1);
+      world.offer('a', { isReserved: true, terms });
+    }
+    // Four a day, and the first.
+    expect(world.countOf('a')).toBeGreaterThanOrEqual(82);
+    expect(world.countOf('a')).toBeLessThanOrEqual(85);
   });
 
   it('is not held up by a clock that goes back an hour, and lets no more than a burst go when one leaps ahead', () => {

@@ -124,7 +124,7 @@ export class SenderCore<D> {
 
   offer(offer: Offer<D>, terms: LaneTerms, clockMs: number): void {
     const nowMs = this.#read(clockMs);
-    const lane = this.#laneOf(offer.lane, terms);
+    const lane = this.#laneOf(offer.lane, terms, nowMs);
     lane.share = offer.share;
     if (lane.breaker.reopens(nowMs)) this.#parts.onBreaker('half_open', lane.key);
     const cause = this.#refusal(lane, offer, nowMs);
@@ -195,13 +195,13 @@ export class SenderCore<D> {
     return this.#nowMs;
   }
 
-  #laneOf(key: string, terms: LaneTerms): Lane<D> {
+  #laneOf(key: string, terms: LaneTerms, nowMs: number): Lane<D> {
     let lane = this.#lanes.get(key);
     if (lane === undefined) {
-      lane = new Lane(key, terms);
+      lane = new Lane(key, terms, nowMs);
       this.#lanes.set(key, lane);
     } else {
-      lane.setTerms(terms);
+      lane.setTerms(terms, nowMs);
     }
     return lane;
   }
