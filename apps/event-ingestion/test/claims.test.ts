@@ -34,8 +34,8 @@ afterEach(async () => {
 afterAll(() => database?.drop());
 
 /** Somebody who claims, with a connection, and if it is wanted a clock, of their own. */
-const replica = async (nowMs = () => clockMs) => {
-  const claims = new PgClaims({ url: database.url, windowMs: WINDOW, lapseMs: LAPSE, nowMs });
+const replica = async (nowMs = () => clockMs, windowMs = WINDOW) => {
+  const claims = new PgClaims({ url: database.url, windowMs, lapseMs: LAPSE, nowMs });
   opened.push(claims);
   const owner = randomUUID();
   await claims.enter(owner);
@@ -168,6 +168,32 @@ describe('the window', () => {
     const { id } = await a.take(['x']);
     await a.claims.release(id, hashesOf(['x']), true);
     expect((await a.take(['x'])).fates).toEqual(['won']);
+  });
+
+  it('that has been made smaller lets go of what lies in a slot of the length of before, when its claim is closed', async () => {
+    const before = await replica();
+    await before.close((await before.take(['x', 'y'])).id);
+    await before.take(['open']);
+    clockMs += 2 * HOUR;
+    const [a, b] = [await replica(undefined, HOUR), await replica(undefined, HOUR)];
+    expect((await a.take(['x', 'open'])).fates).toEqual(['won', 'open']);
+    expect((await b.take(['x', 'y'])).fates).toEqual(['open', 'won']);
+  });
+
+  it('of a minute is known before, forgotten after, though slots that overlap are as long', async () => {
+    const a = await replica(undefined, MINUTE);
+    for (let ms = 0; ms <= 5 * MINUTE; ms += 7_000) {
+      const id = `m${ms}`;
+      const at = clockMs;
+      await a.close((await a.take([id])).id);
+      clockMs = at + MINUTE - 1_000;
+      expect([ms, (await a.take([id])).fates]).toEqual([ms, ['closed']]);
+      clockMs = at + MINUTE + 1_000;
+      const { id: claim, fates } = await a.take([id]);
+      expect([ms, fates]).toEqual([ms, ['won']]);
+      await a.close(claim);
+      clockMs += 7_000;
+    }
   });
 
   it('lets a long silence pass', async () => {

@@ -51,7 +51,7 @@ class CreateDeduplication1795700000000 implements MigrationInterface {
     await runner.query(TURN);
     await runner.query(HOLDERS);
     await runner.query(TAKE);
-    await runner.query(CLAIM);
+    await runner.query(claim('create'));
     await runner.query(RELEASE);
   }
 
@@ -118,8 +118,8 @@ const TAKE = `
  * one that takes it just after, but they meet at the same unique key. As hashes are sorted and the older slot comes first, no two claims wait for
  * each other.
  */
-const CLAIM = `
-  create function ${SCHEMA}.claim(
+const claim = (create: 'create' | 'create or replace', since: '' | ', v_since' = ''): string => `
+  ${create} function ${SCHEMA}.claim(
     p_owner uuid, p_ticket bigint, p_hashes uuid[], p_bounds bigint[], p_closed bigint[], p_stays_open boolean,
     p_window interval, p_now timestamptz,
     out id bigint, out lost int[], out is_open boolean[])
@@ -158,7 +158,7 @@ const CLAIM = `
       select * from ${SCHEMA}.slots s where s.number <> v_current.number and s.ends + c_overlap > p_now - p_window order by starts
     loop
       v_overlaps := p_now < v_current.starts + c_overlap and v_other.ends > v_current.starts - c_overlap;
-      if v_overlaps then v_taken := ${SCHEMA}.take(v_other.number, v_free, id); end if;
+      if v_overlaps then v_taken := ${SCHEMA}.take(v_other.number, v_free, id${since}); end if;
       if not v_overlaps or cardinality(v_taken) < cardinality(v_free) then
         select array_agg(h.hash), array_agg(h.is_open) into v_hashes, v_opens
           from ${SCHEMA}.holders(v_other.number, v_free, id, v_since) h;
@@ -174,7 +174,7 @@ const CLAIM = `
       end if;
     end loop;
 
-    v_taken := ${SCHEMA}.take(v_current.number, v_free, id);
+    v_taken := ${SCHEMA}.take(v_current.number, v_free, id${since});
     if cardinality(v_taken) < cardinality(v_free) then
       select v_held || array_agg(h.hash), v_held_open || array_agg(h.is_open) into v_held, v_held_open
         from ${SCHEMA}.holders(v_current.number, v_free, id, v_since) h;
@@ -208,4 +208,46 @@ const RELEASE = `
     if p_is_end then delete from ${SCHEMA}.claims c where c.id = p_claim; end if;
   end $$`;
 
-export const migrations = [CreateDeduplication1795700000000];
+/**
+ * As before, and takes what is older than the window, too, unless its claim is still open. A slot is as long as half the window was when it began; where
+ * that has been made smaller, or is of few minutes, what had been forgotten stood in the way of its id until the slot was emptied.
+ */
+const TAKE_OVER = `
+  create function ${SCHEMA}.take(p_slot smallint, p_hashes uuid[], p_claim bigint, p_since bigint) returns uuid[] language plpgsql as $$
+  declare
+    v_count bigint;
+    v_taken uuid[];
+  begin
+    ${forSlot((table) => `insert into ${table} select h, p_claim from unnest(p_hashes) h on conflict do nothing`)}
+    end if;
+    get diagnostics v_count = row_count;
+    if v_count = cardinality(p_hashes) then return p_hashes; end if;
+    -- Locked in their order, as all hashes are.
+    ${forSlot(
+      (table) => `update ${table} i set claim = p_claim
+        from (select hash from ${table} where hash = any(p_hashes) and claim <= p_since order by hash for update) old
+        where i.hash = old.hash and not exists (select from ${SCHEMA}.claims c where c.id = i.claim)`,
+    )}
+    end if;
+    ${forSlot((table) => `v_taken := array(select hash from ${table} where hash = any(p_hashes) and claim = p_claim order by hash)`)}
+    end if;
+    return v_taken;
+  end $$`;
+
+class TakeWhatIsForgotten1795800000000 implements MigrationInterface {
+  readonly name = 'TakeWhatIsForgotten1795800000000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(TAKE_OVER);
+    await runner.query(claim('create or replace', ', v_since'));
+    await runner.query(`drop function ${SCHEMA}.take(smallint, uuid[], bigint)`);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(TAKE);
+    await runner.query(claim('create or replace'));
+    await runner.query(`drop function ${SCHEMA}.take(smallint, uuid[], bigint, bigint)`);
+  }
+}
+
+export const migrations = [CreateDeduplication1795700000000, TakeWhatIsForgotten1795800000000];
