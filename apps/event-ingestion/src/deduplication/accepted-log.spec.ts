@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { KafkaAcceptedLog } from './accepted-log.js';
+import { frame } from '@posthorn/contracts';
+import { hashOfRecord, KafkaAcceptedLog } from './accepted-log.js';
+import { hashOfEvent } from './hash.js';
 
 const setUp = () => {
   const state = { nowMs: 1_000, asked: 0, isAway: false };
@@ -50,5 +52,24 @@ describe('the bounds of what is accepted', () => {
     await refreshing;
     await log.refresh();
     expect(state.asked).toBe(2);
+  });
+});
+
+describe('a record of events.accepted', () => {
+  it('tells which event it is', () => {
+    expect(hashOfRecord(frame({ tenant: 't', id: '1' }, Buffer.from('{}')))).toBe(hashOfEvent('t', '1'));
+  });
+
+  it.each([
+    ['nothing', null],
+    ['no bytes', Buffer.alloc(0)],
+    ['text', Buffer.from('hello')],
+    ['JSON on lines', Buffer.from('{"tenant":"t"\n,"id":"1"}')],
+    ['what JSON could not be', Buffer.from([0xff, 0x0a, 0xff])],
+    ['null', Buffer.from('null,\n1')],
+    ['another kind of record', frame({ tenant: 't', id: 1 }, Buffer.from('{}'))],
+    ['one without an id', frame({ tenant: 't' }, Buffer.from('{}'))],
+  ])('that is %s, which somebody else wrote, is no event', (_, value) => {
+    expect(hashOfRecord(value)).toBeUndefined();
   });
 });

@@ -11,11 +11,20 @@ export interface AcceptedLog {
   find(from: Bounds): Promise<ReadonlySet<Hash>>;
 }
 
-/** @returns undefined for what is no record of ours */
+/** @returns undefined for what is no record of ours: whoever may write to the topic may write anything, and it stays there for days */
 export const hashOfRecord = (value: Buffer | string | null): Hash | undefined => {
   if (!Buffer.isBuffer(value)) return undefined;
-  const { tenant, id } = unframe<Envelope>(value).head;
-  return hashOfEvent(tenant, id);
+  const { tenant, id } = headOf(value) ?? {};
+  return typeof tenant === 'string' && typeof id === 'string' ? hashOfEvent(tenant, id) : undefined;
+};
+
+const headOf = (value: Buffer): Partial<Envelope> | null => {
+  try {
+    return unframe<Partial<Envelope> | null>(value).head;
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
 };
 
 /** Others may write while nothing is claimed here: the next claim would have so much to read at most. */
