@@ -121,6 +121,11 @@ describe('rebuild', () => {
     await expect(world.command('rebuild --verify')).resolves.toMatchObject({ exit: 0 });
   });
 
+  it('is carried out again right behind another one', async () => {
+    const parts = { pool: world.pool, store: world.store, readModels, progress: new Progress('events', () => undefined) };
+    for (let time = 0; time < 10; time += 1) await rebuild(parts);
+  });
+
   it('leaves nothing behind when it fails, and is carried out once at a time', async () => {
     const before = await tablesNow();
     await world.store.append([{ stream: 'riddle/1', expectedVersion: 0, events: [{ type: 'Asked', data: {}, at: new Date().toISOString() }] }], { actor: 'tester' }, () => Promise.resolve());

@@ -55,10 +55,12 @@ export const verify = (parts: RebuildParts, limit: number): Promise<readonly Dif
     });
   });
 
-/** One at a time: the lock lies on the connection that writes the shadows, and is closed with it. */
+const LOCK = `hashtextextended('registry.rebuild', 0)`;
+
+/** One at a time: the lock lies on the connection that writes the shadows. Whoever comes right after this one finds it free, not only when PostgreSQL has seen the connection go. */
 const besideTables = <T>({ pool, readModels }: RebuildParts, work: (client: ClientBase) => Promise<T>): Promise<T> =>
   withClient(pool, async (client) => {
-    const { rows } = await client.query<{ granted: boolean }>(`select pg_try_advisory_lock(hashtextextended('registry.rebuild', 0)) as granted`);
+    const { rows } = await client.query<{ granted: boolean }>(`select pg_try_advisory_lock(${LOCK}) as granted`);
     if (!rows[0]?.granted) throw new Error('a rebuild is under way already');
     // Shadows need not be on disk before the commit that puts them into their places, which waits for all that was written before.
     await client.query('set synchronous_commit = off');
@@ -66,6 +68,7 @@ const besideTables = <T>({ pool, readModels }: RebuildParts, work: (client: Clie
       return await work(client);
     } finally {
       for (const readModel of readModels) await dropShadow(client, readModel);
+      await client.query(`select pg_advisory_unlock(${LOCK})`);
     }
   });
 
