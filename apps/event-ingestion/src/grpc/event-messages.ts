@@ -1,4 +1,4 @@
-import { frame, isJsonMediaType, spanAt } from '@posthorn/contracts';
+import { eventLimits, frame, isJsonMediaType, spanAt } from '@posthorn/contracts';
 import type { Fault, NewEvent, PublishResult } from '@posthorn/contracts/grpc/ingestion';
 import { type Attribute, type Draft, type Names, type Refusal, refuse } from '../acceptance/draft.js';
 import { dataOfBytes, parseJson, plainNames } from '../acceptance/parse-json.js';
@@ -29,7 +29,14 @@ const attributesOf = (event: NewEvent): Attributes => ({
 });
 
 const sizeOf = (values: Readonly<Record<string, unknown>>): number =>
-  Object.entries(values).reduce((bytes, [name, value]) => bytes + name.length + (typeof value === 'string' ? Buffer.byteLength(value) : 0), 0);
+  Object.entries(values).reduce((bytes, [name, value]) => {
+    if (value === undefined) return bytes;
+    return bytes + Buffer.byteLength(name) + (typeof value === 'string' ? Buffer.byteLength(value) : 0);
+  }, 0);
+
+/** Of all that it says, whatever of that may be said. */
+export const sizeOfEvent = (event: NewEvent): number =>
+  event.data.length + Buffer.byteLength(event.context_json ?? '') + sizeOf(attributesOf(event)) + sizeOf(event.headers) + sizeOf(event.extensions);
 
 /** Its data is passed on byte for byte. */
 export const draftOfMessage = (event: NewEvent | undefined): Draft | Refusal => {
@@ -50,7 +57,7 @@ export const draftOfMessage = (event: NewEvent | undefined): Draft | Refusal => 
     value: data.value,
     dataDepth: data.depth,
     contextDepth: spanAt(contextText).depth,
-    bytes: data.bytes.length + contextText.length + sizeOf(attributes) + sizeOf(event.headers) + sizeOf(event.extensions),
+    bytes: sizeOfEvent(event),
   };
 };
 
@@ -63,11 +70,17 @@ export const evidenceOf = (event: NewEvent | undefined): Evidence => {
   const { headers: _headers, ...attributes } = attributesOf(event);
   const data = asBuffer(event.data);
   const isText = isJsonMediaType(event.content_type) && parseJson(data).kind === 'parsed';
-  const context = event.context_json === undefined ? undefined : parseJson(Buffer.from(event.context_json));
+  const context = event.context_json === undefined ? undefined : Buffer.from(event.context_json);
   return {
     headers: { 'content-type': 'application/cloudevents+json' },
-    value: frame({ specversion: '1.0', ...event.extensions, ...attributes, context: context?.kind === 'parsed' ? context.value : event.context_json }, data, isText ? undefined : 'application/octet-stream'),
+    value: frame({ specversion: '1.0', ...event.extensions, ...attributes, context: context && contextOf(context) }, data, isText ? undefined : 'application/octet-stream'),
   };
+};
+
+/** As text where it is no JSON, or nested so deeply that it could be read, but not written again. */
+const contextOf = (text: Buffer): unknown => {
+  const parsed = parseJson(text);
+  return parsed.kind === 'parsed' && spanAt(text).depth <= eventLimits.depth ? parsed.value : text.toString();
 };
 
 const faults = (given: readonly Fault[] = []): Fault[] => [...given];
