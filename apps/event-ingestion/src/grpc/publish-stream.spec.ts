@@ -51,6 +51,18 @@ describe('a stream of events', () => {
     expect(taken).toEqual([1, 2, 3]);
   });
 
+  it.each([
+    ['id', { id: 'x'.repeat(60) }],
+    ['subject', { subject: 'x'.repeat(60) }],
+    ['headers', { headers: { name: 'x'.repeat(60) } }],
+    ['extensions', { extensions: { name: 'x'.repeat(60) } }],
+  ])('counts the bytes of %s, too', async (_, more) => {
+    const requests = few.map((request) => ({ ...request, event: request.event && { ...request.event, ...more } }));
+    const { taken } = streaming(requests, { events: 100, bytes: 100 });
+    await tick();
+    expect(taken).toEqual([1, 2]);
+  });
+
   it('is read no further while as many bytes wait as may', async () => {
     const { taken, acknowledge, read } = streaming([requestOf(1, 60), requestOf(2, 60), requestOf(3, 1)], { events: 100, bytes: 100 });
     await tick();

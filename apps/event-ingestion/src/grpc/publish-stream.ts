@@ -1,11 +1,12 @@
 import type { PublishStreamRequest, PublishStreamResponse } from '@posthorn/contracts/grpc/ingestion';
 import type { Conversation } from '@posthorn/service-kit/grpc';
+import { sizeOfEvent } from './event-messages.js';
 
 /** What may wait for its answer at a time, on one stream. */
 export type StreamLimits = { readonly events: number; readonly bytes: number };
 
-/** Of a request, as far as it counts. */
-const sizeOf = ({ event }: PublishStreamRequest): number => (event?.data.length ?? 0) + (event?.context_json?.length ?? 0);
+/** Of a request: what nobody may say, such as an id of a megabyte, is held as long as what is let in. */
+const sizeOf = ({ event, tenant }: PublishStreamRequest): number => tenant.length + (event === undefined ? 0 : sizeOfEvent(event));
 
 /**
  * Publishes what a stream brings and answers in the order in which answers are there. When as much waits as may, no more is taken: an event
