@@ -2,12 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { types } from 'node:util';
 import { Client } from 'pg';
 import type { MigrationInterface } from 'typeorm';
+import { holdingSettings, signsOfLife, SILENCE_MS, type Holding } from './holding.js';
 
 /** SQLSTATE classes of what passes by itself: connection, resources, lock not had in time, operator's intervention, system. */
 const PASSING_STATE = /^(?:08...|53...|55...|57...|58...|25P03)$/;
 const SYSTEM_ERROR = /^E[A-Z]+$/;
 /** What the driver says without a code. */
-const CONNECTION_LOST = /^(?:connection terminated|timeout exceeded when trying to connect|query read timeout|client (?:has encountered|was closed))/i;
+const CONNECTION_LOST = /^(?:connection terminated|timeout expired|timeout exceeded when trying to connect|query read timeout|client (?:has encountered|was closed))/i;
 
 /** Whether it is the database that is away, rather than the statement that is wrong. */
 export const isDatabaseAway = (error: unknown): boolean => {
@@ -22,24 +23,43 @@ export type Migrations = {
   /** Made if it is not there; the table of migrations lies in it too. */
   readonly schema: string;
   readonly migrations: readonly (new () => MigrationInterface)[];
-};
+} & Holding;
+
+/** For a database that can be reached and says nothing. */
+const CONNECT_TIMEOUT_MS = 5_000;
+/** Who waits for another's migrations asks nothing that could run out of time. */
+const KEEP_ALIVE_MS = 10_000;
 
 /** Brings the schema up to date. Replicas that start together take turns: the lock lives as long as the session. */
-export const migrate = async ({ url, schema, migrations }: Migrations): Promise<void> => {
-  const session = new Client({ connectionString: url, application_name: `posthorn ${schema} migrations` });
+export const migrate = async ({ url, schema, migrations, silenceMs = SILENCE_MS, signOfLifeMs }: Migrations): Promise<void> => {
+  const session = new Client({ connectionString: url, application_name: `posthorn ${schema} migrations`, connectionTimeoutMillis: CONNECT_TIMEOUT_MS, keepAlive: true, keepAliveInitialDelayMillis: KEEP_ALIVE_MS });
   // Idle while the migrations run on a connection of their own: unheard, its loss would end the process. They fail of the same, or are done.
   session.on('error', () => undefined);
   await session.connect();
+  let noMoreSigns: (() => void) | undefined;
   try {
+    await session.query(holdingSettings(silenceMs));
     await session.query('select pg_advisory_lock(hashtextextended($1, 0))', [`${schema}.migrations`]);
+    noMoreSigns = signsOfLife(session, signOfLifeMs);
     await session.query(`create schema if not exists ${schema}`);
     if (await isUpToDate(session, schema, migrations)) return;
     // With the drivers of every database it takes 8 MB and a fifth of a second, which most starts can do without.
     const { DataSource } = await import('typeorm');
-    const source = new DataSource({ type: 'postgres', url, schema, migrations: [...migrations], migrationsTransactionMode: 'each' });
+    const source = new DataSource({
+      type: 'postgres',
+      url,
+      schema,
+      migrations: [...migrations],
+      migrationsTransactionMode: 'each',
+      applicationName: `posthorn ${schema} migrating`,
+      connectTimeoutMS: CONNECT_TIMEOUT_MS,
+      // Half made, a migration holds its tables.
+      extra: { idle_in_transaction_session_timeout: silenceMs },
+    });
     await source.initialize();
     await source.runMigrations().finally(() => source.destroy());
   } finally {
+    noMoreSigns?.();
     await session.end();
   }
 };

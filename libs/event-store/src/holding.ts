@@ -4,7 +4,7 @@ import type { ClientBase } from 'pg';
  * How long a session that holds something others wait for may say nothing before PostgreSQL ends it. A process that is frozen or stuck holds its connection, and what is locked on
  * it, for ever: its machine goes on answering keep-alives.
  */
-const SILENCE_MS = 30_000;
+export const SILENCE_MS = 30_000;
 /** How often one that has nothing to ask says that it lives. */
 const SIGN_OF_LIFE_MS = 10_000;
 

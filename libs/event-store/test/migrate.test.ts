@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { promisify } from 'node:util';
+import { Way } from '@posthorn/testkit';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
-import { eventStoreMigrations, migrate } from '../src/index.js';
+import { eventStoreMigrations, isDatabaseAway, migrate } from '../src/index.js';
 import { createDatabase, type TestDatabase } from './database.js';
 
 let database: TestDatabase;
@@ -46,11 +49,69 @@ it('survives the loss of the connection that keeps other replicas waiting', asyn
   expect((await database.pool.query('select from cut.migrations')).rowCount).toBe(1);
 });
 
+it('takes nobody\'s turn who is frozen amid a migration', async () => {
+  const { hostname, port } = new URL(database.url);
+  const way = new Way({ host: hostname, port: Number(port) });
+  const url = Object.assign(new URL(database.url), { host: `127.0.0.1:${await way.open()}` }).href;
+  let isFirst = true;
+  const frozen = Promise.withResolvers<void>();
+  class Freezes1795255300001 implements MigrationInterface {
+    readonly name = 'Freezes1795255300001';
+
+    async up(runner: QueryRunner): Promise<void> {
+      await runner.query('create table frozen.half (id integer)');
+      if (isFirst) {
+        isFirst = false;
+        way.stop();
+        frozen.resolve();
+      }
+      await runner.query('select');
+    }
+
+    async down(): Promise<void> {}
+  }
+  const migrations = [Freezes1795255300001];
+  const gone = migrate({ url, schema: 'frozen', migrations, silenceMs: 500 }).catch((error: unknown) => error);
+  await frozen.promise;
+  await migrate({ url: database.url, schema: 'frozen', migrations });
+  expect(await tables('frozen')).toEqual(['half', 'migrations']);
+  await way.cut();
+  expect(await gone).toBeInstanceOf(Error);
+}, 20_000);
+
+it('keeps the others waiting for as long as a migration takes', async () => {
+  let runs = 0;
+  class TakesLong1795255300002 implements MigrationInterface {
+    readonly name = 'TakesLong1795255300002';
+
+    async up(runner: QueryRunner): Promise<void> {
+      runs += 1;
+      await runner.query('select pg_sleep(1.5)');
+    }
+
+    async down(): Promise<void> {}
+  }
+  const options = { url: database.url, schema: 'long', migrations: [TakesLong1795255300002], silenceMs: 500, signOfLifeMs: 100 };
+  await Promise.all([migrate(options), migrate(options)]);
+  expect(runs).toBe(1);
+}, 20_000);
+
+it('calls a database away that can be reached and says nothing', async () => {
+  const sockets: Socket[] = [];
+  const silent = createServer((socket) => void sockets.push(socket.on('error', () => undefined))).listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const url = `postgres://127.0.0.1:${(silent.address() as AddressInfo).port}/posthorn`;
+  const error = await migrate({ url, schema: 'silent', migrations: [] }).catch((reason: unknown) => reason);
+  expect([isDatabaseAway(error), String(error)]).toEqual([true, expect.stringContaining('timeout')]);
+  for (const socket of sockets) socket.destroy();
+  silent.close();
+}, 20_000);
+
 /** Whether a process that migrates has TypeORM in memory afterwards. */
 const loadsTypeOrm = async (schema: string): Promise<boolean> => {
   const program = `
     import module from 'node:module';
-    import { eventStoreMigrations, migrate } from '@posthorn/event-store';
+    import { eventStoreMigrations, isDatabaseAway, migrate } from '@posthorn/event-store';
     await migrate({ url: ${JSON.stringify(database.url)}, schema: '${schema}', migrations: eventStoreMigrations('${schema}') });
     console.log(Object.keys(module._cache).some((file) => file.includes('/node_modules/typeorm/')));`;
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program], { cwd: import.meta.dirname });
