@@ -121,9 +121,25 @@ describe('rebuild', () => {
     await expect(world.command('rebuild --verify')).resolves.toMatchObject({ exit: 0 });
   });
 
-  it('is carried out again right behind another one', async () => {
-    const parts = { pool: world.pool, store: world.store, readModels, progress: new Progress('events', () => undefined) };
-    for (let time = 0; time < 10; time += 1) await rebuild(parts);
+  it('has let go of its lock when it has ended, while its connections have not', async () => {
+    const releases: (() => void)[] = [];
+    const lingering = new Proxy(world.pool, {
+      get: (pool, name) => {
+        if (name !== 'connect') return Reflect.get(pool, name);
+        return async () => {
+          const client = await pool.connect();
+          const release = client.release.bind(client, true);
+          releases.push(release);
+          return Object.assign(client, { release: () => undefined });
+        };
+      },
+    });
+    try {
+      await rebuild({ pool: lingering, store: world.store, readModels, progress: new Progress('events', () => undefined) });
+      await expect(world.command('rebuild')).resolves.toMatchObject({ exit: 0 });
+    } finally {
+      for (const release of releases) release();
+    }
   });
 
   it('leaves nothing behind when it fails, and is carried out once at a time', async () => {
