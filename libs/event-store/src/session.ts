@@ -84,6 +84,8 @@ export class Session {
       await client.query(this.#options.setup);
     } catch (error) {
       this.#client = undefined;
+      // One that is connected, and could not be set up, would stay.
+      client.end().catch(ignore);
       throw error;
     }
     this.connections++;
