@@ -4,6 +4,8 @@ import { AT_ONCE, BEFORE_ALL, HoldingLost, placeKey, type Holding, type Holdings
 import { SCHEMA } from '../src/sender/ordering/migrations.js';
 import { PgBacklog } from '../src/sender/ordering/pg-backlog.js';
 import { MemoryBacklog } from '../src/spec-support/memory-backlog.js';
+import { eventually, Way } from '@posthorn/testkit';
+import { Client } from 'pg';
 import { createDatabase, type TestDatabase } from './database.js';
 
 let database: TestDatabase;
@@ -335,6 +337,34 @@ const fill = async (): Promise<void> => {
        from generate_series(1, 100000) n`,
   );
 };
+
+describe('a holder', () => {
+  it('that is frozen as what is due comes keeps nobody from its partition', async () => {
+    const url = new URL(database.url);
+    const way = new Way({ host: url.hostname, port: Number(url.port) });
+    url.host = `127.0.0.1:${await way.open()}`;
+    const frozen = new PgBacklog(url.href, { unreadTimeoutMs: 1_000 });
+    const holding = await frozen.take(7, 0);
+    const keys = [1, 2, 3, 4];
+    for (const n of keys) await frozen.park(holding, [recordAt(n, 'x'.repeat(1_000_000))], [rowAt(n, { key: `k${n}`, dueAtMs: 1_000 })]);
+    const gate = new Client({ connectionString: database.url });
+    await gate.connect();
+    await gate.query(`begin; select from ${SCHEMA}.owners for update`);
+    // It is not frozen enough to miss its own timeout of five seconds, which would set the partition free as well.
+    const unread = frozen.due(holding, 1_000, BEFORE_ALL, 10).catch(() => 'given up');
+    const isIn = async (waits: string): Promise<boolean> =>
+      (await database.query(`select from pg_stat_activity where datname = current_database() and application_name like '%ordering' and wait_event_type = $1`, [waits])).length > 0;
+    await eventually(() => isIn('Lock'));
+    way.stop();
+    await gate.query('commit');
+    await gate.end();
+    const heir = connect();
+    expect(await Promise.race([heir.take(7, 0), unread])).toMatchObject({ epoch: 2, keys: keys.map((n) => ({ key: `k${n}` })) });
+    await way.cut();
+    expect(await unread).toBe('given up');
+    await frozen.close();
+  }, 30_000);
+});
 
 describe.each(['drained', 'full'])('a hundred thousand rows in tables that were last analyzed %s', (state) => {
   const tables = [`${SCHEMA}.backlog`, `${SCHEMA}.records`];

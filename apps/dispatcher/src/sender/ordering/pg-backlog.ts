@@ -38,6 +38,12 @@ const AFTER = '(b.due_ms, b.record_offset, b.index) > ($3::bigint, $4::bigint, $
 /** What has ended has no due time. */
 const DUE = 'b.partition = $1 and b.due_ms is not null';
 
+/**
+ * As long as Kafka waits for a process. What is due has megabytes: whoever is frozen as they come, or gone, leaves PostgreSQL writing, no statement's time
+ * ends that, and the holder's lock keeps the next one from the partition.
+ */
+const UNREAD_TIMEOUT_MS = 10_000;
+
 /** For who takes a partition, with all that waits in it. */
 const TAKING_TIMEOUT_MS = 120_000;
 
@@ -49,12 +55,13 @@ export class PgBacklog implements Backlog {
   readonly #session: Session;
   readonly #taking: Session;
 
-  constructor(url: string) {
+  /** @param unreadTimeoutMs how long PostgreSQL waits for who does not read its answer. Default ten seconds. */
+  constructor(url: string, { unreadTimeoutMs = UNREAD_TIMEOUT_MS }: { readonly unreadTimeoutMs?: number } = {}) {
     const options = {
       url,
       name: 'posthorn dispatcher ordering',
       // Every row by an index, in its order: the tables' statistics are of another moment.
-      setup: 'set enable_seqscan = off; set enable_bitmapscan = off',
+      setup: `set enable_seqscan = off; set enable_bitmapscan = off; set tcp_user_timeout = ${unreadTimeoutMs}`,
       raised: [HOLDING_LOST],
     };
     this.#session = new Session(options);
