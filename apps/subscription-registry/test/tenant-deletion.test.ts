@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { eventually } from '@posthorn/testkit';
-import { Client } from 'pg';
+import { eventually, Way } from '@posthorn/testkit';
+import { Client, Pool } from 'pg';
+import { tenantExists, whileNothingIsMadeBeneath } from '../src/tenants/tenant-exists.js';
 import { createWorld, idOf, type Service, type World } from './world.js';
 
 const wanted = { name: 'Billing', url: 'https://example.com/in', event_types: ['*'] };
@@ -93,3 +94,30 @@ it('a deletion that was cut off half way keeps the tenant, which takes writes ag
   await expect(service.call('DELETE', '/tenants/halfway')).resolves.toMatchObject({ status: 204 });
   expect(await beneath('halfway')).toBe(0);
 });
+
+it('a deletion keeps others out for as long as it takes, and for half a minute when its process is frozen', async () => {
+  await service.call('POST', '/tenants', { id: 'held' });
+  const { hostname, port } = new URL(world.databaseUrl);
+  const way = new Way({ host: hostname, port: Number(port) });
+  const connectionString = Object.assign(new URL(world.databaseUrl), { host: `127.0.0.1:${await way.open()}` }).href;
+  const pool = new Pool({ connectionString, application_name: 'deletion under test' });
+  pool.on('error', () => undefined);
+  const { promise: held, resolve: release } = Promise.withResolvers<void>();
+  const deletion = whileNothingIsMadeBeneath(pool, 'held', () => held, { silenceMs: 500, signOfLifeMs: 100 }).catch((error: unknown) => error);
+  /** Since it began, and said something last; undefined when its session has ended. */
+  const spokenForMs = async (): Promise<number | undefined> => {
+    const { rows } = await world.pool.query<{ ms: number }>(
+      `select extract(epoch from state_change - backend_start)::float * 1000 as ms from pg_stat_activity where application_name = 'deletion under test'`,
+    );
+    return rows[0]?.ms;
+  };
+  await eventually(async () => ((await spokenForMs()) ?? 0) > 1_500);
+  const guard = tenantExists('held');
+  await expect(guard(holder)).rejects.toMatchObject({ code: 'conflict' });
+  way.stop();
+  await eventually(() => guard(holder).then(() => true, () => false));
+  release();
+  await way.cut();
+  expect(await deletion).toBeInstanceOf(Error);
+  await pool.end();
+}, 30_000);

@@ -8,3 +8,4 @@ export * from './copy.js';
 export * from './conversation.js';
 export * from './session.js';
 export * from './leader.js';
+export * from './holding.js';

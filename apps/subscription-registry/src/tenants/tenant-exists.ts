@@ -1,3 +1,4 @@
+import { holdingSettings, signsOfLife, type Holding } from '@posthorn/event-store';
 import { Problem } from '@posthorn/service-kit';
 import type { ClientBase, Pool } from 'pg';
 import { SCHEMA } from '../migrations/migrations.js';
@@ -27,21 +28,22 @@ const ignore = (): void => {};
 
 /**
  * Works while nothing can be made beneath the tenant. The lock is the session's, so that it ends with the process: a deletion that was cut
- * off leaves no tenant that refuses for ever.
+ * off leaves no tenant that refuses for ever; nor does one whose process is frozen.
  */
-export const whileNothingIsMadeBeneath = async <T>(pool: Pool, tenant: string, work: () => Promise<T>): Promise<T> => {
+export const whileNothingIsMadeBeneath = async <T>(pool: Pool, tenant: string, work: () => Promise<T>, { silenceMs, signOfLifeMs }: Holding = {}): Promise<T> => {
   const client = await pool.connect();
   client.on('error', ignore);
-  let isBroken = true;
+  let noMoreSigns: (() => void) | undefined;
   try {
+    await client.query(holdingSettings(silenceMs));
     await client.query(`select pg_advisory_lock(${DELETION_LOCK})`, [tenant]);
-    const result = await work().finally(() => client.query(`select pg_advisory_unlock(${DELETION_LOCK})`, [tenant]));
-    isBroken = false;
-    return result;
+    noMoreSigns = signsOfLife(client, signOfLifeMs);
+    return await work().finally(() => client.query(`select pg_advisory_unlock(${DELETION_LOCK})`, [tenant]));
   } finally {
-    // After an error it is not known whether the lock is still held: it goes with the connection.
+    noMoreSigns?.();
     client.off('error', ignore);
-    client.release(isBroken);
+    // Lent out no more: kept in the pool, it would be ended for its silence; and after an error it is not known whether the lock is still held.
+    client.release(true);
   }
 };
 
