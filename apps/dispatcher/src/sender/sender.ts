@@ -160,6 +160,8 @@ export class Sender {
   };
 
   #accept(request: Request): void {
+    // It has waited for the registry meanwhile. Others have had it since, also where the partition is ours again: it must not get behind what they parked.
+    if (request.revoked) return;
     const { event, subscriptions } = request.head;
     const nowMs = this.#parts.nowMs();
     for (const [index, subscription] of subscriptions.entries()) {

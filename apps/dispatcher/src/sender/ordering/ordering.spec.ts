@@ -360,6 +360,25 @@ describe('a sender of an ordered subscription', () => {
     expect([started(), fatal, sender.ordering.waiting]).toEqual([['1'], [], { keys: 0, deliveries: 0 }]);
   });
 
+  it('does not take up what waited for the registry while the partition was with another one, who has had it', async () => {
+    const { sender, backlog, arrive, end, learn, pass, started } = sending();
+    sender.ordering.assigned(PARTITION, 0);
+    await arrive('1');
+    await end('1', failure);
+    const late = await arrive('2', 'k', { position: 2 });
+    late.revoked = true;
+    sender.ordering.revoked(PARTITION);
+    sender.ordering.assigned(PARTITION, 2);
+    await settled();
+    learn(ordered());
+    await settled();
+    expect(backlog.rows.size).toBe(1);
+    await pass(RETRY_MS);
+    await end('1', success);
+    await pass(60_000);
+    expect(started()).toEqual(['1', '1']);
+  });
+
   it('writes down at its end what came of a row that was under way, so that it is not sent again', async () => {
     const { sender, backlog, arrive, end, pass } = sending();
     sender.ordering.assigned(PARTITION, 0);
