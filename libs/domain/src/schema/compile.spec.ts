@@ -242,3 +242,14 @@ describe('a schema is refused, with the place, when it', () => {
     expect(refusal({ properties: { child: { anyOf: [{ $ref: '#' }, { type: 'null' }] } } })).toBeUndefined();
   });
 });
+
+describe('the path of a fault', () => {
+  it('is no longer than one can read, however long the names in the value', () => {
+    const name = 'x'.repeat(100_000);
+    const verdict = validator({ additionalProperties: { required: ['a'], anyOf: [{ type: 'string' }, { type: 'null' }] } })({ [name]: { [name]: 1 } });
+    expect(verdict.valid).toBe(false);
+    for (const { path } of verdict.valid ? [] : verdict.errors) expect(path.length).toBeLessThanOrEqual(1_024);
+    const [first] = verdict.valid ? [] : verdict.errors;
+    expect(first?.path).toContain('data.xxx');
+  });
+});
