@@ -61,6 +61,22 @@ describe('an attempt', () => {
     });
   });
 
+  // An event may have any id without control characters. A header may not, and who reads it takes away the white space around it.
+  it.each([
+    ['注文-1', '%E6%B3%A8%E6%96%87-1'],
+    ['é', '%C3%A9'],
+    ['%C3%A9', '%25C3%25A9'],
+    [' a b ', '%20a%20b%20'],
+    ['a/b:c~d', 'a/b:c~d'],
+  ])('of the event %j is verified under the id %s', async (eventId, told) => {
+    const result = await makeAttempt(sender, { eventId, payload, subscription: { url, headers: {}, timeoutMs: 3_000, secrets: [secret] } });
+    expect(result.attempt.error).toBeUndefined();
+    expect(result.attempt.request.headers['webhook-id']).toBe(told);
+    const [request] = received;
+    expect(request?.headers['webhook-id']).toBe(told);
+    new Webhook(secret).verify(request?.body ?? '', request?.headers as Record<string, string>);
+  });
+
   it('is recorded as it was', async () => {
     const before = Date.now();
     const result = await attempt();

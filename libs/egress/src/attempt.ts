@@ -2,6 +2,7 @@ import type { Attempt } from '@posthorn/contracts';
 import type { ClientCredentials, TokenResult } from './client-credentials.js';
 import type { ClientIdentity } from './client-identity.js';
 import { EgressError } from './errors.js';
+import { headerValue } from './header-value.js';
 import type { HttpFailure, HttpOutcome, HttpSender } from './http.js';
 import { classify, defaultSuccess, type SuccessRule, type Verdict } from './outcome.js';
 import type { Payload } from './payload.js';
@@ -11,7 +12,7 @@ import { freshTraceparent } from './traceparent.js';
 import { userAgent } from './user-agent.js';
 
 export type AttemptRequest = {
-  /** The event's id: `webhook-id`, the same for every attempt. */
+  /** In the form of a header it is `webhook-id`, the same for every attempt. */
   readonly eventId: string;
   readonly payload: Payload | PayloadFailed;
   readonly subscription: {
@@ -150,12 +151,14 @@ const prepare = ({ eventId, subscription }: AttemptRequest, payload: Payload, se
 
 /** @throws {EgressError} */
 const headersOf = (eventId: string, payload: Payload, subscription: AttemptRequest['subscription'], timestampSeconds: number) => {
+  // Signed as it is sent: that is what the receiver reads.
+  const webhookId = headerValue(eventId);
   const recorded: Record<string, string> = {
     'content-type': payload.contentType,
     'user-agent': userAgent,
-    'webhook-id': eventId,
+    'webhook-id': webhookId,
     'webhook-timestamp': String(timestampSeconds),
-    'webhook-signature': sign(subscription.secrets, eventId, timestampSeconds, payload.body),
+    'webhook-signature': sign(subscription.secrets, webhookId, timestampSeconds, payload.body),
     traceparent: freshTraceparent(),
   };
   const sent: string[] = [];

@@ -1,4 +1,5 @@
 import { isJsonMediaType, type Envelope, type Extension } from '@posthorn/contracts';
+import { headerValue } from './header-value.js';
 
 /** What is POSTed. Built once per event and format and shared by all its deliveries; nobody may write into the body. */
 export type Payload = {
@@ -70,12 +71,6 @@ export const binaryPayload = (event: Envelope, data: Buffer): Payload => {
   for (const [name, value] of Object.entries(cloudEventAttributes(event))) headers[`ce-${name}`] = headerValue(String(value));
   return { ...rawPayload(event, data), headers };
 };
-
-/** All but printable ASCII, and space, quote and percent, percent-encoded as UTF-8 (HTTP binding 1.0, 3.1.3.2). */
-const headerValue = (value: string): string =>
-  value.replace(/[^!#$&-~]/gu, (character) =>
-    [...Buffer.from(character)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
-  );
 
 /** The members so far, and then the data: as JSON in its own bytes, else as `data_base64` beside its media type. */
 const withData = (head: string, data: Uint8Array, mediaType: string | undefined): Buffer =>
