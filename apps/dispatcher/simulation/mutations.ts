@@ -117,8 +117,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'who has just joined commits before it knows how far the others have come',
     file: `${kafka}/consumer.ts`,
-    find: 'if (changes.length === 0 || !this.#isUpToDate || !this.#group?.memberId) return;',
-    replace: 'if (changes.length === 0 || !this.#group?.memberId) return;',
+    find: 'if (!this.#isUpToDate || !this.#group?.memberId) return;',
+    replace: 'if (!this.#group?.memberId) return;',
   },
   {
     name: 'a record whose partition was taken away is completed all the same',

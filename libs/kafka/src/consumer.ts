@@ -1,12 +1,12 @@
 import type { Consumer, Kafka as Client } from 'kafkajs';
-import { encodeDone } from './commit-metadata.js';
 import { KafkaError, messageOf } from './errors.js';
 import { Fetching, HEARTBEAT_MS, type Fetched } from './fetching.js';
 import { committedProgress, keyOf, logOffsets } from './group-offsets.js';
-import { receive, type Incoming, type IncomingRecord, type Partition } from './incoming.js';
-import { capturing, hook, type Cluster, type ConsumerGroup, type FetchedMessage, type FetchingGroup, type GroupHooks, type PartitionCommit, type TopicPartitions } from './kafkajs-internals.js';
+import type { IncomingRecord, Partition } from './incoming.js';
+import { capturing, hook, type Cluster, type ConsumerGroup, type FetchingGroup, type GroupHooks, type PartitionCommit, type TopicPartitions } from './kafkajs-internals.js';
 import { PACE } from './pace.js';
-import { isDone, PartitionWindow, type Progress } from './partition-window.js';
+import type { Progress } from './partition-window.js';
+import { Reading } from './reading.js';
 import type { Logger } from './settings.js';
 import { whenSettled } from './settling.js';
 import { realTime, type Time } from './time.js';
@@ -83,17 +83,11 @@ const RESUME_MS = 100;
 /** On closing. Others who join may keep the group waiting for longer. */
 const JOIN_PATIENCE_MS = 5_000;
 
-const sameProgress = (a: Progress, b: Progress): boolean =>
-  a.offset === b.offset &&
-  a.done.length === b.done.length &&
-  a.done.every(({ start, end }, i) => start === b.done[i]?.start && end === b.done[i]?.end);
+const at = ({ topic, partition }: Partition): readonly TopicPartitions[] => [{ topic, partitions: [partition] }];
 
 /** One member of a consumer group, from joining to leaving. */
 export class GroupConsumption implements Consumption, GroupHooks {
-  readonly #partitions = new Map<string, Partition>();
-  #inFlight = 0;
-  #inFlightBytes = 0;
-  #paused = 0;
+  readonly #reading: Reading;
   #isAssigned = false;
   /**
    * The windows hold what the group has committed. Not so between a join and what follows it: another member may have come further meanwhile, and
@@ -103,18 +97,14 @@ export class GroupConsumption implements Consumption, GroupHooks {
   #isClosing = false;
   #group: ConsumerGroup | undefined;
   #consumer: Consumer | undefined;
-  #whenIdle: (() => void)[] = [];
   #committing: Promise<void> | undefined;
   #joining: Promise<void> | undefined;
   #timers: readonly (() => void)[] = [];
   #stalled: string | undefined;
   #hasStalled = false;
   readonly #watchdog: Watchdog;
-  readonly #windowBytes: number;
-  readonly #totalBytes: number;
   readonly #drainMs: number;
   readonly #fetching: Fetching;
-  readonly #finish = (record: Incoming): void => this.#done(record);
 
   constructor(
     private readonly options: ConsumeOptions,
@@ -122,8 +112,16 @@ export class GroupConsumption implements Consumption, GroupHooks {
     private readonly exit: Exit,
     private readonly time: Time = realTime,
   ) {
-    this.#windowBytes = options.windowBytes ?? 4 * MIB;
-    this.#totalBytes = options.totalBytes ?? 16 * MIB;
+    this.#reading = new Reading({
+      windowBytes: options.windowBytes ?? 4 * MIB,
+      totalBytes: options.totalBytes ?? 16 * MIB,
+      onRecord: (record) => this.#handOver(record),
+      onPaused: (partition) => this.#group?.pause(at(partition)),
+      onResumed: (partition) => {
+        this.#group?.resume(at(partition));
+        this.#fetching.resumed();
+      },
+    });
     this.#drainMs = options.drainMs ?? 10_000;
     this.#watchdog = new Watchdog(options.stallMs ?? 300_000);
     const { patience } = options;
@@ -131,7 +129,7 @@ export class GroupConsumption implements Consumption, GroupHooks {
       pace: patience ? { minRecords: 1, enoughBytes: patience.minBytes, everyMs: patience.maxWaitMs } : PACE,
       resumeMs: patience?.maxWaitMs ?? RESUME_MS,
       time,
-      isPaused: (topic, partition) => this.#partitions.get(keyOf(topic, partition))?.isPaused ?? true,
+      isPaused: (topic, partition) => this.#reading.get(topic, partition)?.isPaused ?? true,
       onFetched: (fetched) => this.take(fetched),
     });
   }
@@ -151,6 +149,7 @@ export class GroupConsumption implements Consumption, GroupHooks {
     this.#consumer = consumer;
     consumer.on('consumer.crash', ({ payload: { error, restart } }) => {
       this.#isAssigned = false;
+      this.#reading.stop();
       if (this.#isClosing) {
         // The client sets the timer of its restart after this.
         if (restart) setImmediate(() => void consumer.stop());
@@ -169,37 +168,27 @@ export class GroupConsumption implements Consumption, GroupHooks {
   }
 
   get lag(): ReadonlyMap<string, number> {
-    const lag = new Map<string, number>(this.options.topics.map((topic) => [topic, 0]));
-    for (const { topic, end, window } of this.#partitions.values()) {
-      lag.set(topic, (lag.get(topic) ?? 0) + Math.max(0, end - window.low));
-    }
-    return lag;
+    return this.#reading.lag(this.options.topics);
   }
 
   get oldestMs(): ReadonlyMap<string, number | undefined> {
-    const oldest = new Map<string, number | undefined>(this.options.topics.map((topic) => [topic, undefined]));
-    for (const { topic, window, records } of this.#partitions.values()) {
-      const record = window.oldest && records.get(window.oldest);
-      if (record) oldest.set(topic, Math.min(record.timestampMs, oldest.get(topic) ?? Infinity));
-    }
-    return oldest;
+    return this.#reading.oldestMs(this.options.topics);
   }
 
   get inFlight(): number {
-    return this.#inFlight;
+    return this.#reading.inFlight;
   }
 
   get inFlightBytes(): number {
-    return this.#inFlightBytes;
+    return this.#reading.inFlightBytes;
   }
 
   committed(topic: string, partition: number): number | undefined {
-    return this.#partitions.get(keyOf(topic, partition))?.committed.offset;
+    return this.#reading.get(topic, partition)?.committed.offset;
   }
 
   isCommitted(topic: string, partition: number, offset: number): boolean {
-    const committed = this.#partitions.get(keyOf(topic, partition))?.committed;
-    return committed !== undefined && isDone(committed, offset);
+    return this.#reading.isCommitted(topic, partition, offset);
   }
 
   get assigned(): boolean {
@@ -213,7 +202,7 @@ export class GroupConsumption implements Consumption, GroupHooks {
   async close(): Promise<void> {
     if (this.#isClosing) return;
     this.#isClosing = true;
-    this.#pauseAll();
+    this.#reading.stop();
     await this.#drained();
     for (const cancel of this.#timers) cancel();
     await this.#commit();
@@ -222,98 +211,41 @@ export class GroupConsumption implements Consumption, GroupHooks {
     this.#fetching.callAway();
     await leaving;
     this.#isAssigned = false;
-    for (const partition of this.#partitions.values()) this.#drop(partition);
+    for (const partition of this.#reading.partitions) this.#drop(partition);
   }
 
   /** Resolves when no join is under way, or after a while: who is cut off while it joins stays a member until its session ends. */
   async #joined(): Promise<void> {
-    let cancel: (() => void) | undefined;
-    const late = new Promise<void>((resolve) => (cancel = this.time.after(JOIN_PATIENCE_MS, resolve)));
-    await Promise.race([this.#joining, late]);
-    cancel?.();
+    await this.#orAfter(JOIN_PATIENCE_MS, this.#joining);
   }
 
-  // Records in, completions back
+  /** Resolves when nothing is in flight, or nothing of it begun, or after `drainMs`. */
+  async #drained(): Promise<void> {
+    await this.#orAfter(this.#drainMs, this.options.hold ? this.options.hold() : this.#reading.idle());
+  }
+
+  async #orAfter(ms: number, promise: Promise<void> | undefined): Promise<void> {
+    let cancel: (() => void) | undefined;
+    const late = new Promise<void>((resolve) => (cancel = this.time.after(ms, resolve)));
+    await Promise.race([promise, late]).finally(() => cancel?.());
+  }
 
   /** What has been read. In the simulator whoever stands in for Kafka hands it over. */
   take({ topic, partition, messages, lastOffset, highWatermark }: Fetched): void {
-    const home = this.#partitions.get(keyOf(topic, partition));
+    const home = this.#reading.get(topic, partition);
     // A rebalance or the end is under way: not resolved, so it will be read again by whoever is to have it.
-    if (!home || !this.#isAssigned || this.#isClosing) return;
-    for (const message of messages) this.#handOver(home, message);
-    home.window.passTo(Number(lastOffset) + 1);
-    home.end = Number(highWatermark);
+    if (!home || !this.#reading.isOpen) return;
+    this.#reading.handOver(home, messages, Number(lastOffset) + 1, Number(highWatermark));
     this.#group?.resolveOffset({ topic, partition, offset: lastOffset });
-    this.#regulate();
   }
 
-  #handOver(partition: Partition, message: FetchedMessage): void {
-    const record = receive(partition, message, this.#finish);
-    if (!record) return;
-    this.#inFlight++;
-    this.#inFlightBytes += record.slot.bytes;
+  #handOver(record: IncomingRecord): void {
     try {
       this.options.onRecord(record);
     } catch (error) {
       const { topic, partition, offset } = record;
       this.exit({ topic, partition, offset, error }, 'the handler of a record threw');
     }
-  }
-
-  #done(record: Incoming): void {
-    const { home, slot } = record;
-    if (!home.window.complete(slot)) return;
-    this.#forget(record);
-    if (this.#paused > 0) this.#regulate();
-  }
-
-  #forget({ home, slot }: Incoming): void {
-    home.records.delete(slot);
-    this.#inFlight--;
-    this.#inFlightBytes -= slot.bytes;
-    if (this.#inFlight === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
-  }
-
-  /** Resolves when nothing is in flight, or nothing of it begun, or after `drainMs`. */
-  async #drained(): Promise<void> {
-    const { hold } = this.options;
-    if (!hold && this.#inFlight === 0) return;
-    await new Promise<void>((resolve, reject) => {
-      const cancel = this.time.after(this.#drainMs, resolve);
-      const end = (): void => {
-        cancel();
-        resolve();
-      };
-      if (hold) hold().then(end, reject);
-      else this.#whenIdle.push(end);
-    });
-  }
-
-  // Pause and resume
-
-  /** Pauses the partitions whose window, or all when the total, is full; resumes at half, so that it does not flutter. */
-  #regulate(): void {
-    if (!this.#isAssigned || this.#isClosing) return;
-    const isTotalFull = this.#inFlightBytes >= this.#totalBytes;
-    const isTotalLow = this.#inFlightBytes <= this.#totalBytes / 2;
-    for (const partition of this.#partitions.values()) {
-      const { isPaused, isScattered, window } = partition;
-      if (!isPaused && (isTotalFull || isScattered || window.bytes >= this.#windowBytes)) this.#setPaused(partition, true);
-      if (isPaused && isTotalLow && !isScattered && window.bytes <= this.#windowBytes / 2) this.#setPaused(partition, false);
-    }
-  }
-
-  #setPaused(partition: Partition, isPaused: boolean): void {
-    partition.isPaused = isPaused;
-    this.#paused += isPaused ? 1 : -1;
-    const at = [{ topic: partition.topic, partitions: [partition.partition] }];
-    if (isPaused) this.#group?.pause(at);
-    else this.#group?.resume(at);
-    if (!isPaused) this.#fetching.resumed();
-  }
-
-  #pauseAll(): void {
-    for (const partition of this.#partitions.values()) if (!partition.isPaused) this.#setPaused(partition, true);
   }
 
   // The group
@@ -328,7 +260,7 @@ export class GroupConsumption implements Consumption, GroupHooks {
 
   async beforeJoin(group: ConsumerGroup): Promise<void> {
     this.#isAssigned = false;
-    this.#pauseAll();
+    this.#reading.stop();
     await this.#handBack(group);
     this.#isUpToDate = false;
     // The client's stop does not reach one that is about to join: it would go on reading, unseen, until the process ends.
@@ -341,29 +273,26 @@ export class GroupConsumption implements Consumption, GroupHooks {
     if (group !== this.#group) group.memberId ??= this.#group?.memberId ?? null;
     const { coordinator, groupId, memberId, generationId } = group;
     // Without these the group has already gone on without us: nothing that we could still commit would count.
-    if (!coordinator || !memberId || generationId === null || this.#partitions.size === 0) {
+    if (!coordinator || !memberId || generationId === null || this.#reading.partitions.length === 0) {
       void this.options.hold?.();
       return;
     }
     const stopHeartbeat = this.time.every(HEARTBEAT_MS, () => {
       coordinator.heartbeat({ groupId, memberId, groupGenerationId: generationId }).catch(() => undefined);
     });
-    if (this.#inFlight > 0) this.log.info({ groupId, inFlight: this.#inFlight }, 'waiting for the records in flight before the group changes');
+    const { inFlight } = this;
+    if (inFlight > 0) this.log.info({ groupId, inFlight }, 'waiting for the records in flight before the group changes');
     await this.#drained();
     stopHeartbeat();
     await this.#commit();
   }
 
-  /**
-   * Partitions that have come back keep their window: what is in flight stays so, reading goes on where it was. New ones start
-   * where the group has come to, without the records that a former owner has done above that.
-   */
   async afterJoin(group: ConsumerGroup): Promise<void> {
     this.#group = group;
     const assigned = group.assigned();
     const progress = await committedProgress(group, assigned);
     const ends = await logOffsets(group.cluster, assigned, false);
-    for (const partition of this.#partitions.values()) {
+    for (const partition of this.#reading.partitions) {
       if (!progress.has(keyOf(partition.topic, partition.partition))) this.#drop(partition);
     }
     for (const { topic, partitions } of assigned) {
@@ -378,79 +307,34 @@ export class GroupConsumption implements Consumption, GroupHooks {
       throw new KafkaError('closed', 'the consumer is closed');
     }
     this.#isAssigned = true;
-    this.#resumeAfterJoin(group, assigned);
-    this.log.info({ groupId: group.groupId, assigned, inFlight: this.#inFlight }, 'joined the group');
-  }
-
-  #assign(group: ConsumerGroup, topic: string, partition: number, progress: Progress = { offset: 0, done: [] }, end = 0): void {
-    const key = keyOf(topic, partition);
-    const known = this.#partitions.get(key);
-    if (!known) {
-      const window = new PartitionWindow(progress);
-      this.#partitions.set(key, {
-        topic,
-        partition,
-        window,
-        end,
-        isPaused: false,
-        isScattered: false,
-        committed: progress,
-        records: new Map(),
-      });
-      this.options.onAssigned?.(topic, partition, progress.offset);
-      return;
-    }
-    known.committed = progress;
-    known.end = Math.max(end, known.end);
-    for (const slot of known.window.absorb(progress)) {
-      const record = known.records.get(slot);
-      record?.revoke();
-      if (record) this.#forget(record);
-    }
-    group.resolveOffset({ topic, partition, offset: String(known.window.position - 1) });
-    this.options.onAssigned?.(topic, partition, progress.offset);
-  }
-
-  /** The client remembers pauses from before the join, but not across its own restart: says both anew. */
-  #resumeAfterJoin(group: ConsumerGroup, assigned: readonly TopicPartitions[]): void {
+    // The client remembers pauses from before the join, but not across its own restart.
     group.resume(assigned);
     // With several brokers one may still be asked for what was ours before.
     this.#fetching.callAway();
-    for (const partition of this.#partitions.values()) {
-      partition.isPaused = false;
-      // Others may have done what it was that could not be told. The next commit sees.
-      partition.isScattered = false;
-    }
-    this.#paused = 0;
-    this.#regulate();
+    this.#reading.open();
+    this.log.info({ groupId: group.groupId, assigned, inFlight: this.inFlight }, 'joined the group');
+  }
+
+  #assign(group: ConsumerGroup, topic: string, partition: number, progress: Progress = { offset: 0, done: [] }, end = 0): void {
+    const hasComeBack = this.#reading.assign(topic, partition, progress, end);
+    const position = this.#reading.get(topic, partition)?.window.position ?? 0;
+    if (hasComeBack) group.resolveOffset({ topic, partition, offset: String(position - 1) });
+    this.options.onAssigned?.(topic, partition, progress.offset);
   }
 
   #drop(partition: Partition): void {
-    this.#partitions.delete(keyOf(partition.topic, partition.partition));
-    if (partition.isPaused) this.#paused--;
-    for (const record of partition.records.values()) {
-      record.revoke();
-      this.#forget(record);
-    }
+    this.#reading.drop(partition);
     this.options.onRevoked?.(partition.topic, partition.partition);
   }
 
   outOfRange(topic: string, partition: number): void {
-    const assigned = this.#partitions.get(keyOf(topic, partition));
+    const assigned = this.#reading.get(topic, partition);
     if (!assigned) return;
     this.log.error(
       { topic, partition, offset: assigned.window.position },
       'records were deleted before they were read, or the topic was made anew; going on at its beginning',
     );
-    for (const record of assigned.records.values()) {
-      record.revoke();
-      this.#forget(record);
-    }
-    assigned.isScattered = false;
-    // Of the old log. The next answer tells that of the new one, if there is anything in it: without one there is nothing to do.
-    assigned.end = 0;
-    assigned.committed = { offset: 0, done: [] };
-    assigned.window = new PartitionWindow(assigned.committed);
+    this.#reading.startOver(assigned);
   }
 
   // Commits
@@ -463,42 +347,29 @@ export class GroupConsumption implements Consumption, GroupHooks {
   }
 
   async #commitChanges(): Promise<void> {
-    const changes = [...this.#partitions.values()]
-      .map((partition) => ({ partition, progress: partition.window.progress() }))
-      .filter(({ partition, progress }) => !sameProgress(progress, partition.committed));
-    if (changes.length === 0 || !this.#isUpToDate || !this.#group?.memberId) return;
+    if (!this.#isUpToDate || !this.#group?.memberId) return;
+    const changes = this.#reading.changes();
+    if (changes.length === 0) return;
     const byTopic = new Map<string, PartitionCommit[]>();
-    const told = new Map<Partition, Progress>();
-    for (const { partition, progress } of changes) {
-      const { topic } = partition;
-      const metadata = encodeDone(progress.offset, progress.done) ?? null;
-      partition.isScattered = metadata === null && progress.done.length > 0;
-      told.set(partition, partition.isScattered ? { ...progress, done: [] } : progress);
+    for (const { partition: { topic, partition }, offset, metadata } of changes) {
       const commits = byTopic.get(topic) ?? [];
-      commits.push({ partition: partition.partition, offset: String(progress.offset), metadata });
+      commits.push({ partition, offset: String(offset), metadata });
       byTopic.set(topic, commits);
     }
     try {
       await this.#group.commitOffsets({ topics: [...byTopic].map(([topic, partitions]) => ({ topic, partitions })) });
-      for (const [partition, progress] of told) partition.committed = progress;
+      for (const { commit } of changes) commit();
     } catch (error) {
       // The next one, half a second later, says the same and more.
       this.log.debug({ groupId: this.options.groupId, error: messageOf(error) }, 'commit failed');
     }
-    this.#regulate();
+    this.#reading.regulate();
   }
 
   // Watchdog
 
   #watch(): void {
-    const pulses = [...this.#partitions.values()].map(({ topic, partition, window, end }) => ({
-      topic,
-      partition,
-      low: window.low,
-      completed: window.completed,
-      busy: window.inFlight > 0 || end > window.low,
-    }));
-    const [worst] = this.#watchdog.look(pulses, this.time.nowMs());
+    const [worst] = this.#watchdog.look(this.#reading.pulses, this.time.nowMs());
     if (!worst) {
       this.#stalled = undefined;
       this.#hasStalled = false;
