@@ -250,4 +250,43 @@ class TakeWhatIsForgotten1795800000000 implements MigrationInterface {
   }
 }
 
-export const migrations = [CreateDeduplication1795700000000, TakeWhatIsForgotten1795800000000];
+/**
+ * As before, but does not wait for whoever reads the table that is to be emptied, as a backup does for as long as it takes: nothing could be claimed until
+ * then. Instead the slot lasts longer; that all that is emptied is older than the window stays true.
+ */
+const TURN_LATER = `
+  create or replace function ${SCHEMA}.turn(p_now timestamptz, p_window interval) returns void language plpgsql set lock_timeout = '200ms' as $$
+  declare
+    c_longer constant interval := '10 seconds';
+    v_slot smallint;
+  begin
+    lock table ${SCHEMA}.slots in exclusive mode;
+    if exists (select from ${SCHEMA}.slots where ends > p_now) then return; end if;
+    select number into v_slot from ${SCHEMA}.slots order by ends, number limit 1;
+    begin
+      execute format('truncate ${SCHEMA}.ids_%s', v_slot);
+      update ${SCHEMA}.slots set starts = p_now, ends = p_now + p_window / 2 where number = v_slot;
+    exception when lock_not_available then
+      -- The very first slot has not begun before.
+      update ${SCHEMA}.slots set starts = case when starts = '-infinity' then p_now else starts end, ends = p_now + c_longer
+        where number = (select number from ${SCHEMA}.slots order by starts desc, number limit 1);
+    end;
+  exception when lock_not_available then
+    -- Somebody else is at it.
+    return;
+  end $$`;
+
+class TurnWithoutWaiting1795800060000 implements MigrationInterface {
+  readonly name = 'TurnWithoutWaiting1795800060000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(TURN_LATER);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`drop function ${SCHEMA}.turn`);
+    await runner.query(TURN);
+  }
+}
+
+export const migrations = [CreateDeduplication1795700000000, TakeWhatIsForgotten1795800000000, TurnWithoutWaiting1795800060000];
