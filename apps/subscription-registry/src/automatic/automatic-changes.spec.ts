@@ -154,3 +154,13 @@ it('passes over what cannot be read, and says so', async () => {
   await given(record('failed'), record([outcome('a', 'failed')]));
   expect([warned.length, recorded, done]).toEqual([1, [['a']], ['0/0', '0/1']]);
 });
+
+it.each([
+  ['null', 'null'],
+  ['a time that is none', JSON.stringify({ ...outcome('b', 'failed'), at: '2026-02-30T12:00:00.000Z' })],
+  ['a time out of the years', JSON.stringify({ ...outcome('b', 'failed'), attempt: { started_at: '9999-12-31T23:59:59.000-12:00' } })],
+  ['an id that no text holds', JSON.stringify(outcome('b\0', 'failed'))],
+])('passes over %s for an outcome, and goes on', async (_, text) => {
+  await given(record(`{"outcomes":[${text},${JSON.stringify(outcome('c', 'failed'))}]}`), record([outcome('a', 'failed')]));
+  expect([warned.length, recorded, done]).toEqual([1, [['a']], ['0/0', '0/1']]);
+});

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { requireKnownSchema, type Attempted, type Outcome } from '@posthorn/contracts';
+import { requireKnownSchema, timeInUtc, type Attempted, type Outcome } from '@posthorn/contracts';
 import type { IncomingRecord } from '@posthorn/kafka';
+import { z } from 'zod';
 import type { FailureTable, Verdict } from './failure-table.js';
 import { signsOf, type Sign } from './signs.js';
 
@@ -25,6 +26,12 @@ const BATCH_RECORDS = 200;
 const REMEMBERED = 10_000;
 /** After so many batches it is asked whether they are fewer by now. */
 const BATCHES_OF_MANY = 1_000;
+/** What is looked at of an outcome, as the database takes it: what it refuses once it refuses for ever, and nothing behind it would be judged. */
+const judged = z.object({
+  subscription_id: z.string().regex(/^[\x21-\x7e]*$/),
+  at: timeInUtc,
+  attempt: z.object({ started_at: timeInUtc }).optional(),
+});
 const DISABLED_AT_ONCE = 16;
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 5_000;
@@ -133,7 +140,9 @@ export class AutomaticChanges {
     for (const { topic, partition, offset, headers, value } of batch) {
       try {
         requireKnownSchema(headers);
-        yield* (JSON.parse(String(value)) as Attempted).outcomes; // the sender's own
+        const { outcomes } = JSON.parse(String(value)) as Attempted; // the sender's own
+        for (const outcome of outcomes) judged.parse(outcome);
+        yield* outcomes;
       } catch (err) {
         // At worst one subscription is disabled later than it could have been: no reason to stop the registry for.
         this.#options.log.error({ err, topic, partition, offset }, 'outcomes that cannot be read are passed over');
