@@ -170,6 +170,7 @@ export class Process {
       backlogLimit: scenario.backlogLimit,
       committed: (partition) => consumption.committed(topic('deliveries.requested'), partition),
       isCommitted: (partition, offset) => consumption.isCommitted(topic('deliveries.requested'), partition, offset),
+      recordsInFlight: () => consumption.inFlight,
       maxInFlight: scenario.maxInFlight,
       windowBytes: scenario.windowBytes,
       observe: { outcome: () => undefined, postponed: () => undefined, cancelled: () => undefined, breaker: () => undefined, started: () => undefined },
@@ -194,6 +195,7 @@ export class Process {
         sender.ordering.revoked(partition);
         cancellations.revoked(partition);
       },
+      hold: sender.hold,
       drainMs: SENDER_DRAIN_MS,
       windowBytes: scenario.windowBytes,
     });

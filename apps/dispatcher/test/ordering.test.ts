@@ -8,7 +8,7 @@ import { World } from './world.js';
 jest.setTimeout(120_000);
 
 type Body = { readonly key: string; readonly n: number };
-type Request = Body & { readonly status: number };
+type Request = Body & { readonly path: string; readonly status: number };
 
 /** Digits last, so that an id sorts as it was published. */
 const idOf = ({ key, n }: Body): string => `${key} ${n}`;
@@ -17,6 +17,9 @@ let world: World;
 let server: Server;
 /** As they were answered. */
 const answered: Request[] = [];
+/** In so many partitions that some of them go from sender to sender. */
+const HANDED_OVER = ['sub_1', 'sub_2', 'sub_3', 'sub_4', 'sub_5', 'sub_6'];
+const SLOW_MS = 100;
 /** How often a request is still to be refused. */
 const refusals = new Map<string, number>();
 
@@ -76,15 +79,17 @@ beforeAll(async () => {
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       const { data } = JSON.parse(Buffer.concat(chunks).toString()) as { data: Body };
-      const status = answer(data);
-      answered.push({ ...data, status });
-      response.writeHead(status).end();
+      const path = request.url ?? '';
+      const status = path === '/' ? answer(data) : answered.some((each) => each.path === path && each.key === data.key) ? 200 : 500;
+      answered.push({ ...data, path, status });
+      setTimeout(() => response.writeHead(status).end(), path === '/' ? 0 : SLOW_MS);
     });
   });
   await new Promise<void>((listening) => void server.listen(0, '127.0.0.1', listening));
   const { port } = server.address() as AddressInfo;
   world = await World.start('ordering', 'router,sender,delay', (world) => [
     world.subscription('sub_ordered', { url: `http://127.0.0.1:${port}`, event_types: ['ordered'], policy }),
+    ...HANDED_OVER.map((id) => world.subscription(id, { url: `http://127.0.0.1:${port}/${id}`, event_types: ['handed.over'], policy })),
     world.subscription('sub_given_up', { url: `http://127.0.0.1:${port}`, event_types: ['given.up'], policy: { ...policy, retry_schedule_ms: [600_000] } }),
   ]);
 });
@@ -128,6 +133,23 @@ describe('an ordered subscription', () => {
     await world.until(() => areDelivered(['blocked'], 6), 'the key that was blocked');
     expectOrder(['blocked', 'free']);
     await world.until(async () => ((await world.reasons()).length === 0 ? true : undefined), 'the sender to be ready again');
+  });
+
+  it('gets nothing twice of what waits in the backlog when its partitions go to another sender, and come back', async () => {
+    const keys = ['h0', 'h1', 'h2'];
+    const count = 60;
+    for (let n = 0; n < count; n += 1) await Promise.all(keys.map((key) => publish({ key, n }, 'handed.over')));
+    const taken = () => answered.filter(({ path, status }) => path !== '/' && status === 200);
+    const until = (part: number): Promise<unknown> =>
+      world.until(() => (taken().length > part * count * keys.length * HANDED_OVER.length ? true : undefined), () => `${part} to be taken; there are ${taken().length}`);
+    await until(0.05);
+    const second = await world.another('sender');
+    await until(0.6);
+    expect(await second.end('SIGTERM')).toBe(0);
+    await until(0.999);
+    await world.until(async () => ((await rows()) === 0 ? true : undefined), 'nothing to wait any more');
+    expect(taken()).toHaveLength(count * keys.length * HANDED_OVER.length);
+    expect(new Set(taken().map(({ path, key, n }) => `${path} ${key} ${n}`)).size).toBe(taken().length);
   });
 
   it('that is disabled has all that waits for it cancelled, at once', async () => {

@@ -70,6 +70,7 @@ export const senderRole = async ({ config, kit, consumption, ...parts }: RolePar
     backlogLimit: config.POSTHORN_ORDERING_BACKLOG,
     committed: (partition) => consumption()?.committed(requested, partition),
     isCommitted: (partition, offset) => consumption()?.isCommitted(requested, partition, offset) ?? false,
+    recordsInFlight: () => consumption()?.inFlight ?? 0,
     maxInFlight: config.POSTHORN_SENDER_MAX_IN_FLIGHT,
     windowBytes: WINDOW_BYTES,
     nowMs: Date.now,
@@ -108,6 +109,7 @@ export const senderRole = async ({ config, kit, consumption, ...parts }: RolePar
       // What a fetch brings beyond that still has room in its lane.
       windowBytes: WINDOW_BYTES - FETCH_PARTITION_BYTES,
       totalBytes: TOTAL_BYTES,
+      hold: sender.hold,
       drainMs: DRAIN_MS,
     },
     close: async () => {

@@ -64,6 +64,7 @@ const sending = (...given: (SubscriptionState | Pick<SenderParts, 'tracing'>)[])
     committed: () => undefined,
     isCommitted: () => false,
     wheel: new Wheel((name) => name, 15),
+    recordsInFlight: () => 0,
     maxInFlight: 100,
     windowBytes: 8_000_000,
     nowMs: () => clock.nowMs,

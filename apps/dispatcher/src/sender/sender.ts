@@ -48,6 +48,8 @@ export type SenderParts = {
   readonly committed: (partition: number) => number | undefined;
   /** Whether the group knows that this record of it, which may be above, is done. */
   readonly isCommitted: (partition: number, offset: number) => boolean;
+  /** Records that have been handed over and are not done. */
+  readonly recordsInFlight: () => number;
   readonly maxInFlight: number;
   /** What a partition may have in memory. */
   readonly windowBytes: number;
@@ -96,6 +98,8 @@ const BACKLOG_FULL = 'ordering_backlog_full';
 const BY_USER = 'cancelled_by_user';
 /** What Node is asked for beyond 24.8 days rings at once, again and again. Places of a low rate can be that far away. */
 const LONGEST_ALARM_MS = 86_400_000;
+/** A rebalance takes a second as it is. */
+const HOLD_LOOK_MS = 20;
 
 /**
  * A record is one copy of its event for all its subscriptions; each that goes to the wheel takes one of its own. A large event for a thousand whose
@@ -150,6 +154,13 @@ export class Sender {
         parts.writePostponement(request.partition, postponementOf(request.head, subscription, { cause: 'ordered', behind }, parts.nowMs()), true),
     });
   }
+
+  /** Partitions may be taken away: resolves when nothing is under way that would be repeated by who has them next, neither a record nor a row of the backlog. */
+  readonly hold = async (): Promise<void> => {
+    const { recordsInFlight, setTimer } = this.#parts;
+    await this.ordering.hold();
+    while (this.ordering.isHolding && recordsInFlight() > 0) await new Promise<void>((resolve) => void setTimer(HOLD_LOOK_MS, resolve));
+  };
 
   readonly onRecord = (record: IncomingRecord): void => {
     requireKnownSchema(record.headers);

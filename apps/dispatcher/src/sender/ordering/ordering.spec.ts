@@ -33,6 +33,7 @@ const sending = ({ state = ordered(), backlog = new MemoryBacklog(), limit = 100
   const postponed: Postponement[] = [];
   /** Events of what something waits for. */
   const awaited: string[] = [];
+  const inFlight = { records: 0 };
   const { cancellations, cancel } = cancelling({ readToEnd });
   const sender = new Sender({
     subscriptions,
@@ -67,6 +68,7 @@ const sending = ({ state = ordered(), backlog = new MemoryBacklog(), limit = 100
       kafka.timesAsked += 1;
       return false;
     },
+    recordsInFlight: () => inFlight.records,
     maxInFlight,
     windowBytes: 8_000_000,
     nowMs: () => clock.nowMs,
@@ -114,7 +116,7 @@ const sending = ({ state = ordered(), backlog = new MemoryBacklog(), limit = 100
     }
     clock.nowMs = untilMs;
   };
-  return { sender, backlog, kafka, attempts, outcomes, postponed, awaited, sent, fatal, assigned, cancel, learn, removed, arrive, end, pass, started: () => attempts.map(({ id }) => id) };
+  return { sender, backlog, kafka, inFlight, attempts, outcomes, postponed, awaited, sent, fatal, assigned, cancel, learn, removed, arrive, end, pass, started: () => attempts.map(({ id }) => id) };
 };
 
 const settled = async (): Promise<void> => {
@@ -377,6 +379,76 @@ describe('a sender of an ordered subscription', () => {
     await end('1', success);
     await pass(60_000);
     expect(started()).toEqual(['1', '1']);
+  });
+
+  it('begins no row while its partition may be taken away, waits for those under way, and goes on if it stays', async () => {
+    const { sender, backlog, arrive, end, pass, started } = await withRowsUnderWay();
+    await arrive('3', 'k');
+    await arrive('4', 'm');
+    await end('4', failure);
+    let isHeld = false;
+    const holding = sender.hold().then(() => (isHeld = true));
+    await end('1', success);
+    expect([started().slice(4), isHeld]).toEqual([['4'], false]);
+    await end('2', success);
+    await holding;
+    await pass(RETRY_MS);
+    expect([started().slice(4), [...backlog.rows.values()].filter(({ isEnded }) => !isEnded).length]).toEqual([['4'], 2]);
+    sender.ordering.assigned(PARTITION, 0);
+    await pass(10);
+    expect(started().slice(4)).toEqual(['4', '3', '4']);
+  });
+
+  it('begins no row either when the group changes once more before it is known that the partition is still its own', async () => {
+    const { sender, arrive, end, pass, started } = sending();
+    sender.ordering.assigned(PARTITION, 0);
+    await arrive('1');
+    await end('1', failure);
+    await sender.hold();
+    await pass(RETRY_MS);
+    sender.ordering.assigned(PARTITION, 0);
+    await sender.hold();
+    await pass(RETRY_MS);
+    expect(started()).toEqual(['1']);
+    sender.ordering.assigned(PARTITION, 0);
+    await pass(10);
+    expect(started()).toEqual(['1', '1']);
+  });
+
+  it('leaves to who has its partition next the row that it has not begun', async () => {
+    const { sender, backlog, arrive, end, pass } = await withRowsUnderWay();
+    await arrive('3', 'k');
+    const holding = sender.hold();
+    await end('1', success);
+    await end('2', success);
+    await holding;
+    sender.ordering.revoked(PARTITION);
+    const heir = sending({ backlog });
+    heir.sender.ordering.assigned(PARTITION, 4);
+    await pass(10);
+    await heir.pass(10);
+    expect(heir.started()).toEqual(['3']);
+  });
+
+  it('waits for the records in flight as well, until it has its partitions again', async () => {
+    const { sender, inFlight, pass } = sending();
+    sender.ordering.assigned(PARTITION, 0);
+    let held = 0;
+    for (const records of [1, 1]) {
+      inFlight.records = records;
+      void sender.hold().then(() => (held += 1));
+    }
+    await pass(1_000);
+    expect(held).toBe(0);
+    inFlight.records = 0;
+    await pass(1_000);
+    expect(held).toBe(2);
+    inFlight.records = 1;
+    void sender.hold().then(() => (held += 1));
+    await pass(1_000);
+    sender.ordering.assigned(PARTITION, 0);
+    await pass(1_000);
+    expect(held).toBe(3);
   });
 
   it('writes down at its end what came of a row that was under way, so that it is not sent again', async () => {

@@ -9,6 +9,7 @@ export class Ordering {
   readonly #partitions = new Map<number, PartitionOrder>();
   /** Not ours any more, but heads of theirs are still under way. */
   readonly #left = new Set<PartitionOrder>();
+  #isHolding = false;
 
   constructor(parts: OrderingParts) {
     this.#parts = parts;
@@ -37,11 +38,29 @@ export class Ordering {
    */
   assigned(partition: number, committed: number): void {
     const { fatal } = this.#parts;
+    this.#isHolding = false;
     const order = this.#partitions.get(partition);
     const startAnew = (): void => fatal(new Error(`partition ${partition} has been another sender's meanwhile, and is to be read anew`));
     if (order === undefined) this.#partitions.set(partition, new PartitionOrder(partition, committed, this.#parts));
     else if (order.isLost) startAnew();
-    else order.isStillHeld().then((isHeld) => isHeld || startAnew(), fatal);
+    else {
+      order.isStillHeld().then((isHeld) => {
+        if (!isHeld) startAnew();
+        // The group may be changing once more by now.
+        else if (!this.#isHolding) order.goOn();
+      }, fatal);
+    }
+  }
+
+  /** From `hold` until a partition is assigned. */
+  get isHolding(): boolean {
+    return this.#isHolding;
+  }
+
+  /** Partitions may be taken away: no row of the backlog is begun until they are assigned again. Resolves when none is under way. */
+  async hold(): Promise<void> {
+    this.#isHolding = true;
+    await Promise.all([...this.#partitions.values()].map((order) => order.hold()));
   }
 
   revoked(partition: number): void {

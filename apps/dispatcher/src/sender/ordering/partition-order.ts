@@ -77,6 +77,9 @@ export class PartitionOrder {
   readonly #underWay = new Set<OrderedDelivery>();
   #underWayBytes = 0;
   readonly #whenLeft = Promise.withResolvers<void>();
+  /** Heads in the backlog that are not begun, because the partition may be taken away. Undefined: none is held back. */
+  #heldBack: (readonly OrderedDelivery[])[] | undefined;
+  #whenNoneUnderWay: (() => void)[] = [];
   #forgetAtMs: number | undefined;
   /** Completed in memory, in that order. */
   readonly #uncommitted = new Fifo<OrderedDelivery>();
@@ -132,6 +135,25 @@ export class PartitionOrder {
   async isStillHeld(): Promise<boolean> {
     if (this.#holding !== undefined) await this.#sure((backlog, holding) => backlog.nextDueMs(holding, BEFORE_ALL));
     return !this.#isLost;
+  }
+
+  /**
+   * The partition may be taken away: a row that is begun from now on would be begun once more by who has it next. Until `goOn`; resolves when what came
+   * of those under way has been written.
+   */
+  async hold(): Promise<void> {
+    this.#heldBack ??= [];
+    if (this.#underWay.size > 0) await new Promise<void>((resolve) => this.#whenNoneUnderWay.push(resolve));
+  }
+
+  /** It is ours for longer. */
+  goOn(): void {
+    const heldBack = this.#heldBack;
+    if (heldBack === undefined || this.#isGone) return;
+    this.#heldBack = undefined;
+    const nowMs = this.#parts.nowMs();
+    for (const heads of heldBack) this.#start(heads, nowMs);
+    this.#setAlarm(nowMs);
   }
 
   arrive(delivery: OrderedDelivery): void {
@@ -283,6 +305,10 @@ export class PartitionOrder {
       offer(head, nowMs);
       return;
     }
+    if (this.#heldBack !== undefined) {
+      this.#heldBack.push(heads);
+      return;
+    }
     for (const each of heads) {
       this.#underWay.add(each);
       this.#underWayBytes += each.request.bytes;
@@ -412,12 +438,13 @@ export class PartitionOrder {
 
   #isBack(heads: readonly OrderedDelivery[]): void {
     for (const head of heads) if (this.#underWay.delete(head)) this.#underWayBytes -= head.request.bytes;
+    if (this.#underWay.size === 0) for (const resolve of this.#whenNoneUnderWay.splice(0)) resolve();
   }
 
   // Reading
 
   get #canRead(): boolean {
-    return !this.#isReading && this.#underWay.size < MOST_UNDER_WAY && this.#underWayBytes < MOST_UNDER_WAY_BYTES;
+    return !this.#isReading && this.#heldBack === undefined && this.#underWay.size < MOST_UNDER_WAY && this.#underWayBytes < MOST_UNDER_WAY_BYTES;
   }
 
   readonly #restored = (row: StoredRow): OrderedDelivery => deliveryOf(row, this.partition, () => this.#isGone || this.#isLost);
