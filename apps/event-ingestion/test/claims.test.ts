@@ -201,27 +201,30 @@ describe('the window', () => {
     const backup = new Client({ connectionString: database.url });
     await backup.connect();
     const begin = () => backup.query('begin; lock table ingestion.ids_0, ingestion.ids_1, ingestion.ids_2 in access share mode');
-    await begin();
-    expect((await a.take(['first'])).fates).toEqual(['won']);
-    await backup.query('commit');
-    for (let n = 0; n < 4; n++) {
-      await a.close((await a.take([`x${n}`, `y${n}`])).id);
-      const startedMs = clockMs;
-      clockMs += WINDOW / 2 + 1;
+    try {
       await begin();
-      expect((await a.take([`x${n}`, `z${n}`])).fates).toEqual(['closed', 'won']);
+      expect((await a.take(['first'])).fates).toEqual(['won']);
       await backup.query('commit');
-      clockMs += 11_000;
-      await a.take([`turned${n}`]);
-      expect((await a.take([`x${n}`, `z${n}`])).fates).toEqual(['closed', 'open']);
-      const [slot] = await database.query<{ starts: Date }>('select starts from ingestion.slots order by starts desc limit 1');
-      expect(slot?.starts).toEqual(new Date(clockMs));
-      clockMs = startedMs + WINDOW - 1;
-      expect((await a.take([`y${n}`])).fates).toEqual(['closed']);
-      clockMs = startedMs + WINDOW + 1;
-      expect((await a.take([`y${n}`])).fates).toEqual(['won']);
+      for (let n = 0; n < 4; n++) {
+        await a.close((await a.take([`x${n}`, `y${n}`])).id);
+        const startedMs = clockMs;
+        clockMs += WINDOW / 2 + 1;
+        await begin();
+        expect((await a.take([`x${n}`, `z${n}`])).fates).toEqual(['closed', 'won']);
+        await backup.query('commit');
+        clockMs += 11_000;
+        await a.take([`turned${n}`]);
+        expect((await a.take([`x${n}`, `z${n}`])).fates).toEqual(['closed', 'open']);
+        const [slot] = await database.query<{ starts: Date }>('select starts from ingestion.slots order by starts desc limit 1');
+        expect(slot?.starts).toEqual(new Date(clockMs));
+        clockMs = startedMs + WINDOW - 1;
+        expect((await a.take([`y${n}`])).fates).toEqual(['closed']);
+        clockMs = startedMs + WINDOW + 1;
+        expect((await a.take([`y${n}`])).fates).toEqual(['won']);
+      }
+    } finally {
+      await backup.end();
     }
-    await backup.end();
   });
 
   it('lets a long silence pass', async () => {
