@@ -1,4 +1,4 @@
-import { EventStore, Relay } from '@posthorn/event-store';
+import { closedWhenSilent, EventStore, Relay } from '@posthorn/event-store';
 import type { Kit } from '@posthorn/service-kit';
 import { Pool } from 'pg';
 import { DataSource, type DataSourceOptions } from 'typeorm';
@@ -32,14 +32,15 @@ export type Core = {
   readonly aggregates: Aggregates;
 };
 
-export const readingOptions = (url: string): DataSourceOptions => ({
+/** @param silentMs after which the way to the database is taken to be gone: TypeORM would lend the connection out again, to wait as long */
+export const readingOptions = (url: string, silentMs = READ_TIMEOUT_MS + CONNECT_TIMEOUT_MS): DataSourceOptions => ({
   type: 'postgres',
   url,
   schema: SCHEMA,
   entities: [tenantRows, eventTypeRows, subscriptionRows, apiKeyRows, portalKeyRows],
   applicationName: 'posthorn registry reads',
   connectTimeoutMS: CONNECT_TIMEOUT_MS,
-  extra: { statement_timeout: READ_TIMEOUT_MS, query_timeout: READ_TIMEOUT_MS + CONNECT_TIMEOUT_MS },
+  extra: { statement_timeout: READ_TIMEOUT_MS, stream: closedWhenSilent(silentMs) },
 });
 
 export const startCore = async (config: RegistryConfig, kit: Kit): Promise<Core> => {

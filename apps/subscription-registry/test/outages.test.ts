@@ -1,6 +1,10 @@
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { isDatabaseAway } from '@posthorn/event-store';
 import { eventually, Way } from '@posthorn/testkit';
+import { DataSource } from 'typeorm';
+import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver.js';
+import { readingOptions } from '../src/core.js';
 import { createWorld, idOf, positionOf, type Service, type World } from './world.js';
 
 const path = '/tenants/default/subscriptions';
@@ -77,4 +81,19 @@ it('while Kafka is away a write is answered after a while, because it is stored;
   await eventually(() => isPublished(positionOf(created)));
   const next = await service.call('PATCH', `${path}/${idOf(created)}`, { name: 'Back' });
   expect(await isPublished(positionOf(next))).toBe(true);
+}, 30_000);
+
+it('a connection that says nothing any more is closed by who reads: the next question gets another', async () => {
+  const url = new URL(world.databaseUrl);
+  const way = new Way({ host: url.hostname, port: Number(url.port) });
+  url.host = `127.0.0.1:${await way.open()}`;
+  const source = await new DataSource(readingOptions(url.href, 300)).initialize();
+  const pool = (source.driver as PostgresDriver).master as { readonly totalCount: number }; // of `pg`, which TypeORM leaves untyped
+  await source.query('select 1');
+  expect(pool.totalCount).toBe(1);
+  way.stop();
+  const error = await source.query('select 1').catch((reason: unknown) => reason);
+  expect([isDatabaseAway(error), pool.totalCount]).toEqual([true, 0]);
+  await way.cut();
+  await source.destroy();
 }, 30_000);

@@ -9,3 +9,4 @@ export * from './conversation.js';
 export * from './session.js';
 export * from './leader.js';
 export * from './holding.js';
+export * from './silence.js';
