@@ -96,7 +96,12 @@ const sending = (...given: (SubscriptionState | Pick<SenderParts, 'tracing'>)[])
     }
     clock.nowMs = untilMs;
   };
-  return { sender, attempts, outcomes, postponed, retries, subscriptions, cancel, learn, pass, clock, told, starts };
+  /** The time of day is set ahead; alarms do not go by it. */
+  const leap = (ms: number): void => {
+    clock.nowMs += ms;
+    for (const alarm of clock.alarms) alarm.atMs += ms;
+  };
+  return { leap, sender, attempts, outcomes, postponed, retries, subscriptions, cancel, learn, pass, clock, told, starts };
 };
 
 const earliest = <A extends { readonly atMs: number }>(alarms: readonly A[], untilMs: number): A | undefined =>
@@ -113,6 +118,8 @@ const another = (): FakeRecord => requested(requestFor(['sub_a'], { event: { ...
 /** An event whose id was used before, so long ago that it is another one. */
 const nextDay = { ...event, acceptedtime: '2026-01-02T00:00:01.000Z' };
 
+const limited = (id: string, per_second: number): SubscriptionState => subscription(id, ['*'], { policy: { ...defaultPolicy, rate_limit: { per_second, burst: 1 } } });
+
 describe('the sender', () => {
   it('hands the span of a failed attempt to the audit and to the retry', async () => {
     const spans = new RecordedSpans();
@@ -124,6 +131,20 @@ describe('the sender', () => {
     expect(outcomes.made.map(({ traceparent }) => traceparent)).toEqual([span?.traceparent]);
     expect(retries.made.map(headOf)).toMatchObject([{ number: 2, retry_of: span?.traceparent }]);
     expect(retries.made.map(headOf)[0]).not.toHaveProperty('traceparent');
+  });
+
+  it('looks after who waits for his rate soon after the time of day was set ahead, though nothing was to be looked after for hours', async () => {
+    const { sender, attempts, outcomes, pass, leap } = sending(limited('sub_a', 1 / 7_200), limited('sub_b', 1));
+    const send = (id: string, event_id: string): void => sender.onRecord(requested(requestFor([id], { event: { ...event, id: event_id } })));
+    send('sub_a', '1');
+    await attempts[0]?.end(success);
+    await outcomes.settleAll();
+    pass(120_000);
+    leap(7_200_000);
+    send('sub_b', '2');
+    send('sub_b', '3');
+    pass(10_000);
+    expect(attempts).toHaveLength(3);
   });
 
   it('is done with a record only when the outcome is in Kafka', async () => {

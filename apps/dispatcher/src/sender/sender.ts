@@ -96,8 +96,11 @@ const headers = { [SCHEMA_HEADER]: SCHEMA_VERSION };
 const STARTS_A_TURN = 64;
 const BACKLOG_FULL = 'ordering_backlog_full';
 const BY_USER = 'cancelled_by_user';
-/** What Node is asked for beyond 24.8 days rings at once, again and again. Places of a low rate can be that far away. */
-const LONGEST_ALARM_MS = 86_400_000;
+/**
+ * Alarms go by another clock than what they are set for: when the time of day leaps ahead, as that of a machine that slept, one that was to ring in hours would
+ * still do so then, and hold up all that is due by now.
+ */
+const LONGEST_ALARM_MS = 10_000;
 /** A rebalance takes a second as it is. */
 const HOLD_LOOK_MS = 20;
 

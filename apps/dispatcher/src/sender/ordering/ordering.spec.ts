@@ -29,7 +29,7 @@ const sending = ({ state = ordered(), backlog = new MemoryBacklog(), limit = 100
   const outcomes: Outcome[] = [];
   const sent: OutgoingRecord[] = [];
   const fatal: unknown[] = [];
-  const kafka = { answers: Promise.resolve(), answersOfWaiting: Promise.resolve(), timesAsked: 0 };
+  const kafka = { answers: Promise.resolve(), answersOfWaiting: Promise.resolve(), timesAsked: 0, isCommitted: false };
   const postponed: Postponement[] = [];
   /** Events of what something waits for. */
   const awaited: string[] = [];
@@ -66,7 +66,7 @@ const sending = ({ state = ordered(), backlog = new MemoryBacklog(), limit = 100
     committed: () => 0,
     isCommitted: () => {
       kafka.timesAsked += 1;
-      return false;
+      return kafka.isCommitted;
     },
     recordsInFlight: () => inFlight.records,
     maxInFlight,
@@ -116,7 +116,7 @@ const sending = ({ state = ordered(), backlog = new MemoryBacklog(), limit = 100
     }
     clock.nowMs = untilMs;
   };
-  return { sender, backlog, kafka, inFlight, attempts, outcomes, postponed, awaited, sent, fatal, assigned, cancel, learn, removed, arrive, end, pass, started: () => attempts.map(({ id }) => id) };
+  return { sender, clock, backlog, kafka, inFlight, attempts, outcomes, postponed, awaited, sent, fatal, assigned, cancel, learn, removed, arrive, end, pass, started: () => attempts.map(({ id }) => id) };
 };
 
 const settled = async (): Promise<void> => {
@@ -378,6 +378,21 @@ describe('a sender of an ordered subscription', () => {
     await pass(RETRY_MS);
     await end('1', success);
     await pass(60_000);
+    expect(started()).toEqual(['1', '1']);
+  });
+
+  it('sends what is due soon after the time of day was set ahead', async () => {
+    const { sender, clock, kafka, arrive, end, pass, started } = sending({ state: ordered({ policy: { ...policy, retry_schedule_ms: [6 * 3_600_000] } }) });
+    kafka.isCommitted = true;
+    sender.ordering.assigned(PARTITION, 0);
+    await arrive('1');
+    await end('1', failure);
+    await pass(60_000);
+    // Alarms do not go by it.
+    const leapMs = 8 * 3_600_000;
+    clock.nowMs += leapMs;
+    for (const alarm of clock.alarms) alarm.atMs += leapMs;
+    await pass(10_000);
     expect(started()).toEqual(['1', '1']);
   });
 

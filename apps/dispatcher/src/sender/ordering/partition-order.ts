@@ -44,6 +44,8 @@ const MOST_UNDER_WAY_BYTES = 16 * 1024 * 1024;
 const MOST_ROWS = 512;
 const RETRY_MS = 500;
 const FORGET_AFTER_MS = 5_000;
+/** Alarms go by another clock than due times, which may leap ahead: no longer than this is anything late by that. */
+const LONGEST_ALARM_MS = 10_000;
 /** As often as the consumer commits. */
 const CHECK_COMMITS_MS = 500;
 /** Whoever has lost a partition in the backlog is told by Kafka, soon; if not, the other one was wrong. */
@@ -523,11 +525,12 @@ export class PartitionOrder {
     const atMs = earlier(earlier(this.#queues.nextTickMs, this.#checkCommitsAtMs), rowsAtMs);
     if (atMs === undefined || (this.#alarm !== undefined && this.#alarm.atMs <= atMs)) return;
     this.#alarm?.cancel();
-    const cancel = this.#parts.setTimer(Math.max(0, atMs - nowMs), () => {
+    const inMs = Math.min(Math.max(0, atMs - nowMs), LONGEST_ALARM_MS);
+    const cancel = this.#parts.setTimer(inMs, () => {
       this.#alarm = undefined;
       this.#ring(this.#parts.nowMs());
     });
-    this.#alarm = { atMs, cancel };
+    this.#alarm = { atMs: nowMs + inMs, cancel };
   }
 
   #ring(nowMs: number): void {
