@@ -87,8 +87,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a partition that stays is taken for one that nobody else has had',
     file: `${sender}/ordering/ordering.ts`,
-    find: 'else order.isStillHeld().then((isHeld) => isHeld || startAnew(), fatal);',
-    replace: '',
+    find: 'if (!isHeld) startAnew();',
+    replace: 'if (false) startAnew();',
   },
   {
     name: "a retry keeps its attempt's number",
@@ -147,8 +147,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a burst of one more than the rate limit allows',
     file: `${sender}/rate.ts`,
-    find: 'this.#toleranceMs = (burst - 1) * this.#intervalMs;',
-    replace: 'this.#toleranceMs = burst * this.#intervalMs;',
+    find: 'this.#toleranceMs = (burst - 1) * intervalMs;',
+    replace: 'this.#toleranceMs = burst * intervalMs;',
   },
   {
     name: 'one more request under way than the sender may have',
