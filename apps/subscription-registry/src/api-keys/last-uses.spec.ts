@@ -58,11 +58,14 @@ describe('last uses', () => {
     const { uses, written, complaints, nextWrite } = given();
     uses.note(record('key_a', '2026-01-02T03:04:05.000Z', '2'));
     uses.note(record('key_b', 'yesterday'));
+    uses.note(record('key_b', '0000-01-01T00:00:00.000Z'));
+    uses.note(record('key_b', '9999-12-31T23:59:59.000-12:00'));
+    uses.note(record('key_\0', '2026-01-02T03:04:05.000Z'));
     uses.note({ value: Buffer.from('{'), headers: { schema: Buffer.from('1') } });
     uses.note({ value: null, headers: { schema: Buffer.from('1') } });
     uses.note(record('key_c', '2026-01-02T03:04:05.000Z'));
     await nextWrite();
     expect(written).toEqual([[['key_c', '2026-01-02T03:04:05.000Z']]]);
-    expect(complaints).toEqual(Array.from({ length: 3 }, () => 'warn: a record of keys.used cannot be read'));
+    expect(complaints).toEqual(Array.from({ length: 6 }, () => 'warn: a record of keys.used cannot be read'));
   });
 });

@@ -1,7 +1,8 @@
-import { recordSchemas, requireKnownSchema } from '@posthorn/contracts';
+import { recordSchemas, requireKnownSchema, timeInUtc } from '@posthorn/contracts';
 import type { FollowedRecord, Kafka } from '@posthorn/kafka';
 import type { Log } from '@posthorn/service-kit';
 import type { Pool } from 'pg';
+import { z } from 'zod';
 import { SCHEMA } from '../migrations/migrations.js';
 
 export type LastUsesOptions = {
@@ -12,6 +13,8 @@ export type LastUsesOptions = {
 };
 
 const INTERVAL_MS = 1_000;
+/** As the database takes it: what it refuses once would be tried again for ever, and with it all that came after. */
+const keyUsed = recordSchemas.keyUsed.extend({ key_id: z.string().regex(/^[\x21-\x7e]+$/), at: timeInUtc });
 
 /**
  * When keys were last used, from `keys.used` to the database: at most one statement a second, whatever is going on.
@@ -35,7 +38,7 @@ export class LastUses {
     if (value === null) return;
     try {
       requireKnownSchema(headers);
-      const { key_id, at } = recordSchemas.keyUsed.parse(JSON.parse(value.toString()));
+      const { key_id, at } = keyUsed.parse(JSON.parse(value.toString()));
       this.#add(key_id, new Date(at).toISOString());
     } catch (err) {
       this.#options.log.warn({ err }, 'a record of keys.used cannot be read');
