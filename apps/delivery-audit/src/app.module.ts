@@ -1,6 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
-import { migrateWhenPossible } from '@posthorn/event-store';
+import { closedWhenSilent, migrateWhenPossible } from '@posthorn/event-store';
 import type { Consumption } from '@posthorn/kafka';
 import { lagMetric, oldestMetric, type Kit } from '@posthorn/service-kit';
 import { DataSource, type DataSourceOptions } from 'typeorm';
@@ -33,7 +33,6 @@ import { withinRetention } from './retention/within-retention.js';
 import { Tail } from './tail/tail.js';
 import { TailController } from './tail/tail.controller.js';
 import { tailMetrics } from './tail/tail-metrics.js';
-import { closedWhenSilent } from './query/silence.js';
 import { StatisticsController } from './statistics/statistics.controller.js';
 
 /** A read that takes longer is given up, so that a careless search cannot hold the connections of all others. */

@@ -1,4 +1,6 @@
+import { isDeepStrictEqual } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { closedWhenSilent } from '@posthorn/event-store';
 import { eventually, Way } from '@posthorn/testkit';
 import { Client } from 'pg';
 import { foldsOf } from '../src/loading/folds.js';
@@ -6,11 +8,9 @@ import { Intake } from '../src/loading/intake.js';
 import { Loader } from '../src/loading/loader.js';
 import { rowsOfAccepted, rowsOfAttempted, rowsOfRouted } from '../src/loading/records.js';
 import { createPartitions, statisticsTables } from '../src/loading/partitions.js';
-import { closedWhenSilent } from '../src/query/silence.js';
 import { writeDeltas } from '../src/statistics/deltas.js';
 import { Folder } from '../src/statistics/folder.js';
 import { Tally } from '../src/statistics/tally.js';
-import { isDeepStrictEqual } from 'node:util';
 import type { TestDatabase } from './database.js';
 import { expectedOf, historyOf } from './expected.js';
 import { accepted, attempted, envelopeOf, outcomeOf, routed, type TestRecord } from './records.js';
