@@ -161,8 +161,10 @@ export class Sender {
   /** Partitions may be taken away: resolves when nothing is under way that would be repeated by who has them next, neither a record nor a row of the backlog. */
   readonly hold = async (): Promise<void> => {
     const { recordsInFlight, setTimer } = this.#parts;
-    await this.ordering.hold();
-    while (this.ordering.isHolding && recordsInFlight() > 0) await new Promise<void>((resolve) => void setTimer(HOLD_LOOK_MS, resolve));
+    const { ordering } = this;
+    ordering.hold();
+    // What is under way of a record becomes a row when others of its key have waited too long for it.
+    while (ordering.isHolding && recordsInFlight() + ordering.underWay > 0) await new Promise<void>((resolve) => void setTimer(HOLD_LOOK_MS, resolve));
   };
 
   readonly onRecord = (record: IncomingRecord): void => {

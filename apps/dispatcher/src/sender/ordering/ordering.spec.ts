@@ -406,6 +406,7 @@ describe('a sender of an ordered subscription', () => {
     await end('1', success);
     expect([started().slice(4), isHeld]).toEqual([['4'], false]);
     await end('2', success);
+    await pass(20);
     await holding;
     await pass(RETRY_MS);
     expect([started().slice(4), [...backlog.rows.values()].filter(({ isEnded }) => !isEnded).length]).toEqual([['4'], 2]);
@@ -436,6 +437,7 @@ describe('a sender of an ordered subscription', () => {
     const holding = sender.hold();
     await end('1', success);
     await end('2', success);
+    await pass(20);
     await holding;
     sender.ordering.revoked(PARTITION);
     const heir = sending({ backlog });
@@ -443,6 +445,25 @@ describe('a sender of an ordered subscription', () => {
     await pass(10);
     await heir.pass(10);
     expect(heir.started()).toEqual(['3']);
+  });
+
+  it('waits for what was under way as its key went to the backlog, too', async () => {
+    const { sender, backlog, inFlight, arrive, end, pass } = sending();
+    sender.ordering.assigned(PARTITION, 0);
+    await arrive('1');
+    await arrive('2');
+    inFlight.records = 2;
+    let isHeld = false;
+    const holding = sender.hold().then(() => (isHeld = true));
+    await pass(PATIENCE_MS);
+    expect(backlog.rows.size).toBe(2);
+    inFlight.records = 0;
+    await pass(1_000);
+    expect(isHeld).toBe(false);
+    await end('1', success);
+    await pass(20);
+    await holding;
+    expect([...backlog.rows.values()].map(({ isEnded }) => isEnded)).toEqual([true, false]);
   });
 
   it('waits for the records in flight as well, until it has its partitions again', async () => {

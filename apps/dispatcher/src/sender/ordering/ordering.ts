@@ -57,10 +57,17 @@ export class Ordering {
     return this.#isHolding;
   }
 
-  /** Partitions may be taken away: no row of the backlog is begun until they are assigned again. Resolves when none is under way. */
-  async hold(): Promise<void> {
+  /** Rows that are under way. */
+  get underWay(): number {
+    let underWay = 0;
+    for (const order of this.#partitions.values()) underWay += order.underWay;
+    return underWay;
+  }
+
+  /** Partitions may be taken away: no row of the backlog is begun until they are assigned again. */
+  hold(): void {
     this.#isHolding = true;
-    await Promise.all([...this.#partitions.values()].map((order) => order.hold()));
+    for (const order of this.#partitions.values()) order.hold();
   }
 
   revoked(partition: number): void {

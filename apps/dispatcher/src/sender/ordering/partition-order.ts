@@ -81,7 +81,6 @@ export class PartitionOrder {
   readonly #whenLeft = Promise.withResolvers<void>();
   /** Heads in the backlog that are not begun, because the partition may be taken away. Undefined: none is held back. */
   #heldBack: (readonly OrderedDelivery[])[] | undefined;
-  #whenNoneUnderWay: (() => void)[] = [];
   #forgetAtMs: number | undefined;
   /** Completed in memory, in that order. */
   readonly #uncommitted = new Fifo<OrderedDelivery>();
@@ -139,13 +138,9 @@ export class PartitionOrder {
     return !this.#isLost;
   }
 
-  /**
-   * The partition may be taken away: a row that is begun from now on would be begun once more by who has it next. Until `goOn`; resolves when what came
-   * of those under way has been written.
-   */
-  async hold(): Promise<void> {
+  /** The partition may be taken away: a row that is begun from now on would be begun once more by who has it next. Until `goOn`. */
+  hold(): void {
     this.#heldBack ??= [];
-    if (this.#underWay.size > 0) await new Promise<void>((resolve) => this.#whenNoneUnderWay.push(resolve));
   }
 
   /** It is ours for longer. */
@@ -212,8 +207,9 @@ export class PartitionOrder {
    * be repeated.
    */
   farewell(delivery: OrderedDelivery, later: Later | undefined): void {
-    const { subscription, key, place } = delivery;
-    if (place === undefined || this.#holding === undefined || !this.#underWay.has(delivery)) return;
+    const { subscription, key } = delivery;
+    if (this.#holding === undefined || !this.#underWay.has(delivery)) return;
+    const place = placeOf(delivery);
     const { backlog } = this.#parts;
     const written =
       later === undefined
@@ -279,7 +275,11 @@ export class PartitionOrder {
   #complete(delivery: OrderedDelivery): boolean {
     const { request } = delivery;
     // It has a row, and waits in its lane.
-    if (this.isHead(delivery)) request.keep();
+    if (this.isHead(delivery)) {
+      request.keep();
+      this.#underWay.add(delivery);
+      this.#underWayBytes += request.bytes;
+    }
     request.oneDone();
     if (request.isDone) {
       this.#remember(delivery);
@@ -440,7 +440,6 @@ export class PartitionOrder {
 
   #isBack(heads: readonly OrderedDelivery[]): void {
     for (const head of heads) if (this.#underWay.delete(head)) this.#underWayBytes -= head.request.bytes;
-    if (this.#underWay.size === 0) for (const resolve of this.#whenNoneUnderWay.splice(0)) resolve();
   }
 
   // Reading
