@@ -27,11 +27,11 @@ describe('a framed record', () => {
 });
 
 describe('a media type', () => {
-  it.each([undefined, '', 'application/json', 'application/json; charset=utf-8', 'application/vnd.shop+json'])('is JSON: %s', (type) => {
+  it.each([undefined, '', 'application/json', 'application/json; charset=utf-8', 'application/vnd.shop+json', 'application/a_b+JSON', 'text/json', 'model/gltf+json'])('is JSON: %s', (type) => {
     expect(isJsonMediaType(type)).toBe(true);
   });
 
-  it.each(['text/json', 'application/jsonl', 'application/octet-stream', 'text/plain'])('is not: %s', (type) => {
+  it.each(['application/jsonl', 'application/json-seq', 'application/octet-stream', 'text/plain', 'json', 'text/plain; as=application/json', 'a/b/json'])('is not: %s', (type) => {
     expect(isJsonMediaType(type)).toBe(false);
   });
 });

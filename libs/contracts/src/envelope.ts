@@ -61,7 +61,8 @@ export const eventLimits = {
   batch: 1000,
 } as const;
 
-const JSON_MEDIA_TYPE = /^application\/(?:[a-z0-9.+-]+\+)?json\s*(?:;|$)/i;
+/** `json` or `…+json` beneath any type, as CloudEvents takes it (JSON format 1.0, 3.1). */
+const JSON_MEDIA_TYPE = /^[^\s/;]+\/(?:[^\s/;]+\+)?json\s*(?:;|$)/i;
 
 export const isJsonMediaType = (mediaType: string | undefined): boolean =>
   mediaType === undefined || mediaType === '' || JSON_MEDIA_TYPE.test(mediaType);
