@@ -87,8 +87,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a partition that stays is taken for one that nobody else has had',
     file: `${sender}/ordering/ordering.ts`,
-    find: 'if (!isHeld) startAnew();',
-    replace: 'if (false) startAnew();',
+    find: 'order.isStillHeld().then((isHeld) => {',
+    replace: 'Promise.resolve(true).then((isHeld) => {',
   },
   {
     name: "a retry keeps its attempt's number",
@@ -225,7 +225,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a head whose key goes to the backlog while it waits in its lane is sent without its data',
     file: `${sender}/ordering/partition-order.ts`,
-    find: 'if (this.isHead(delivery)) request.keep();',
+    find: 'request.keep();',
     replace: '',
   },
   {
