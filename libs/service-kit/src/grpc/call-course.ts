@@ -11,11 +11,8 @@ import { refusalOf, type Refusal } from './status.js';
 
 /** What we use of a call of grpc-js, whichever way it goes. */
 type ServerCall = {
-  readonly metadata: Metadata;
-  readonly cancelled: boolean;
   getDeadline(): Date | number;
   sendMetadata(metadata: Metadata): void;
-  once(event: 'cancelled', listener: () => void): unknown;
 };
 
 export type CallCourseOptions = { readonly log: Log; readonly observe: ObserveCall };
@@ -34,19 +31,23 @@ export class CallCourse {
   /** Begins the answer. */
   constructor(
     private readonly path: string,
+    private readonly metadata: Metadata,
     private readonly call: ServerCall,
     private readonly options: CallCourseOptions,
   ) {
-    this.#id = requestIdFrom(textOf(call.metadata, REQUEST_ID_KEY));
+    this.#id = requestIdFrom(textOf(metadata, REQUEST_ID_KEY));
     const head = new Metadata();
     head.set(REQUEST_ID_KEY, this.#id);
     call.sendMetadata(head);
-    if (call.cancelled) this.#gone.abort();
-    else call.once('cancelled', () => this.#gone.abort());
+  }
+
+  /** The caller has given up, or everything was said to him. */
+  abandoned(): void {
+    this.#gone.abort();
   }
 
   get authorization(): string | undefined {
-    return textOf(this.call.metadata, 'authorization');
+    return textOf(this.metadata, 'authorization');
   }
 
   /** Aborted when the caller has given up. */
@@ -62,7 +63,7 @@ export class CallCourse {
       caller,
       id: this.#id,
       path: this.path,
-      metadata: (name) => textOf(this.call.metadata, name),
+      metadata: (name) => textOf(this.metadata, name),
       deadlineMs: this.#deadlineMs,
       signal,
       tell: (name, value) => this.trailers.set(name, value),
@@ -76,7 +77,7 @@ export class CallCourse {
   /** What to tell of an error. */
   failed(error: unknown): Refusal {
     const problem = problemOf(error);
-    if (problem.code === 'internal' && !this.call.cancelled) {
+    if (problem.code === 'internal' && !this.gone.aborted) {
       this.options.log.error({ err: error, request_id: this.#id, method: this.path }, 'call failed unexpectedly');
     }
     const refusal = refusalOf(problem);
@@ -90,14 +91,13 @@ export class CallCourse {
   }
 
   #ended(code: status): void {
-    const { cancelled } = this.call;
     const deadlineMs = this.#deadlineMs;
     const isPast = deadlineMs !== undefined && deadlineMs <= Date.now();
     // Whoever has given up sees this and not what we say.
-    const seen = !cancelled ? code : isPast ? status.DEADLINE_EXCEEDED : status.CANCELLED;
+    const seen = !this.gone.aborted ? code : isPast ? status.DEADLINE_EXCEEDED : status.CANCELLED;
     const seconds = (performance.now() - this.#startedMs) / 1_000;
     this.options.observe(this.path.slice(1), status[seen], seconds);
-    const traceparent = validTraceparent(textOf(this.call.metadata, 'traceparent'));
+    const traceparent = validTraceparent(textOf(this.metadata, 'traceparent'));
     const fields = {
       request_id: this.#id,
       trace_id: traceparent && traceIdOf(traceparent),

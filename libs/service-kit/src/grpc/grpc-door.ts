@@ -1,9 +1,14 @@
 import { isIPv6 } from 'node:net';
 import {
+  ResponderBuilder,
   Server,
   ServerCredentials,
+  ServerInterceptingCall,
+  ServerListenerBuilder,
+  type Metadata,
   type sendUnaryData,
   type ServerDuplexStream,
+  type ServerInterceptor,
   type ServerUnaryCall,
   type ServerWritableStream,
   type ServiceDefinition,
@@ -15,7 +20,7 @@ import type { CustomTransportStrategy } from '@nestjs/microservices';
 import { descriptorSet } from '@posthorn/contracts/grpc';
 import { protoPath as healthProto } from 'grpc-health-check';
 import type { Registry } from 'prom-client';
-import type { Authorize } from '../access/authorize.js';
+import { authorizer, type Authorize } from '../access/authorize.js';
 import type { Caller } from '../access/caller.js';
 import { whileAllowed } from '../access/while-allowed.js';
 import type { Health } from '../health.js';
@@ -26,11 +31,20 @@ import { CallCourse } from './call-course.js';
 import type { ServedCall, ServedFeed, ServedMethod, ServedService, ServedStream } from './calls.js';
 import { incoming, outgoing } from './duplex.js';
 import { HealthService } from './health-service.js';
+import type { Refusal } from './status.js';
 
 type Bytes = Buffer | Uint8Array;
 type UnaryCall = ServerUnaryCall<Bytes, Bytes>;
 type FedCall = ServerWritableStream<Bytes, Bytes>;
 type StreamedCall = ServerDuplexStream<Bytes | TooLarge, Bytes>;
+
+/** A call whose key has the scope of its method. */
+type Admitted = {
+  readonly course: CallCourse;
+  readonly caller: Caller;
+  /** When that was known. */
+  readonly atMs: number;
+};
 
 export type GrpcDoorOptions = {
   readonly services: readonly ServedService[];
@@ -44,7 +58,7 @@ export type GrpcDoorOptions = {
 const MAX_BYTES = 1024 * 1024;
 /** What is not done by then is cut off: the process has less time in all. */
 const CLOSE_MS = 10_000;
-/** For how long a caller's right to a stream is believed. */
+/** For how long a caller's right is believed: to a stream, and while a message is on its way. */
 const ALLOWED_MS = 1_000;
 
 const OPTIONS = {
@@ -60,6 +74,8 @@ export class GrpcDoor {
   readonly #observe: ObserveCall;
   readonly #server: Server;
   readonly #health: HealthService;
+  /** By their metadata: the only thing that the gate and what serves a call both get hold of. */
+  readonly #admitted = new WeakMap<Metadata, Admitted>();
   /** Aborted when no more is to be read. */
   readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
@@ -69,7 +85,11 @@ export class GrpcDoor {
     this.#options = options;
     this.#observe = grpcDuration(metrics);
     const limits = services.flatMap(({ methods }) => methods.map(({ maxBytes = MAX_BYTES }) => maxBytes));
-    this.#server = new Server({ ...OPTIONS, 'grpc.max_receive_message_length': Math.max(MAX_BYTES, ...limits) });
+    this.#server = new Server({
+      ...OPTIONS,
+      'grpc.max_receive_message_length': Math.max(MAX_BYTES, ...limits),
+      interceptors: [this.#gateOf(services)],
+    });
     for (const service of services) this.#server.addService(definitionOf(service), this.#implementationOf(service));
     this.#health = new HealthService(health, services.map(({ name }) => name));
     this.#health.addTo(this.#server);
@@ -123,23 +143,73 @@ export class GrpcDoor {
       methods.map((method) => {
         switch (method.kind) {
           case 'call':
-            return [method.name, (call: UnaryCall, callback: sendUnaryData<Bytes>) => void this.#answer(method, call, callback)];
+            return [method.name, (call: UnaryCall, callback: sendUnaryData<Bytes>) => void this.#answer(method, call, callback, this.#admittedOf(call))];
           case 'feed':
-            return [method.name, (call: FedCall) => void this.#feed(method, call)];
+            return [method.name, (call: FedCall) => void this.#feed(method, call, this.#admittedOf(call))];
           case 'stream':
-            return [method.name, (call: StreamedCall) => void this.#converse(method, call)];
+            return [method.name, (call: StreamedCall) => void this.#converse(method, call, this.#admittedOf(call))];
         }
       }),
     );
   }
 
+  /**
+   * Asks for the key before anything of a message is read: as long as the metadata of a call is held back, the window of HTTP/2 bounds what a
+   * stranger can have us hold. Whoever asks for health or reflection needs no key.
+   */
+  #gateOf(services: readonly ServedService[]): ServerInterceptor {
+    const served = new Map(services.flatMap(({ methods }) => methods.map((method) => [method.path, method])));
+    return ({ path }, call) => {
+      const method = served.get(path);
+      if (method === undefined) return new ServerInterceptingCall(call);
+      let course: CallCourse | undefined;
+      const listener = new ServerListenerBuilder()
+        .withOnReceiveMetadata((metadata, next) => {
+          course = new CallCourse(path, metadata, call, { log: this.#options.log, observe: this.#observe });
+          void this.#admit(method, course, {
+            admitted: (admitted) => {
+              this.#admitted.set(metadata, admitted);
+              next(metadata);
+            },
+            refused: (refusal) => call.sendStatus(refusal),
+          });
+        })
+        .withOnCancel(() => course?.abandoned())
+        .build();
+      return new ServerInterceptingCall(call, new ResponderBuilder().withStart((next) => next(listener)).build());
+    };
+  }
+
   /** Never rejects. */
-  async #answer(method: ServedCall, call: UnaryCall, callback: sendUnaryData<Bytes>): Promise<void> {
-    const course = this.#courseOf(method, call);
+  async #admit({ scope }: ServedMethod, course: CallCourse, to: { admitted: (admitted: Admitted) => void; refused: (refusal: Refusal) => void }): Promise<void> {
+    try {
+      const caller = await this.#options.authorize({ authorization: course.authorization }, { scope });
+      // Nobody is there any more, and nothing is handed on: this is the end of it.
+      if (course.gone.aborted) course.answered();
+      else to.admitted({ course, caller, atMs: performance.now() });
+    } catch (error) {
+      to.refused(course.failed(error));
+    }
+  }
+
+  #admittedOf({ metadata }: UnaryCall | FedCall | StreamedCall): Admitted {
+    const admitted = this.#admitted.get(metadata);
+    if (admitted === undefined) throw new Error('A call has come past the gate.');
+    return admitted;
+  }
+
+  /** Judges what only the message says. Whose key it is, is asked again when the message was long on its way. */
+  #judge({ scope, allTenants }: ServedCall | ServedFeed, { course, caller, atMs }: Admitted, tenant: string | undefined): Promise<Caller> {
+    const authorize = performance.now() - atMs > ALLOWED_MS ? this.#options.authorize : authorizer(() => caller);
+    return authorize({ authorization: course.authorization }, { scope, allTenants, tenant });
+  }
+
+  /** Never rejects. */
+  async #answer(method: ServedCall, call: UnaryCall, callback: sendUnaryData<Bytes>, admitted: Admitted): Promise<void> {
+    const { course } = admitted;
     try {
       const { tenant, answer } = read(method, call.request);
-      const { scope, allTenants } = method;
-      const caller = await this.#options.authorize({ authorization: course.authorization }, { scope, allTenants, tenant });
+      const caller = await this.#judge(method, admitted, tenant);
       const answered = await answer(course.contextFor(caller, tenant));
       course.answered();
       callback(null, answered, course.trailers);
@@ -149,15 +219,15 @@ export class GrpcDoor {
   }
 
   /** Never rejects. */
-  async #feed(method: ServedFeed, call: FedCall): Promise<void> {
-    const course = this.#courseOf(method, call);
+  async #feed(method: ServedFeed, call: FedCall, admitted: Admitted): Promise<void> {
+    const { course } = admitted;
     const refused = new AbortController();
     try {
       const { tenant, feed } = read(method, call.request);
+      const caller = await this.#judge(method, admitted, tenant);
+      const signal = AbortSignal.any([course.gone, refused.signal, this.#closing.signal]);
       const { scope, allTenants } = method;
       const authorize = (): Promise<Caller> => this.#options.authorize({ authorization: course.authorization }, { scope, allTenants, tenant });
-      const caller = await authorize();
-      const signal = AbortSignal.any([course.gone, refused.signal, this.#closing.signal]);
       const over = whileAllowed(authorize, (refusal) => refused.abort(refusal));
       await feed(outgoing(call, signal), course.contextFor(caller, tenant, signal)).finally(over);
       course.answered();
@@ -168,13 +238,11 @@ export class GrpcDoor {
   }
 
   /** Never rejects. */
-  async #converse(method: ServedStream, call: StreamedCall): Promise<void> {
-    const course = this.#courseOf(method, call);
+  async #converse(method: ServedStream, call: StreamedCall, { course, caller }: Admitted): Promise<void> {
     const authorize = (): Promise<Caller> => this.#options.authorize({ authorization: course.authorization }, { scope: method.scope });
     try {
-      const context = course.contextFor(await authorize());
       const requests = stillAllowed(incoming<Bytes | TooLarge>(call, this.#closing.signal), authorize);
-      await method.converse({ requests, say: outgoing(call, course.gone) }, context);
+      await method.converse({ requests, say: outgoing(call, course.gone) }, course.contextFor(caller));
       // What was said after the last that was read is not answered: the client has to know.
       if (this.#closing.signal.aborted && !call.readableEnded) throw shuttingDown();
       course.answered();
@@ -182,10 +250,6 @@ export class GrpcDoor {
     } catch (error) {
       call.emit('error', course.failed(error));
     }
-  }
-
-  #courseOf({ path }: ServedMethod, call: UnaryCall | FedCall | StreamedCall): CallCourse {
-    return new CallCourse(path, call, { log: this.#options.log, observe: this.#observe });
   }
 }
 
