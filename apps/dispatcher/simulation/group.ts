@@ -327,9 +327,13 @@ class SimulatedGroup implements ConsumerGroup {
           }),
         })),
       }));
+    const heartbeat = ({ memberId, groupGenerationId }: Parameters<NonNullable<ConsumerGroup['coordinator']>['heartbeat']>[0]) =>
+      broker.ask(life, () => {
+        if (!group.isMember(memberId, groupGenerationId)) throw unknownMember();
+      });
     // A member that has joined asks the cluster and its coordinator no more than this.
     this.cluster = { fetchTopicsOffset } as unknown as ConsumerGroup['cluster'];
-    this.coordinator = { offsetFetch, heartbeat: async () => undefined } as unknown as NonNullable<ConsumerGroup['coordinator']>;
+    this.coordinator = { offsetFetch, heartbeat } as unknown as NonNullable<ConsumerGroup['coordinator']>;
   }
 
   assigned(): readonly TopicPartitions[] {

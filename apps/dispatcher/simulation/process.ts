@@ -170,6 +170,7 @@ export class Process {
       backlogLimit: scenario.backlogLimit,
       committed: (partition) => consumption.committed(topic('deliveries.requested'), partition),
       isCommitted: (partition, offset) => consumption.isCommitted(topic('deliveries.requested'), partition, offset),
+      isMember: () => consumption.isMember(),
       recordsInFlight: () => consumption.inFlight,
       maxInFlight: scenario.maxInFlight,
       windowBytes: scenario.windowBytes,

@@ -22,6 +22,7 @@ const given = () => {
     stalled: undefined,
     committed: () => undefined,
     isCommitted: () => false,
+    isMember: async () => true,
     close: async () => void state.closed++,
   };
   const source = new KafkaSource({

@@ -9,7 +9,7 @@ const PARTITION = [{ topic: TOPIC, partitions: [0] }];
 
 /** A member that was assigned one partition of a topic, by a group that has come to `committed.offset`. */
 const memberOf = () => {
-  const committed = { offset: 0, metadata: null as string | null };
+  const committed = { generation: 1, offset: 0, metadata: null as string | null };
   const records: IncomingRecord[] = [];
   const log = { debug: jest.fn(), info: jest.fn(), warn: jest.fn(), error: jest.fn(), fatal: jest.fn() } satisfies Logger;
   const consumption = new GroupConsumption({ groupId: 'g', topics: [TOPIC], onRecord: (record) => void records.push(record), drainMs: 0 }, log, jest.fn());
@@ -20,7 +20,9 @@ const memberOf = () => {
     generationId: 1,
     cluster: { fetchTopicsOffset: async () => [{ topic: TOPIC, partitions: [{ partition: 0, offset: '0' }] }] },
     coordinator: {
-      heartbeat: async () => undefined,
+      heartbeat: async ({ memberId, groupGenerationId }: { readonly memberId: string; readonly groupGenerationId: number }) => {
+        if (memberId !== 'm' || groupGenerationId !== committed.generation) throw new Error('ILLEGAL_GENERATION');
+      },
       offsetFetch: async () => ({ responses: [{ topic: TOPIC, partitions: [{ partition: 0, offset: String(committed.offset), metadata: committed.metadata }] }] }),
     },
     assigned: () => PARTITION,
@@ -46,6 +48,15 @@ describe('a member of a group', () => {
     committed.offset = 40_000;
     await consumption.afterJoin(group);
     expect([consumption.inFlight, isPaused()]).toEqual([0, false]);
+  });
+
+  it('knows whether the group still counts on it, also when it has not been told', async () => {
+    const { consumption, group, committed } = memberOf();
+    expect(await consumption.isMember()).toBe(false);
+    await consumption.afterJoin(group);
+    expect(await consumption.isMember()).toBe(true);
+    committed.generation = 2;
+    expect(await consumption.isMember()).toBe(false);
   });
 
   it('is behind by nothing that it knows of when the log no longer has what it was to read', async () => {

@@ -63,6 +63,8 @@ export interface Consumption {
   committed(topic: string, partition: number): number | undefined;
   /** Whether the group knows that a record is done: it is not handed over again, to nobody. */
   isCommitted(topic: string, partition: number, offset: number): boolean;
+  /** Asks the group whether it still counts on this member: not while it changes, nor when it has gone on without it, which a member hears of later. */
+  isMember(): Promise<boolean>;
   /** Member of the group, and reading what it was assigned. */
   readonly assigned: boolean;
   /** A reason not to be ready, in words. */
@@ -189,6 +191,12 @@ export class GroupConsumption implements Consumption, GroupHooks {
 
   isCommitted(topic: string, partition: number, offset: number): boolean {
     return this.#reading.isCommitted(topic, partition, offset);
+  }
+
+  async isMember(): Promise<boolean> {
+    const { coordinator, groupId, memberId, generationId } = this.#group ?? {};
+    if (!coordinator || !groupId || !memberId || generationId == null) return false;
+    return coordinator.heartbeat({ groupId, memberId, groupGenerationId: generationId }).then(() => true, () => false);
   }
 
   get assigned(): boolean {

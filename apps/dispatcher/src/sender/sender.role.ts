@@ -70,6 +70,7 @@ export const senderRole = async ({ config, kit, consumption, ...parts }: RolePar
     backlogLimit: config.POSTHORN_ORDERING_BACKLOG,
     committed: (partition) => consumption()?.committed(requested, partition),
     isCommitted: (partition, offset) => consumption()?.isCommitted(requested, partition, offset) ?? false,
+    isMember: async () => (await consumption()?.isMember()) ?? false,
     recordsInFlight: () => consumption()?.inFlight ?? 0,
     maxInFlight: config.POSTHORN_SENDER_MAX_IN_FLIGHT,
     windowBytes: WINDOW_BYTES,

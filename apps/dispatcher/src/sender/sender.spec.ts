@@ -63,6 +63,7 @@ const sending = (...given: (SubscriptionState | Pick<SenderParts, 'tracing'>)[])
     backlogLimit: 100,
     committed: () => undefined,
     isCommitted: () => false,
+    isMember: () => Promise.resolve(true),
     wheel: new Wheel((name) => name, 15),
     recordsInFlight: () => 0,
     maxInFlight: 100,

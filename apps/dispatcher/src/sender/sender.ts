@@ -48,6 +48,7 @@ export type SenderParts = {
   readonly committed: (partition: number) => number | undefined;
   /** Whether the group knows that this record of it, which may be above, is done. */
   readonly isCommitted: (partition: number, offset: number) => boolean;
+  readonly isMember: () => Promise<boolean>;
   /** Records that have been handed over and are not done. */
   readonly recordsInFlight: () => number;
   readonly maxInFlight: number;

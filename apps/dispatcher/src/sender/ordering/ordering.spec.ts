@@ -29,7 +29,7 @@ const sending = ({ state = ordered(), backlog = new MemoryBacklog(), limit = 100
   const outcomes: Outcome[] = [];
   const sent: OutgoingRecord[] = [];
   const fatal: unknown[] = [];
-  const kafka = { answers: Promise.resolve(), answersOfWaiting: Promise.resolve(), timesAsked: 0, isCommitted: false };
+  const kafka = { answers: Promise.resolve(), answersOfWaiting: Promise.resolve(), timesAsked: 0, isCommitted: false, isMember: true };
   const postponed: Postponement[] = [];
   /** Events of what something waits for. */
   const awaited: string[] = [];
@@ -68,6 +68,7 @@ const sending = ({ state = ordered(), backlog = new MemoryBacklog(), limit = 100
       kafka.timesAsked += 1;
       return kafka.isCommitted;
     },
+    isMember: async () => kafka.isMember,
     recordsInFlight: () => inFlight.records,
     maxInFlight,
     windowBytes: 8_000_000,
@@ -257,6 +258,24 @@ describe('a sender of an ordered subscription', () => {
     taking.resolve();
     await settled();
     expect(started()).toEqual(['2', '1']);
+  });
+
+  it('takes a partition again, when it could not, only while the group counts on it', async () => {
+    const { sender, backlog, kafka, assigned, pass } = sending();
+    const take = backlog.take.bind(backlog);
+    let tries = 0;
+    backlog.take = async (...asked) => {
+      tries += 1;
+      if (tries === 1) throw new Error('the database is away');
+      return take(...asked);
+    };
+    kafka.isMember = false;
+    assigned();
+    await pass(2_000);
+    expect([tries, sender.ordering.trouble]).toEqual([1, expect.stringContaining('the group does not count on this sender')]);
+    kafka.isMember = true;
+    await pass(500);
+    expect([tries, sender.ordering.trouble]).toEqual([2, undefined]);
   });
 
   it('takes up after another one where that was: what was under way is made again, the rest waits for it', async () => {

@@ -22,6 +22,8 @@ export type OrderingParts = {
   readonly committed: (partition: number) => number | undefined;
   /** Whether the group knows that a record above it is done: it is not read again either. */
   readonly isCommitted: (partition: number, offset: number) => boolean;
+  /** Asks the group whether this sender still belongs to it. */
+  readonly isMember: () => Promise<boolean>;
   /** The subscription is gone, disabled, or not served in order any more. */
   readonly isWithdrawn: (subscription: string) => boolean;
   /** Has it attempted, when its lane lets it; answered by `ended` or `later`. */
@@ -231,7 +233,13 @@ export class PartitionOrder {
   }
 
   async #take(committed: number): Promise<void> {
-    const holdings = await this.#sure(() => this.#parts.backlog.take(this.partition, committed));
+    let isRepeated = false;
+    const holdings = await this.#sure(async (backlog) => {
+      // Meanwhile another sender may have been given the partition, and taken it: it would lose it to us, and what we park then would be sent once more.
+      if (isRepeated && !(await this.#parts.isMember())) throw new Error('the group does not count on this sender now');
+      isRepeated = true;
+      return backlog.take(this.partition, committed);
+    });
     if (holdings === undefined) return;
     const { cancellations, feed } = this.#parts;
     // Who parked these may have known subscriptions that we have not read of yet, and some may have been cancelled while nobody held them.
