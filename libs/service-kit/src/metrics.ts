@@ -45,7 +45,7 @@ export type ObserveCall = (method: string, code: string, seconds: number) => voi
 export const grpcDuration = (registry: Registry): ObserveCall => {
   const histogram = new Histogram({
     name: 'posthorn_grpc_request_duration_seconds',
-    help: 'Time from the request of a gRPC call to its status',
+    help: 'Time from the head of a gRPC call to its status',
     labelNames: ['method', 'code'],
     buckets: SECONDS,
     registers: [registry],
