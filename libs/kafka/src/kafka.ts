@@ -39,6 +39,7 @@ export class Kafka {
   readonly #producers = new Set<Producer>();
   readonly #readers = new Set<Consumption | Following>();
   #admin: Promise<Admin> | undefined;
+  #isClosed = false;
 
   constructor(
     private readonly settings: KafkaSettings,
@@ -161,14 +162,20 @@ export class Kafka {
   async close(): Promise<void> {
     await Promise.allSettled([...this.#readers].map((reader) => reader.close()));
     await Promise.allSettled([...this.#producers].map((producer) => producer.close()));
+    // A question that comes from now on would connect anew, and nobody would close that connection.
+    this.#isClosed = true;
     const admin = await this.#admin?.catch(() => undefined);
     await admin?.disconnect();
-    this.#admin = undefined;
   }
 
+  /** @throws {KafkaError} `closed`, `unavailable` */
   #connectedAdmin(): Promise<Admin> {
-    this.#admin ??= this.#connectAdmin();
-    this.#admin.catch(() => (this.#admin = undefined));
+    if (this.#isClosed) return Promise.reject(new KafkaError('closed', 'the connection to Kafka is closed'));
+    if (this.#admin === undefined) {
+      const connecting = this.#connectAdmin();
+      this.#admin = connecting;
+      connecting.catch(() => (this.#admin = undefined));
+    }
     return this.#admin;
   }
 
