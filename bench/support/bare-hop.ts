@@ -15,13 +15,14 @@ await producer.connect();
 const consumer = kafka.consumer({ groupId: `bare-${topic}-${Date.now()}` });
 await consumer.connect();
 await consumer.subscribe({ topics: [topic], fromBeginning: false });
-const joined = new Promise<void>((resolve) => void consumer.on(consumer.events.GROUP_JOIN, () => resolve()));
+// Not when it has joined: where "from now on" is it asks after that, and would miss what has come in between.
+const reading = new Promise<void>((resolve) => void consumer.on(consumer.events.FETCH, () => resolve()));
 let read = 0;
 const allRead = new Promise<void>((resolve, reject) => {
   const eachMessage = async (): Promise<void> => void ((read += 1) === Number(count) && resolve());
   consumer.run({ eachMessage }).catch(reject);
 });
-await joined;
+await reading;
 const startedMs = performance.now();
 const cpu = process.cpuUsage();
 await atRate(Number(perSecond), Number(count), (n) => producer.send({ topic, acks: -1, messages: [{ key: String(n), value }] }));

@@ -33,12 +33,14 @@ type Told = { readonly seconds: number; readonly cpuSeconds: number };
 
 /** So slow that each is over before the next one comes. */
 const ALONE_A_SECOND = 200;
+/** What takes longer hangs. */
+const LONGEST_MS = 300_000;
 
 const support = join(import.meta.dirname, '..', '..', 'support');
 const ignore = (): void => {};
 
 const run = async (program: string, args: readonly string[]): Promise<Told> =>
-  JSON.parse((await promisify(execFile)(process.execPath, ['--no-warnings', join(support, program), ...args])).stdout) as Told;
+  JSON.parse((await promisify(execFile)(process.execPath, ['--no-warnings', join(support, program), ...args], { timeout: LONGEST_MS })).stdout) as Told;
 
 /** What an HTTP request with a signature, and a record read and written, cost without Posthorn on this machine in this hour: many at a time, and each alone. */
 export const measureBare = async (bench: Bench, count: number, aloneSeconds: number): Promise<Bare> => {
