@@ -111,7 +111,7 @@ it('calls a database away that can be reached and says nothing', async () => {
 const loadsTypeOrm = async (schema: string): Promise<boolean> => {
   const program = `
     import module from 'node:module';
-    import { eventStoreMigrations, isDatabaseAway, migrate } from '@posthorn/event-store';
+    import { eventStoreMigrations, migrate } from '@posthorn/event-store';
     await migrate({ url: ${JSON.stringify(database.url)}, schema: '${schema}', migrations: eventStoreMigrations('${schema}') });
     console.log(Object.keys(module._cache).some((file) => file.includes('/node_modules/typeorm/')));`;
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program], { cwd: import.meta.dirname });
